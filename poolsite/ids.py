@@ -10,6 +10,7 @@ Source: RFC 9562, section 5.7, with a counter as in section 6.2, method 1.
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -26,20 +27,24 @@ _TAIL_BYTES: Final = 8
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Generator:
-    """The last id's time and counter, and a store of random bytes.
+class _Generator(threading.local):
+    """One thread's last id time and counter, and its store of random bytes.
 
     Random bytes are drawn a page at a time: one system call serves 512 ids. A forked
     child must not repeat its parent's bytes, so the store is emptied after a fork.
     """
 
-    __slots__ = ("counter", "last_ms", "offset", "pool")
-
     def __init__(self) -> None:
+        self.clock: Clock | None = None
         self.last_ms = -1
         self.counter = 0
         self.pool = b""
         self.offset = 0
+
+    def follow(self, clock: Clock) -> None:
+        """Start over on another clock, whose time may be far from the last one's."""
+        self.clock = clock
+        self.last_ms = -1
 
     def forget_random(self) -> None:
         self.pool = b""
@@ -52,7 +57,7 @@ class _Generator:
             self.pool = os.urandom(_POOL_BYTES)
             start, end = 0, _TAIL_BYTES
         self.offset = end
-        return int.from_bytes(self.pool[start:end], "big")
+        return int.from_bytes(self.pool[start:end], "big") & _LOW_MASK
 
 
 _generator: Final = _Generator()
@@ -60,36 +65,34 @@ os.register_at_fork(after_in_child=_generator.forget_random)
 
 
 def uuid7(clock: Clock) -> uuid.UUID:
-    """Make one id, greater than every id this thread made before.
+    """Make one id, greater than every id this thread made before from this clock.
 
     Within one millisecond a 12-bit counter rises; when it runs over, or the wall
-    clock is set back, the id's own time runs ahead by a millisecond instead of
-    repeating. Ids stay unique across threads and processes by 62 random bits;
-    their order is only promised within one thread.
+    clock is set back, the id's own time runs ahead instead of repeating. Across
+    threads and processes 62 random bits keep ids apart; order is not promised there.
 
     Units: the id's time is UTC milliseconds.
     Cost:  about a microsecond.
     """
     state = _generator
+    if clock is not state.clock:
+        state.follow(clock)
     now_ms = clock.time_ns() // 1_000_000
-    random_bits = state.tail()
     if now_ms > state.last_ms:
         state.last_ms = now_ms
-        # The upper bit stays free so that a burst has room to count.
-        state.counter = (random_bits >> 53) & 0x7FF
+        state.counter = 0
     else:
         state.counter += 1
         if state.counter >= _COUNTER_LIMIT:
             state.last_ms += 1
             state.counter = 0
-    value = (
-        (state.last_ms << 80)
+    return uuid.UUID(
+        int=(state.last_ms << 80)
         | _VERSION
         | (state.counter << 64)
         | _VARIANT
-        | (random_bits & _LOW_MASK)
+        | state.tail()
     )
-    return uuid.UUID(int=value)
 
 
 def uuid7_at(value: uuid.UUID) -> datetime:
