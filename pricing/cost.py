@@ -1,0 +1,264 @@
+"""What an attempt costs: one price, one usage, one rounding.
+
+The same arithmetic serves the ledger (a number), the console (a line per counter) and
+recalculation, so a bill can always be explained by the lines under it.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Final
+
+import msgspec
+
+from pricing.tokens import TokenUsage
+
+MILLION: Final = 1_000_000
+NANO: Final = 1_000_000_000
+
+_MAX_VENDOR_COST: Final = Decimal(1_000_000)
+"""USD. A single call above this is a vendor's bug, not a bill."""
+
+
+class PriceSpec(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Hold one price version's columns.
+
+    Units:   integer nano-USD per million units (tokens, requests, images, seconds,
+             characters, calls); USD 3 per million tokens is 3_000_000_000.
+             None = unknown or not listed, 0 = free.
+    Shapes:  ``long_*`` replaces its base column when the prompt has more than
+             ``long_threshold`` tokens; ``flex_*`` and ``priority_*`` when the vendor
+             served that tier. What a tier leaves None is billed at the base column.
+
+    A None column with tokens to bill falls back as ``FALLBACKS`` says: a vendor that
+    lists no cached rate bills the plain input rate. Unknown input or output prices
+    have no fallback: the cost is then unknown, never zero.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    reasoning: int | None = None
+    audio_in: int | None = None
+    audio_out: int | None = None
+    image_in: int | None = None
+    image_out: int | None = None
+    per_request: int | None = None
+    per_image: int | None = None
+    per_second: int | None = None
+    per_video_second: int | None = None
+    per_character: int | None = None
+    per_tool_call: int | None = None
+    long_threshold: int | None = None
+    long_input: int | None = None
+    long_output: int | None = None
+    long_cache_read: int | None = None
+    long_cache_write: int | None = None
+    long_cache_write_1h: int | None = None
+    flex_input: int | None = None
+    flex_output: int | None = None
+    flex_cache_read: int | None = None
+    priority_input: int | None = None
+    priority_output: int | None = None
+    priority_cache_read: int | None = None
+
+
+class CostLine(msgspec.Struct, frozen=True, gc=False):
+    """Explain one part of a cost.
+
+    Units:   ``count`` in tokens or units; ``price`` in nano-USD per million of them,
+             None when unknown; ``cost_nano_usd`` is this line's share of the total
+             (shares add up to the attempt's cost exactly), None when unknown.
+    Shapes:  ``kind`` is the counter; ``column`` the price column that was applied,
+             so ``cache_read_tokens`` billed by ``input`` shows as such.
+    """
+
+    kind: str
+    count: int
+    column: str
+    price: int | None
+    cost_nano_usd: int | None
+
+
+FALLBACKS: Final[dict[str, tuple[str, ...]]] = {
+    "input": ("input",),
+    "cache_read": ("cache_read", "input"),
+    "cache_write": ("cache_write", "input"),
+    "cache_write_1h": ("cache_write_1h", "cache_write", "input"),
+    "audio_in": ("audio_in", "input"),
+    "image_in": ("image_in", "input"),
+    "output": ("output",),
+    "reasoning": ("reasoning", "output"),
+    "audio_out": ("audio_out", "output"),
+    "image_out": ("image_out", "output"),
+}
+"""Columns tried in order for each counter; the first that is not None is billed."""
+
+UNIT_COLUMNS: Final[dict[str, str]] = {
+    "image": "per_image",
+    "second": "per_second",
+    "video_second": "per_video_second",
+    "character": "per_character",
+    "tool_call": "per_tool_call",
+    "request": "per_request",
+}
+
+_INPUT_COUNTERS: Final = (
+    ("input_tokens", "input"),
+    ("cache_read_tokens", "cache_read"),
+    ("cache_write_tokens", "cache_write"),
+    ("cache_write_1h_tokens", "cache_write_1h"),
+    ("audio_in_tokens", "audio_in"),
+    ("image_in_tokens", "image_in"),
+)
+_MEDIA_OUT_COUNTERS: Final = (
+    ("audio_out_tokens", "audio_out"),
+    ("image_out_tokens", "image_out"),
+)
+
+
+def cost_nano_usd(
+    usage: TokenUsage,
+    price: PriceSpec | None,
+    *,
+    service_tier: str | None = None,
+    requests: int = 1,
+) -> int | None:
+    """Price one attempt.
+
+    Shapes:  ``service_tier`` is the tier the vendor says it served (``flex``,
+             ``priority``); others are billed at the base price. ``requests`` is 0
+             for an attempt the vendor does not count as a request.
+    Units:   nano-USD, one rounding up over the sum of all lines.
+    Fails:   None when there is no price, when nothing was reported, or when a counter
+             above zero meets a price that is unknown.
+    """
+    if price is None or usage.is_empty:
+        return None
+    total = 0
+    for _, count, _, rate in _billed(usage, price, service_tier, requests):
+        if rate is None:
+            return None
+        total += count * rate
+    return -(-total // MILLION)
+
+
+def cost_lines(
+    usage: TokenUsage,
+    price: PriceSpec | None,
+    *,
+    service_tier: str | None = None,
+    requests: int = 1,
+) -> list[CostLine]:
+    """Break a cost into its lines, by the arithmetic of ``cost_nano_usd``.
+
+    Shapes:  one line per counter above zero. Each line carries the growth of the
+             rounded running total, so that the lines of a known cost add up to it to
+             the nano-dollar. From the first unknown price on, shares are None.
+    """
+    lines: list[CostLine] = []
+    if usage.is_empty:
+        return lines
+    total = 0
+    rounded = 0
+    known = price is not None
+    spec = price or PriceSpec()
+    for kind, count, column, rate in _billed(usage, spec, service_tier, requests):
+        share: int | None = None
+        known = known and rate is not None
+        if known and rate is not None:
+            total += count * rate
+            share = -(-total // MILLION) - rounded
+            rounded += share
+        lines.append(CostLine(kind, count, column, rate, share))
+    return lines
+
+
+def parse_vendor_cost(text: str | bytes | float) -> int | None:
+    """Read a cost the vendor reported, as nano-USD.
+
+    Shapes:  decimal text exactly as on the wire, exponents included; a float is read
+             by its shortest text.
+    Units:   USD in, nano-USD out, rounded half to even.
+    Fails:   None for anything that is not a finite amount from 0 to 1,000,000 USD.
+    """
+    try:
+        raw = text.decode("ascii") if isinstance(text, bytes) else str(text)
+        amount = Decimal(raw.strip().strip('"'))
+    except (InvalidOperation, UnicodeDecodeError):
+        return None
+    if not amount.is_finite() or not 0 <= amount <= _MAX_VENDOR_COST:
+        return None
+    return int((amount * NANO).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+
+
+def _billed(
+    usage: TokenUsage, price: PriceSpec, service_tier: str | None, requests: int
+) -> list[tuple[str, int, str, int | None]]:
+    """List (counter, count, column, rate) for everything above zero."""
+    is_long = (
+        price.long_threshold is not None and usage.prompt_tokens > price.long_threshold
+    )
+    rows: list[tuple[str, int, str, int | None]] = []
+
+    def bill(kind: str, count: int | None, column: str) -> None:
+        if count:
+            name, rate = _rate(price, column, is_long, service_tier)
+            rows.append((kind, count, name, rate))
+
+    for kind, column in _INPUT_COUNTERS:
+        bill(kind, getattr(usage, kind), column)
+    output = usage.output_tokens or 0
+    reasoning = min(usage.reasoning_tokens or 0, output)
+    if price.reasoning is None:
+        reasoning = 0
+    bill("output_tokens", output - reasoning, "output")
+    bill("reasoning_tokens", reasoning, "reasoning")
+    for kind, column in _MEDIA_OUT_COUNTERS:
+        bill(kind, getattr(usage, kind), column)
+    _bill_units(rows, usage, price, requests)
+    return rows
+
+
+def _bill_units(
+    rows: list[tuple[str, int, str, int | None]],
+    usage: TokenUsage,
+    price: PriceSpec,
+    requests: int,
+) -> None:
+    """Add the lines that are not counted in tokens."""
+    if usage.units and usage.unit_kind and usage.unit_kind != "request":
+        column = UNIT_COLUMNS.get(usage.unit_kind, "")
+        rate = getattr(price, column) if column else None
+        rows.append((f"units:{usage.unit_kind}", usage.units, column, rate))
+    elif usage.units is not None and usage.unit_kind == "request":
+        requests = usage.units
+    if requests and price.per_request is not None:
+        rows.append(("requests", requests, "per_request", price.per_request))
+
+
+def _rate(
+    price: PriceSpec, column: str, is_long: bool, service_tier: str | None
+) -> tuple[str, int | None]:
+    """Find the rate of a counter: fallback column, then long context, then tier."""
+    for name in FALLBACKS[column]:
+        base: int | None = getattr(price, name)
+        if base is not None:
+            break
+    else:
+        return FALLBACKS[column][-1], None
+    label, rate = name, base
+    if is_long:
+        long: int | None = getattr(price, f"long_{name}", None)
+        if long is not None:
+            label, rate = f"long_{name}", long
+    if service_tier in ("flex", "priority"):
+        tier: int | None = getattr(price, f"{service_tier}_{name}", None)
+        if tier is not None:
+            # Vendors state tiers for short prompts: on a long one the same discount
+            # or surcharge applies to the long price, rounded up to a whole rate.
+            scaled = -(-rate * tier // base) if label != name and base else tier
+            label, rate = f"{service_tier}_{label}", scaled
+    return label, rate
