@@ -1,0 +1,108 @@
+"""Read the environment: every variable of the product, once, loudly.
+
+The table in README.md lists the same names; ``tests/poolsite/test_env.py``
+compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from poolsite.config import Config
+
+# name in the environment -> (reader of environ.Env, default, what it does)
+VARIABLES: dict[str, tuple[str, Any, str]] = {
+    "POOL_DATA_DIR": ("str", "./var", "where everything the product writes lives"),
+    "DATABASE_URL": ("str", "", "PostgreSQL URL; empty = SQLite in the data directory"),
+    "REDIS_URL": ("str", "", "Redis URL for limits, health and the task broker"),
+    "POOL_HOST": ("str", "127.0.0.1", "address to bind"),
+    "POOL_PORT": ("int", 8080, "port to bind"),
+    "POOL_PUBLIC_URL": ("str", "", "the URL people use, when a proxy is in front"),
+    "POOL_ALLOWED_HOSTS": ("list", [], "extra host names the console answers to"),
+    "POOL_TRUSTED_PROXIES": ("list", [], "addresses whose X-Forwarded-For is believed"),
+    "POOL_SECRET_KEY": ("root", "", "Django's signing key"),
+    "POOL_ENCRYPTION_KEYS": ("root", "", "Fernet keys, newest first, by comma"),
+    "POOL_PEPPERS": ("root", "", "peppers of client keys, newest first, by comma"),
+    "POOL_ADMIN_EMAIL": ("str", "", "creates this owner at first start"),
+    "POOL_ADMIN_PASSWORD_FILE": ("str", "", "file with that owner's password"),
+    "POOL_EMAIL_URL": ("str", "", "SMTP URL for mail"),
+    "POOL_DURABILITY": ("str", "group", "journal: os, group or always"),
+    "POOL_LIMITS": ("str", "exact", "exact, or approximate for several workers"),
+    "POOL_ALLOW_PRIVATE": ("list", [], "private host:port or CIDR anybody may use"),
+    "POOL_CLOUD_METADATA": ("list", [], "identity adapters that may ask: aws, azure, gcp"),
+    "POOL_SNAPSHOT_MAX_AGE_S": ("int", 0, "answer 503 when the snapshot is older; 0 = never"),
+    "POOL_TRIAL_LICENCE": ("str", "", "trial licence text"),
+}
+_CHOICES = {
+    "POOL_DURABILITY": ("os", "group", "always"),
+    "POOL_LIMITS": ("exact", "approximate"),
+}
+
+
+def load() -> Config:
+    """Read the configuration.
+
+    Errors: ImproperlyConfigured with the variable's name and what is allowed.
+    """
+    values: dict[str, Any] = {}
+    for name, (kind, default, _help) in VARIABLES.items():
+        if kind != "root":
+            values[name] = _read(name, kind, default)
+    _check(values)
+    return Config(
+        data_dir=str(Path(values["POOL_DATA_DIR"]).expanduser().absolute()),
+        database_url=values["DATABASE_URL"],
+        redis_url=values["REDIS_URL"],
+        host=values["POOL_HOST"],
+        port=values["POOL_PORT"],
+        public_url=values["POOL_PUBLIC_URL"],
+        allowed_hosts=tuple(values["POOL_ALLOWED_HOSTS"]),
+        trusted_proxies=tuple(values["POOL_TRUSTED_PROXIES"]),
+        admin_email=values["POOL_ADMIN_EMAIL"],
+        admin_password_file=values["POOL_ADMIN_PASSWORD_FILE"],
+        email_url=values["POOL_EMAIL_URL"],
+        durability=values["POOL_DURABILITY"],
+        limits=values["POOL_LIMITS"],
+        allow_private=tuple(values["POOL_ALLOW_PRIVATE"]),
+        cloud_metadata=tuple(values["POOL_CLOUD_METADATA"]),
+        snapshot_max_age_s=values["POOL_SNAPSHOT_MAX_AGE_S"],
+    )
+
+
+def _read(name: str, kind: str, default: object) -> Any:
+    reader = environ.Env()
+    try:
+        value = getattr(reader, kind)(name, default=default)
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name} must be {kind}: {exc}") from exc
+    return value
+
+
+def _check(values: dict[str, Any]) -> None:
+    for name, allowed in _CHOICES.items():
+        if values[name] not in allowed:
+            raise ImproperlyConfigured(
+                f"{name} is {values[name]!r}; it must be one of {', '.join(allowed)}"
+            )
+    if not 0 < values["POOL_PORT"] < 65536:
+        raise ImproperlyConfigured("POOL_PORT must be between 1 and 65535")
+    unknown = set(values["POOL_CLOUD_METADATA"]) - {"aws", "azure", "gcp"}
+    if unknown:
+        raise ImproperlyConfigured(
+            f"POOL_CLOUD_METADATA knows aws, azure, gcp; not {', '.join(sorted(unknown))}"
+        )
+
+
+def export(config: Config) -> None:
+    """Put the values a child reads again into its environment.
+
+    Only what the command line may override; roots never travel this way.
+    """
+    os.environ["POOL_DATA_DIR"] = config.data_dir
+    os.environ["POOL_HOST"] = config.host
+    os.environ["POOL_PORT"] = str(config.port)
