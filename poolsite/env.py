@@ -34,8 +34,16 @@ VARIABLES: dict[str, tuple[str, Any, str]] = {
     "POOL_DURABILITY": ("str", "group", "journal: os, group or always"),
     "POOL_LIMITS": ("str", "exact", "exact, or approximate for several workers"),
     "POOL_ALLOW_PRIVATE": ("list", [], "private host:port or CIDR anybody may use"),
-    "POOL_CLOUD_METADATA": ("list", [], "identity adapters that may ask: aws, azure, gcp"),
-    "POOL_SNAPSHOT_MAX_AGE_S": ("int", 0, "answer 503 when the snapshot is older; 0 = never"),
+    "POOL_CLOUD_METADATA": (
+        "list",
+        [],
+        "identity adapters that may ask: aws, azure, gcp",
+    ),
+    "POOL_SNAPSHOT_MAX_AGE_S": (
+        "int",
+        0,
+        "answer 503 when the snapshot is older; 0 = never",
+    ),
     "POOL_TRIAL_LICENCE": ("str", "", "trial licence text"),
 }
 _CHOICES = {

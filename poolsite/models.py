@@ -53,9 +53,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=120, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC")
     theme = models.CharField(max_length=8, choices=Theme, default=Theme.SYSTEM)
-    density = models.CharField(
-        max_length=12, choices=Density, default=Density.COMPACT
-    )
+    density = models.CharField(max_length=12, choices=Density, default=Density.COMPACT)
     shortcuts = models.BooleanField(default=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)

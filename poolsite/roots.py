@@ -36,7 +36,7 @@ def load(data_dir: Path, *, may_create: bool = True) -> Roots:
     Errors: MissingRootError naming the file and the variable, no value shown.
     Cost: reads files once a process; later calls are a memory look-up.
     """
-    global _cached  # noqa: PLW0603 - roots are read once and then taken out of the environment
+    global _cached
     if _cached is None:
         _cached = _from_pipe() or _from_environment_and_files(data_dir, may_create)
     return _cached
@@ -78,7 +78,9 @@ def _from_environment_and_files(data_dir: Path, may_create: bool) -> Roots:
 
 
 def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
+    return tuple(
+        part.strip() for part in text.replace("\n", ",").split(",") if part.strip()
+    )
 
 
 def _file(directory: Path, name: str, may_create: bool) -> str:

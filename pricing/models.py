@@ -33,8 +33,18 @@ class PriceVersion(models.Model):
     per_video_second = models.BigIntegerField(null=True)
     per_character = models.BigIntegerField(null=True)
     per_tool_call = models.BigIntegerField(null=True)
-    long_context = models.JSONField(null=True)
-    service_tiers = models.JSONField(null=True)
+    long_threshold = models.BigIntegerField(null=True)
+    long_input = models.BigIntegerField(null=True)
+    long_output = models.BigIntegerField(null=True)
+    long_cache_read = models.BigIntegerField(null=True)
+    long_cache_write = models.BigIntegerField(null=True)
+    long_cache_write_1h = models.BigIntegerField(null=True)
+    flex_input = models.BigIntegerField(null=True)
+    flex_output = models.BigIntegerField(null=True)
+    flex_cache_read = models.BigIntegerField(null=True)
+    priority_input = models.BigIntegerField(null=True)
+    priority_output = models.BigIntegerField(null=True)
+    priority_cache_read = models.BigIntegerField(null=True)
     valid_from = models.DateTimeField()
     valid_to = models.DateTimeField(null=True)
     reason = models.CharField(max_length=200, blank=True)
@@ -64,4 +74,6 @@ class CustomPrice(Versioned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.provider_slug}:{self.model}" if self.provider_slug else self.model
+        return (
+            f"{self.provider_slug}:{self.model}" if self.provider_slug else self.model
+        )

@@ -1,0 +1,24 @@
+"""The rows of the roof; Django finds them through this module."""
+
+from __future__ import annotations
+
+from providers.models.model import (
+    Alias,
+    AliasTarget,
+    Fact,
+    FallbackRule,
+    ProviderModel,
+    StatusChange,
+)
+from providers.models.provider import ApiKey, Provider
+
+__all__ = [
+    "Alias",
+    "AliasTarget",
+    "ApiKey",
+    "Fact",
+    "FallbackRule",
+    "Provider",
+    "ProviderModel",
+    "StatusChange",
+]

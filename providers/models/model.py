@@ -1,0 +1,149 @@
+"""Upstream models, aliases for them, and fallback rules."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from poolsite.models import Versioned
+from providers.models.provider import Provider
+
+
+class ProviderModel(Versioned):
+    """One upstream model at one provider."""
+
+    class Source(models.TextChoices):
+        MANUAL = "manual"
+        DISCOVERED = "discovered"
+        CATALOGUE = "catalogue"
+
+    provider = models.ForeignKey(
+        Provider, on_delete=models.CASCADE, related_name="models"
+    )
+    model_id = models.CharField(max_length=200)
+    display_name = models.CharField(max_length=200, blank=True)
+    description = models.TextField(blank=True)
+    source = models.CharField(max_length=10, choices=Source, default=Source.MANUAL)
+    enabled = models.BooleanField(default=True)
+    exhausted = models.BooleanField(default=False)
+    deprecated = models.BooleanField(default=False)
+    capabilities = models.JSONField(default=dict)
+    context_window = models.PositiveIntegerField(null=True)
+    max_output_tokens = models.PositiveIntegerField(null=True)
+    benchmark_score = models.FloatField(null=True)
+    benchmark_url = models.CharField(max_length=300, blank=True)
+    probe_ok = models.BooleanField(null=True)
+    probe_at = models.DateTimeField(null=True)
+    probe_ms = models.PositiveIntegerField(null=True)
+    created_at = models.DateTimeField()
+    seen_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "model_id"],
+                condition=models.Q(deleted_at=None),
+                name="providermodel_live_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.model_id
+
+
+class Alias(Versioned):
+    """A name clients may ask for, leading to ordered targets."""
+
+    name = models.CharField(max_length=200)
+    description = models.CharField(max_length=200, blank=True)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=models.Q(deleted_at=None),
+                name="alias_live_name_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AliasTarget(models.Model):
+    """One target of an alias; a blank provider means whoever serves the model."""
+
+    alias = models.ForeignKey(Alias, on_delete=models.CASCADE, related_name="targets")
+    position = models.PositiveSmallIntegerField()
+    provider_slug = models.CharField(max_length=64, blank=True)
+    model_id = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return f"{self.provider_slug}/{self.model_id}"
+
+
+class FallbackRule(Versioned):
+    """What to do instead when a trigger fires; applied by routing."""
+
+    class Trigger(models.TextChoices):
+        ERROR = "error"
+        RATE_LIMIT = "rate_limit"
+        LOW_FUNDS = "low_funds"
+        COST_LIMIT = "cost_limit"
+
+    class Action(models.TextChoices):
+        SWITCH_PROVIDER = "switch_provider"
+        SWITCH_MODEL = "switch_model"
+        WAIT_AND_RETRY = "wait_and_retry"
+
+    position = models.PositiveIntegerField()
+    enabled = models.BooleanField(default=True)
+    trigger = models.CharField(max_length=12, choices=Trigger)
+    action = models.CharField(max_length=16, choices=Action)
+    match = models.JSONField(default=dict)
+    params = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return f"{self.trigger} -> {self.action}"
+
+
+class Fact(models.Model):
+    """The durable copy of live state the data plane learnt (cooldown, format...)."""
+
+    kind = models.CharField(max_length=24)
+    key = models.CharField(max_length=250)
+    payload = models.JSONField(default=dict)
+    at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "key"], name="fact_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class StatusChange(models.Model):
+    """A provider or credential changed its state: when, from, to, why."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE)
+    credential = models.CharField(max_length=64, blank=True)
+    before = models.CharField(max_length=24)
+    after = models.CharField(max_length=24)
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.provider_id} {self.before} -> {self.after}"

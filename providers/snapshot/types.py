@@ -1,0 +1,219 @@
+"""What the data plane knows: immutable records, no Django, no secrets in clear.
+
+The keeper writes one record per configuration row; data workers decode them into
+these structs. A record is found under ``(kind, key)``; a deletion is a tombstone
+with the same pair.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from pricing.cost import PriceSpec
+
+SCHEMA: Final = 1
+"""Raised when a worker of the release before could not read the records any more."""
+
+PROVIDER: Final = "provider"  # key: row id
+MODEL: Final = "model"  # key: row id
+ALIAS: Final = "alias"  # key: the alias name
+CLIENT_KEY: Final = "client_key"  # key: the public id
+BUDGET: Final = "budget"  # key: row id
+SETTINGS: Final = "settings"  # key: "-"
+KINDS: Final = (SETTINGS, PROVIDER, MODEL, ALIAS, BUDGET, CLIENT_KEY)
+
+
+class Timeouts(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Deadlines towards one upstream.
+
+    Units: seconds; defaults are the table of limits in docs/operations.md.
+    """
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    idle_s: float = 90.0
+    total_s: float = 1800.0
+
+
+class CredentialRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One usable secret of a provider, as ciphertext.
+
+    Shapes:  ``context`` and ``origin`` must equal what is inside the ciphertext;
+             ``token_version`` is above 0 for OAuth accounts only.
+    """
+
+    id: int
+    kind: str
+    label: str
+    mask: str
+    token: str
+    context: str
+    origin: str
+    priority: int = 50
+    weight: int = 1
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+    token_version: int = 0
+    expires_at_s: float | None = None
+    retire_at_s: float | None = None
+
+
+class ProviderRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One enabled provider with its usable credentials, best first.
+
+    Shapes:  ``base_url`` is the root the wire format appends its paths to;
+             ``allow_private`` permits exactly the base URL's own host and port.
+    """
+
+    id: int
+    slug: str
+    name: str
+    format: str
+    base_url: str
+    origin: str
+    location: str
+    priority: int
+    credentials: tuple[CredentialRecord, ...] = ()
+    weight: int = 1
+    headers: dict[str, str] = {}
+    timeouts: Timeouts = Timeouts()
+    allow_private: bool = False
+    tls_verify: bool = True
+    needs_key: bool = True
+    billing_on_abort: str = "cancel"
+    model_access: str = "all"
+    models_allowed: tuple[str, ...] = ()
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+
+
+class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One enabled upstream model with the price in force.
+
+    Shapes:  ``price`` None = unpriced; ``price_source`` names where it came from.
+    """
+
+    id: int
+    provider_id: int
+    model_id: str
+    price: PriceSpec | None = None
+    price_version_id: int | None = None
+    price_source: str = "unknown"
+    max_output_tokens: int | None = None
+    context_window: int | None = None
+    capabilities: tuple[str, ...] = ()
+    created_s: int = 0
+
+
+class TargetRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One target of an alias; a blank provider means whoever serves the model."""
+
+    model_id: str
+    provider_slug: str = ""
+
+
+class AliasRecord(msgspec.Struct, frozen=True, gc=False):
+    """A name clients may ask for and its ordered targets."""
+
+    name: str
+    targets: tuple[TargetRecord, ...]
+
+
+class BudgetRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Money a scope may spend in a window.
+
+    Shapes:  ``scope`` pool | team | key | agent | session; ``window`` hour | day |
+             week | month | total in ``time_zone``.
+    Units:   nano-USD.
+    """
+
+    id: int
+    scope: str
+    amount_nano_usd: int
+    window: str
+    hard: bool = True
+    time_zone: str = "UTC"
+    scope_value: str = ""
+    extra_nano_usd: int = 0
+    extra_until_s: float | None = None
+
+
+class ClientKeyRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A client key and what it may do.
+
+    Shapes:  ``digest`` is the keyed digest in hex under ``pepper_id``; a rotated key
+             is listed under its old public id too, with ``expires_at_s`` set to the
+             end of the grace. ``budget_ids`` holds every budget that applies to all
+             of the key's requests (pool, team, key).
+    """
+
+    id: int
+    public_id: str
+    digest: str
+    pepper_id: str
+    name: str
+    team_id: int | None = None
+    expires_at_s: float | None = None
+    model_access: str = "all"
+    models_allowed: tuple[str, ...] = ()
+    provider_access: str = "all"
+    providers_allowed: tuple[str, ...] = ()
+    ip_allow: tuple[str, ...] = ()
+    rpm: int | None = None
+    tpm: int | None = None
+    tpd: int | None = None
+    concurrency: int | None = None
+    window_requests: int | None = None
+    window_s: int | None = None
+    budget_ids: tuple[int, ...] = ()
+    assumed_output_tokens: int | None = None
+    unpriced: str = "allow"
+    default_strategy: str = ""
+    default_mode: str = ""
+    overrides_allowed: tuple[str, ...] = ()
+
+
+class SettingsRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Pool-wide settings the data plane obeys; every number of a rule is one.
+
+    Units: seconds, bytes, tokens as the names say.
+    """
+
+    keepalive_after_s: float = 8.0
+    keepalive_every_s: float = 15.0
+    body_limit_bytes: int = 40 * 1024 * 1024
+    body_timeout_s: float = 60.0
+    client_stall_s: float = 60.0
+    answer_limit_bytes: int = 64 * 1024 * 1024
+    event_limit_bytes: int = 4 * 1024 * 1024
+    stream_buffer_bytes: int = 256 * 1024
+    max_attempts: int = 8
+    retry_budget_percent: int = 10
+    max_in_flight: int = 500
+    key_concurrency: int | None = None
+    assumed_output_tokens: int = 4096
+    reservation_input_percent: int = 130
+    drain_s: float = 30.0
+    connect_deadline_s: float = 30.0
+    default_unpriced_price: PriceSpec | None = None
+    default_model: str = ""
+    metrics_tokens: tuple[str, ...] = ()
+    allow_private: tuple[str, ...] = ()
+
+
+class Header(msgspec.Struct, frozen=True, gc=False):
+    """First line of a snapshot or delta file.
+
+    Shapes:  a base has ``since`` 0; a delta holds every change with
+             ``since < version <= version``. ``counts`` names records by kind.
+    """
+
+    schema: int
+    version: int
+    since: int
+    made_at_s: float
+    counts: dict[str, int]

@@ -1,0 +1,382 @@
+"""Client keys, budgets, the ledger and its rollups."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from poolsite.models import Versioned
+
+
+class Team(Versioned):
+    """A group of keys that share budgets and reports."""
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ClientKey(Versioned):
+    """A key a client presents; only its keyed digest is stored."""
+
+    class Access(models.TextChoices):
+        ALL = "all"
+        ONLY = "only"
+        NONE = "none"
+
+    class Unpriced(models.TextChoices):
+        ALLOW = "allow"
+        DEFAULT = "default"
+        BLOCK = "block"
+
+    name = models.CharField(max_length=120)
+    public_id = models.CharField(max_length=16, unique=True)
+    digest = models.CharField(max_length=64)
+    pepper_id = models.CharField(max_length=16)
+    last4 = models.CharField(max_length=4)
+    previous_public_id = models.CharField(max_length=16, blank=True, db_index=True)
+    previous_digest = models.CharField(max_length=64, blank=True)
+    previous_pepper_id = models.CharField(max_length=16, blank=True)
+    grace_until = models.DateTimeField(null=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL
+    )
+    team = models.ForeignKey(Team, null=True, on_delete=models.SET_NULL)
+    tags = models.JSONField(default=list)
+    model_access = models.CharField(max_length=4, choices=Access, default=Access.ALL)
+    models_allowed = models.JSONField(default=list)
+    provider_access = models.CharField(max_length=4, choices=Access, default=Access.ALL)
+    providers_allowed = models.JSONField(default=list)
+    ip_allow = models.JSONField(default=list)
+    rpm = models.PositiveIntegerField(null=True)
+    tpm = models.PositiveBigIntegerField(null=True)
+    tpd = models.PositiveBigIntegerField(null=True)
+    concurrency = models.PositiveIntegerField(null=True)
+    window_requests = models.PositiveIntegerField(null=True)
+    window_s = models.PositiveIntegerField(null=True)
+    assumed_output_tokens = models.PositiveIntegerField(null=True)
+    unpriced = models.CharField(max_length=7, choices=Unpriced, default=Unpriced.ALLOW)
+    default_mode = models.CharField(max_length=16, blank=True)
+    default_strategy = models.CharField(max_length=24, blank=True)
+    overrides_allowed = models.JSONField(default=list)
+    log_level = models.CharField(max_length=12, default="metadata")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=models.Q(revoked_at=None),
+                name="clientkey_live_name_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Budget(Versioned):
+    """Money one scope may spend in one window; budgets form a tree."""
+
+    class Scope(models.TextChoices):
+        POOL = "pool"
+        TEAM = "team"
+        KEY = "key"
+        AGENT = "agent"
+        SESSION = "session"
+
+    class Window(models.TextChoices):
+        HOUR = "hour"
+        DAY = "day"
+        WEEK = "week"
+        MONTH = "month"
+        TOTAL = "total"
+
+    scope = models.CharField(max_length=8, choices=Scope)
+    client_key = models.ForeignKey(ClientKey, null=True, on_delete=models.CASCADE)
+    team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE)
+    scope_value = models.CharField(max_length=200, blank=True)
+    parent = models.ForeignKey("self", null=True, on_delete=models.SET_NULL)
+    amount_nano_usd = models.BigIntegerField()
+    hard = models.BooleanField(default=True)
+    window = models.CharField(max_length=5, choices=Window)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    extra_nano_usd = models.BigIntegerField(default=0)
+    extra_until = models.DateTimeField(null=True)
+    warn_percents = models.JSONField(default=list)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(amount_nano_usd__gte=0), name="budget_not_negative"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.amount_nano_usd} nano-USD a {self.window}"
+
+
+class BudgetWindow(models.Model):
+    """What one budget spent in one window, added up by the shipper."""
+
+    budget = models.ForeignKey(Budget, on_delete=models.CASCADE)
+    window_id = models.CharField(max_length=32)
+    spent_nano_usd = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["budget", "window_id"], name="budgetwindow_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(spent_nano_usd__gte=0),
+                name="budgetwindow_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.budget_id} {self.window_id}"
+
+
+class Dimension(models.Model):
+    """A string of the ledger, stored once and referred to by number."""
+
+    kind = models.CharField(max_length=16)
+    value = models.CharField(max_length=255)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "value"], name="dimension_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}"
+
+
+class TokenColumns(models.Model):
+    """The disjoint counters of one row; None = not reported."""
+
+    input_tokens = models.BigIntegerField(null=True)
+    cache_read_tokens = models.BigIntegerField(null=True)
+    cache_write_tokens = models.BigIntegerField(null=True)
+    cache_write_1h_tokens = models.BigIntegerField(null=True)
+    output_tokens = models.BigIntegerField(null=True)
+    reasoning_tokens = models.BigIntegerField(null=True)
+    audio_in_tokens = models.BigIntegerField(null=True)
+    audio_out_tokens = models.BigIntegerField(null=True)
+    image_in_tokens = models.BigIntegerField(null=True)
+    image_out_tokens = models.BigIntegerField(null=True)
+    units = models.BigIntegerField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Request(TokenColumns):
+    """One client call: sums, outcome and who asked; partitioned by day.
+
+    Ids are numbers without constraints where the row must survive a deletion.
+    """
+
+    class Outcome(models.IntegerChoices):
+        OK = 1
+        REFUSED = 2
+        FAILED = 3
+        CLIENT_CLOSED = 4
+        CUT = 5
+        CRASHED = 6
+
+    pk = models.CompositePrimaryKey("id", "at")
+    id = models.UUIDField()
+    at = models.DateTimeField()
+    status = models.SmallIntegerField()
+    outcome = models.SmallIntegerField(choices=Outcome)
+    error_dim = models.BigIntegerField(null=True)
+    client_key_id = models.BigIntegerField(null=True)
+    team_id = models.BigIntegerField(null=True)
+    purpose_dim = models.BigIntegerField(null=True)
+    dialect_dim = models.BigIntegerField(null=True)
+    model_asked_dim = models.BigIntegerField(null=True)
+    model_served_dim = models.BigIntegerField(null=True)
+    provider_dim = models.BigIntegerField(null=True)
+    session_dim = models.BigIntegerField(null=True)
+    agent_dim = models.BigIntegerField(null=True)
+    end_user_dim = models.BigIntegerField(null=True)
+    mode_dim = models.BigIntegerField(null=True)
+    stream = models.BooleanField(default=False)
+    needs = models.IntegerField(default=0)
+    input_estimate = models.BigIntegerField(null=True)
+    serving_attempt = models.UUIDField(null=True)
+    attempts = models.SmallIntegerField(default=0)
+    cost_nano_usd = models.BigIntegerField(null=True)
+    unpriced = models.BooleanField(default=False)
+    estimated = models.BooleanField(default=False)
+    latency_ms = models.IntegerField(null=True)
+    ttft_ms = models.IntegerField(null=True)
+    overhead_us = models.IntegerField(null=True)
+    trail = models.JSONField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["at", "id"], name="request_at"),
+            models.Index(fields=["client_key_id", "at"], name="request_key_at"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Attempt(TokenColumns):
+    """One upstream call and its money; partitioned by day like its Request.
+
+    ``at`` is the Request's time, so that both live in the same partition.
+    """
+
+    pk = models.CompositePrimaryKey("id", "at")
+    id = models.UUIDField()
+    at = models.DateTimeField()
+    request_id = models.UUIDField()
+    number = models.SmallIntegerField()
+    provider_id = models.BigIntegerField()
+    provider_dim = models.BigIntegerField()
+    credential_dim = models.BigIntegerField(null=True)
+    model_dim = models.BigIntegerField()
+    status = models.SmallIntegerField(null=True)
+    outcome_dim = models.BigIntegerField()
+    error_dim = models.BigIntegerField(null=True)
+    reason = models.CharField(max_length=200, blank=True)
+    decision_dim = models.BigIntegerField(null=True)
+    start_offset_ms = models.IntegerField(default=0)
+    latency_ms = models.IntegerField(null=True)
+    ttft_ms = models.IntegerField(null=True)
+    unit_kind = models.CharField(max_length=16, blank=True)
+    estimated = models.BooleanField(default=False)
+    flags = models.CharField(max_length=120, blank=True)
+    cost_nano_usd = models.BigIntegerField(null=True)
+    vendor_cost_nano_usd = models.BigIntegerField(null=True)
+    reservation_nano_usd = models.BigIntegerField(null=True)
+    price_version_id = models.BigIntegerField(null=True)
+    price_source_dim = models.BigIntegerField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["request_id"], name="attempt_request")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class CostAdjustment(models.Model):
+    """A later correction of one attempt's cost; the ledger row never changes."""
+
+    run = models.UUIDField(db_index=True)
+    attempt_id = models.UUIDField(db_index=True)
+    at = models.DateTimeField()
+    delta_nano_usd = models.BigIntegerField()
+    price_version_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.attempt_id} {self.delta_nano_usd:+d}"
+
+
+class RollupColumns(models.Model):
+    """Sums of one bucket; additive, so a late row only adds."""
+
+    requests = models.BigIntegerField(default=0)
+    errors = models.BigIntegerField(default=0)
+    attempts = models.BigIntegerField(default=0)
+    unpriced = models.BigIntegerField(default=0)
+    estimated = models.BigIntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    cache_read_tokens = models.BigIntegerField(default=0)
+    cache_write_tokens = models.BigIntegerField(default=0)
+    cache_write_1h_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    cost_nano_usd = models.BigIntegerField(default=0)
+    latency_ms_sum = models.BigIntegerField(default=0)
+    ttft_ms_sum = models.BigIntegerField(default=0)
+    ttft_count = models.BigIntegerField(default=0)
+    latency_hist = models.JSONField(default=dict)
+    ttft_hist = models.JSONField(default=dict)
+
+    class Meta:
+        abstract = True
+
+
+class Rollup15(RollupColumns):
+    """A quarter of an hour of one dimension value."""
+
+    kind = models.CharField(max_length=16)
+    ref = models.BigIntegerField()
+    bucket = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "bucket", "ref"], name="rollup15_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.ref} {self.bucket}"
+
+
+class RollupDay(RollupColumns):
+    """A UTC day of one dimension value."""
+
+    kind = models.CharField(max_length=16)
+    ref = models.BigIntegerField()
+    bucket = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "bucket", "ref"], name="rollupday_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.ref} {self.bucket}"
+
+
+class RollupCube(RollupColumns):
+    """A UTC day of provider x model x client key, for filtered views."""
+
+    bucket = models.DateField()
+    provider_dim = models.BigIntegerField()
+    model_dim = models.BigIntegerField()
+    client_key_id = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["bucket", "provider_dim", "model_dim", "client_key_id"],
+                name="rollupcube_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bucket} {self.provider_dim}"
+
+
+class JournalCursor(models.Model):
+    """How far one journal directory was shipped; moves with the rows it shipped."""
+
+    directory = models.CharField(max_length=64, unique=True)
+    segment = models.CharField(max_length=64)
+    offset = models.BigIntegerField()
+    records = models.BigIntegerField(default=0)
+    rejected = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.directory

@@ -1,0 +1,88 @@
+"""Daily partitions of the ledger on PostgreSQL; plain tables on SQLite.
+
+Partitions exist 14 days ahead of the clock. A row outside them lands in DEFAULT,
+which ``ensure`` empties into proper partitions again.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import connection, migrations, transaction
+
+PARTITIONED = ("usage_request", "usage_attempt")
+DAYS_AHEAD = 14
+
+
+class CreatePartitionedModel(migrations.CreateModel):
+    """Create the model's table partitioned by ``at`` where the database can."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        """Create the table, its indexes and the DEFAULT partition."""
+        model = to_state.apps.get_model(app_label, self.name)
+        if schema_editor.connection.vendor != "postgresql":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        sql, params = schema_editor.table_sql(model)
+        schema_editor.execute(f"{sql} PARTITION BY RANGE (at)", params or None)
+        table = model._meta.db_table
+        schema_editor.execute(
+            f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT"
+        )
+        schema_editor.deferred_sql.extend(schema_editor._model_indexes_sql(model))
+
+
+def ensure(now: datetime, *, days_ahead: int = DAYS_AHEAD) -> int:
+    """Create today's and the coming days' partitions; return how many were made.
+
+    Cost: one catalogue query a table when nothing is missing. No-op on SQLite.
+    """
+    if connection.vendor != "postgresql":
+        return 0
+    made = 0
+    first = now.date() - timedelta(days=1)
+    for table in PARTITIONED:
+        existing = _existing(table)
+        for offset in range(days_ahead + 2):
+            day = first + timedelta(days=offset)
+            if _name(table, day) not in existing:
+                _create(table, day)
+                made += 1
+    return made
+
+
+def _name(table: str, day: date) -> str:
+    return f"{table}_{day:%Y%m%d}"
+
+
+def _existing(table: str) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " WHERE i.inhparent = %s::regclass",
+            [table],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _create(table: str, day: date) -> None:
+    """Create one day's partition, moving rows out of DEFAULT that belong to it."""
+    name = _name(table, day)
+    bounds = [f"{day} 00:00:00+00", f"{day + timedelta(days=1)} 00:00:00+00"]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
+        if name in _existing(table):
+            return
+        cursor.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)")
+        cursor.execute(
+            f"WITH moved AS (DELETE FROM {table}_default"  # noqa: S608 - names are ours
+            f" WHERE at >= %s AND at < %s RETURNING *) INSERT INTO {name} SELECT * FROM moved",
+            bounds,
+        )
+        cursor.execute(
+            f"ALTER TABLE {table} ATTACH PARTITION {name}"
+            f" FOR VALUES FROM ('{bounds[0]}') TO ('{bounds[1]}')"
+        )
