@@ -1,0 +1,63 @@
+"""The embedded catalogue of providers: facts to fill a form with, no rows.
+
+It knows the providers that speak a wire format the product has; the data file
+names its source and date. A stored provider's own values always win over it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+DATA = Path(__file__).parent / "data" / "providers.json"
+
+
+class CatalogueEntry(msgspec.Struct, frozen=True):
+    """One provider as its vendor documents it.
+
+    Shapes:  ``environment`` are variable names people usually hold the key in;
+             ``featured`` above 0 is its place among the first tiles.
+    """
+
+    id: str
+    name: str
+    type: str
+    location: str
+    base_url: str
+    format: str
+    key_url: str
+    environment: tuple[str, ...]
+    needs_key: bool
+    featured: int = 0
+
+
+class _File(msgspec.Struct):
+    source: str
+    date: str
+    providers: tuple[CatalogueEntry, ...]
+
+
+@lru_cache(maxsize=1)
+def entries() -> dict[str, CatalogueEntry]:
+    """Return the catalogue by id; read from disk once a process."""
+    data = msgspec.json.decode(DATA.read_bytes(), type=_File)
+    return {entry.id: entry for entry in data.providers}
+
+
+def featured() -> list[CatalogueEntry]:
+    """Return the entries shown first, in their order."""
+    chosen = [entry for entry in entries().values() if entry.featured]
+    return sorted(chosen, key=lambda entry: entry.featured)
+
+
+def search(text: str) -> list[CatalogueEntry]:
+    """Return entries whose id, name or host contains the text, names first."""
+    wanted = text.strip().lower()
+    found = [
+        entry
+        for entry in entries().values()
+        if wanted in entry.id or wanted in entry.name.lower() or wanted in entry.base_url
+    ]
+    return sorted(found, key=lambda e: (not e.name.lower().startswith(wanted), e.name))
