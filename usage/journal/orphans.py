@@ -1,0 +1,234 @@
+"""Settle what a killed process left open, from what it had written down.
+
+Pure: records in, settles out. The ids of attempts and requests make it harmless to
+settle the same orphan twice, or one whose settle turns up after all.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from pricing.cost import cost_nano_usd
+from pricing.tokens import EMPTY, TokenUsage, add
+from usage.journal.records import (
+    CRASHED,
+    AttemptIntent,
+    AttemptSettle,
+    Progress,
+    Record,
+    RequestHead,
+    RequestSettle,
+    Settle,
+)
+
+ERROR_CODE: Final = "process_crashed"
+_STATUS: Final = 500
+_REMEMBERED: Final = 65_536
+_NANO_PER_MS: Final = 1_000_000
+
+
+class _OpenRequest:
+    """A request whose final settle was not seen, with the sums of its attempts."""
+
+    __slots__ = ("attempts", "cost_nano", "head", "is_unpriced", "segment", "usage")
+
+    def __init__(self, head: RequestHead, segment: int) -> None:
+        self.head = head
+        self.segment = segment
+        self.attempts = 0
+        self.usage = EMPTY
+        self.cost_nano: int | None = None
+        self.is_unpriced = False
+
+    def count(self, attempt: AttemptSettle) -> None:
+        self.attempts += 1
+        if attempt.usage is not None:
+            self.usage = add(self.usage, attempt.usage)
+        if attempt.cost_nano is not None:
+            self.cost_nano = (self.cost_nano or 0) + attempt.cost_nano
+        elif attempt.usage is not None:
+            self.is_unpriced = True
+
+
+class _OpenAttempt:
+    """An attempt whose settle was not seen, and the request it belongs to."""
+
+    __slots__ = ("intent", "progress", "request")
+
+    def __init__(self, intent: AttemptIntent, request: _OpenRequest) -> None:
+        self.intent = intent
+        self.request = request
+        self.progress: Progress | None = None
+
+
+class OpenWork:
+    """Follow a journal and know at any time what in it is still open.
+
+    Cost: one dictionary entry for an open attempt or request; ids of the last 65,536
+        closed ones are remembered, because a failing disk can make the writer repeat
+        an intent after its settle.
+    """
+
+    def __init__(self) -> None:
+        self._attempts: dict[str, _OpenAttempt] = {}
+        self._requests: dict[str, _OpenRequest] = {}
+        self._closed: set[str] = set()
+        self._closed_order: deque[str] = deque()
+
+    def feed(self, record: Record, segment: int = 0) -> None:
+        """Take the next record in order; ``segment`` is where it was read."""
+        if isinstance(record, AttemptIntent):
+            self._begin(record, segment)
+        elif isinstance(record, Progress):
+            opened = self._attempts.get(record.attempt_id)
+            if opened is not None:
+                opened.progress = record
+        elif isinstance(record, Settle):
+            self._settle(record)
+
+    def oldest_segment(self) -> int | None:
+        """Return the first segment that is still needed to settle an orphan."""
+        return min((each.segment for each in self._requests.values()), default=None)
+
+    def crashed(self) -> list[Settle]:
+        """Close everything open as crashed; the work is empty afterwards.
+
+        Shapes:  one settle an attempt, the request's own in its last attempt's; a
+                 request killed between two attempts gets a settle of its own.
+        """
+        ends: dict[str, int] = {}
+        last: dict[str, Settle] = {
+            request_id: Settle(head=opened.head)
+            for request_id, opened in self._requests.items()
+        }
+        settles: list[Settle] = []
+        for each in self._attempts.values():
+            attempt = _crashed_attempt(each.intent, each.progress)
+            each.request.count(attempt)
+            settle = Settle(head=each.request.head, attempt=attempt)
+            request_id = attempt.request_id
+            if each.progress is not None:
+                ends[request_id] = each.progress.at_ns
+            # Only the last of a request's attempts waits to carry its settle.
+            if (waiting := last.get(request_id)) is None:
+                settles.append(settle)
+                continue
+            if waiting.attempt is not None:
+                settles.append(waiting)
+            last[request_id] = settle
+        for request_id, closing in last.items():
+            request = _crashed_request(self._requests[request_id], ends.get(request_id))
+            settles.append(msgspec.structs.replace(closing, request=request))
+        for settle in settles:
+            self._settle(settle)
+        return settles
+
+    def _begin(self, intent: AttemptIntent, segment: int) -> None:
+        if intent.request_id in self._closed or intent.attempt_id in self._closed:
+            return
+        request = self._requests.get(intent.request_id)
+        if request is None:
+            # Without its head the request is still worth a row: the money is known.
+            head = intent.head or RequestHead(
+                request_id=intent.request_id, at_ns=intent.started_at_ns
+            )
+            request = _OpenRequest(head, segment)
+            self._requests[intent.request_id] = request
+        if intent.attempt_id not in self._attempts:
+            self._attempts[intent.attempt_id] = _OpenAttempt(intent, request)
+
+    def _settle(self, settle: Settle) -> None:
+        request_id = settle.head.request_id
+        attempt = settle.attempt
+        if attempt is not None and attempt.attempt_id not in self._closed:
+            self._attempts.pop(attempt.attempt_id, None)
+            self._remember(attempt.attempt_id)
+            opened = self._requests.get(request_id)
+            if opened is not None:
+                opened.count(attempt)
+        if settle.request is not None and request_id not in self._closed:
+            self._requests.pop(request_id, None)
+            self._remember(request_id)
+
+    def _remember(self, closed_id: str) -> None:
+        self._closed.add(closed_id)
+        self._closed_order.append(closed_id)
+        if len(self._closed_order) > _REMEMBERED:
+            self._closed.discard(self._closed_order.popleft())
+
+
+def orphans(records: Iterable[Record]) -> list[Settle]:
+    """Return the settles that a dead writer's records are missing."""
+    work = OpenWork()
+    for record in records:
+        work.feed(record)
+    return work.crashed()
+
+
+def _crashed_attempt(intent: AttemptIntent, progress: Progress | None) -> AttemptSettle:
+    """Estimate one orphan: what was reported, the rest from the bytes seen.
+
+    The cost stays within the reservation: the pool must not bill, on a guess, more
+    than was set aside for the call.
+    """
+    usage = _estimated_usage(intent, progress)
+    cost = cost_nano_usd(usage, intent.price.spec)
+    if cost is not None and intent.reservation_nano is not None:
+        cost = min(cost, intent.reservation_nano)
+    latency: int | None = None
+    if progress is not None:
+        latency = max(0, progress.at_ns - intent.started_at_ns) // _NANO_PER_MS
+    return AttemptSettle(
+        request_id=intent.request_id,
+        attempt_id=intent.attempt_id,
+        attempt_no=intent.attempt_no,
+        started_at_ns=intent.started_at_ns,
+        target=intent.target,
+        outcome=CRASHED,
+        error_class=CRASHED,
+        reason="The process ended before the attempt did.",
+        usage=None if usage.is_empty else usage,
+        estimated=True,
+        cost_nano=cost,
+        price=intent.price,
+        reservation_nano=intent.reservation_nano,
+        latency_ms=latency,
+        budget_deltas=tuple((*ref, cost) for ref in intent.budgets) if cost else (),
+    )
+
+
+def _estimated_usage(intent: AttemptIntent, progress: Progress | None) -> TokenUsage:
+    seen = EMPTY
+    output: int | None = None
+    if progress is not None:
+        seen = progress.usage or EMPTY
+        # A vendor's early report counts the output of that moment, not of the end.
+        counts = (seen.output_tokens, progress.estimated_output_tokens)
+        output = max((each for each in counts if each is not None), default=None)
+    has_input = seen.prompt_tokens > 0
+    return msgspec.structs.replace(
+        seen,
+        input_tokens=seen.input_tokens if has_input else intent.input_estimate_tokens,
+        output_tokens=output,
+    )
+
+
+def _crashed_request(opened: _OpenRequest, end_ns: int | None) -> RequestSettle:
+    latency: int | None = None
+    if end_ns is not None:
+        latency = max(0, end_ns - opened.head.at_ns) // _NANO_PER_MS
+    return RequestSettle(
+        status=_STATUS,
+        outcome=CRASHED,
+        error_code=ERROR_CODE,
+        attempts=opened.attempts,
+        usage=None if opened.usage.is_empty else opened.usage,
+        cost_nano=opened.cost_nano,
+        unpriced=opened.is_unpriced,
+        estimated=True,
+        latency_ms=latency,
+    )
