@@ -380,3 +380,26 @@ class JournalCursor(models.Model):
 
     def __str__(self) -> str:
         return self.directory
+
+
+class BudgetShare(models.Model):
+    """What of a budget window's spending came through one living journal.
+
+    A data process knows its own spending before the ledger does; to add both it must
+    know which part of the ledger's sum is its own. Gone with its journal's cursor.
+    """
+
+    cursor = models.ForeignKey(JournalCursor, on_delete=models.CASCADE)
+    budget = models.ForeignKey(Budget, on_delete=models.CASCADE)
+    window_id = models.CharField(max_length=32)
+    spent_nano_usd = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cursor", "budget", "window_id"], name="budgetshare_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cursor_id} {self.budget_id} {self.window_id}"
