@@ -6,7 +6,6 @@ settle the same orphan twice, or one whose settle turns up after all.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -65,6 +64,24 @@ class _OpenAttempt:
         self.progress: Progress | None = None
 
 
+class _RecentIds:
+    """The last ids that were added, as many as fit."""
+
+    __slots__ = ("_ids",)
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+
+    def __contains__(self, closed_id: str) -> bool:
+        return closed_id in self._ids
+
+    def add(self, closed_id: str) -> None:
+        self._ids[closed_id] = None
+        if len(self._ids) > 2 * _REMEMBERED:
+            # In one go: a dictionary finds its first key slowly after many deletions.
+            self._ids = dict.fromkeys(list(self._ids)[_REMEMBERED:])
+
+
 class OpenWork:
     """Follow a journal and know at any time what in it is still open.
 
@@ -76,8 +93,8 @@ class OpenWork:
     def __init__(self) -> None:
         self._attempts: dict[str, _OpenAttempt] = {}
         self._requests: dict[str, _OpenRequest] = {}
-        self._closed: set[str] = set()
-        self._closed_order: deque[str] = deque()
+        self._closed_attempts = _RecentIds()
+        self._closed_requests = _RecentIds()
 
     def feed(self, record: Record, segment: int = 0) -> None:
         """Take the next record in order; ``segment`` is where it was read."""
@@ -128,7 +145,9 @@ class OpenWork:
         return settles
 
     def _begin(self, intent: AttemptIntent, segment: int) -> None:
-        if intent.request_id in self._closed or intent.attempt_id in self._closed:
+        if intent.attempt_id in self._closed_attempts:
+            return
+        if intent.request_id in self._closed_requests:
             return
         request = self._requests.get(intent.request_id)
         if request is None:
@@ -144,21 +163,15 @@ class OpenWork:
     def _settle(self, settle: Settle) -> None:
         request_id = settle.head.request_id
         attempt = settle.attempt
-        if attempt is not None and attempt.attempt_id not in self._closed:
+        if attempt is not None and attempt.attempt_id not in self._closed_attempts:
             self._attempts.pop(attempt.attempt_id, None)
-            self._remember(attempt.attempt_id)
+            self._closed_attempts.add(attempt.attempt_id)
             opened = self._requests.get(request_id)
             if opened is not None:
                 opened.count(attempt)
-        if settle.request is not None and request_id not in self._closed:
+        if settle.request is not None:
             self._requests.pop(request_id, None)
-            self._remember(request_id)
-
-    def _remember(self, closed_id: str) -> None:
-        self._closed.add(closed_id)
-        self._closed_order.append(closed_id)
-        if len(self._closed_order) > _REMEMBERED:
-            self._closed.discard(self._closed_order.popleft())
+            self._closed_requests.add(request_id)
 
 
 def orphans(records: Iterable[Record]) -> list[Settle]:
