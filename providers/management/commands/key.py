@@ -1,0 +1,75 @@
+"""``pool key``: create, list, rotate and revoke client keys."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import transaction
+from django.utils import timezone
+
+from poolsite.money import nano_from_usd
+from providers.management.base import PoolCommand, action, get_client_key
+from usage import selectors, services
+from usage.models import Budget
+
+
+class Command(PoolCommand):
+    help = "Manage client keys: what clients of the pool present."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        sub = parser.add_subparsers(dest="action", required=True)
+        create = action(sub, "create", self.create, "create a key and print it, once")
+        create.add_argument("name")
+        create.add_argument("--models", nargs="+", action="extend", metavar="GLOB")
+        create.add_argument("--budget-usd", metavar="X")
+        create.add_argument(
+            "--window", choices=Budget.Window.values, default=Budget.Window.MONTH
+        )
+        for name in ("--rpm", "--tpm", "--concurrency"):
+            create.add_argument(name, type=int, metavar="N")
+        create.add_argument("--expires", type=int, metavar="DAYS")
+        listing = action(sub, "list", self.list, "list keys")
+        listing.add_argument("--json", action="store_true")
+        rotate = action(sub, "rotate", self.rotate, "give a key a new text")
+        rotate.add_argument("name")
+        rotate.add_argument("--grace", choices=list(services.GRACES), default="now")
+        action(sub, "revoke", self.revoke, "revoke a key").add_argument("name")
+
+    @transaction.atomic
+    def create(self, options: dict[str, Any]) -> None:
+        values = {name: options[name] for name in ("rpm", "tpm", "concurrency")}
+        if options["models"]:
+            values["model_access"] = "only"
+            values["models_allowed"] = options["models"]
+        if options["expires"] is not None:
+            values["expires_at"] = timezone.now() + timedelta(days=options["expires"])
+        key, text = services.create_key(self.actor, options["name"], **values)
+        if options["budget_usd"] is not None:
+            terms = services.BudgetTerms(
+                amount_nano_usd=_usd(options["budget_usd"]), window=options["window"]
+            )
+            services.set_key_budget(self.actor, key, terms)
+        self.say(text)
+
+    def list(self, options: dict[str, Any]) -> None:
+        self.table(selectors.key_table(), as_json=options["json"])
+
+    def rotate(self, options: dict[str, Any]) -> None:
+        key = get_client_key(options["name"])
+        self.say(services.rotate_key(self.actor, key, grace=options["grace"]))
+
+    def revoke(self, options: dict[str, Any]) -> None:
+        key = get_client_key(options["name"])
+        services.revoke_key(self.actor, key)
+        self.say(f"Revoked {key.name}.")
+
+
+def _usd(text: str) -> int:
+    try:
+        return nano_from_usd(Decimal(text))
+    except (InvalidOperation, ValueError) as exc:
+        raise CommandError(f"{text} is not an amount in USD.") from exc

@@ -1,0 +1,26 @@
+"""``pool setup-token``: print a new one-time token for the setup wizard."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+
+from poolsite import setup
+from providers.management.base import PoolCommand
+
+
+class Command(PoolCommand):
+    help = "Print the address of the setup wizard with a fresh one-time token."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.set_defaults(handler=self.show)
+
+    def show(self, options: dict[str, Any]) -> None:
+        try:
+            token = setup.new_token()
+        except ValueError as exc:
+            raise CommandError(str(exc)) from exc
+        self.say(f"{settings.CONFIG.effective_public_url}/setup/?token={token}")
