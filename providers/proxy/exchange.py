@@ -1,0 +1,187 @@
+"""The types handed from room to room; all frozen but the Tally.
+
+::
+
+    Inbound -> Caller -> ChatRequest -> Plan -> Admission
+            -> (per candidate) UpstreamCall -> UpstreamAnswer -> Tally -> settle
+
+They are msgspec structs rather than frozen dataclasses, which cost five times as much
+to make, on a path that has some 80 microseconds for everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from poolsite.secret_type import Secret
+from pricing.tokens import TokenUsage
+from providers.formats.base import (
+    Bridge,
+    ErrorDetail,
+    Op,
+    UpstreamRequest,
+    WireFormat,
+)
+from providers.snapshot.types import (
+    ClientKeyRecord,
+    CredentialRecord,
+    ModelRecord,
+    ProviderRecord,
+)
+from usage.journal.records import PriceRef, Target
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+
+class Inbound(Struct, frozen=True, kw_only=True):
+    """Hold one client call as the door matched it; its body is not read yet.
+
+    Shapes:  ``headers`` as ASGI gives them, names in lower case; ``fields`` the same
+             as a mapping (the last of equal names wins). ``peer`` is the client's
+             address after trusted proxies were seen through. ``path_model`` is the
+             model named by the path, where the dialect has it there.
+    Units:   ``received_at_ns`` wall clock nanoseconds; ``received_at`` monotonic
+             seconds.
+    """
+
+    request_id: str
+    received_at_ns: int
+    received_at: float
+    method: str
+    path: str
+    query: bytes
+    headers: Headers
+    fields: dict[bytes, bytes]
+    peer: str
+    wire: WireFormat
+    op: Op
+    path_model: str | None = None
+
+
+class Caller(Struct, frozen=True):
+    """Say whose key it is and what the call is for.
+
+    Shapes:  ``purpose`` client | playground | probe | verify | replay. ``session``,
+             ``agent`` and ``client`` come from headers; the body may add a session.
+    """
+
+    key: ClientKeyRecord
+    purpose: str = "client"
+    session: str = ""
+    agent: str = ""
+
+
+class Candidate(Struct, frozen=True):
+    """One way to serve a request, with everything that is the same for each request.
+
+    Shapes:  ``static_headers`` are the provider's own; ``name_headers`` the answer's
+             x-pool-provider and x-pool-model. ``is_pooled_account`` keeps the
+             vendor's rate-limit headers from the client: they are not the client's.
+    """
+
+    provider: ProviderRecord
+    model: ModelRecord
+    credential: CredentialRecord | None
+    wire: WireFormat
+    bridge: Bridge
+    target: Target
+    price: PriceRef
+    static_headers: tuple[tuple[str, str], ...]
+    name_headers: tuple[tuple[bytes, bytes], ...]
+    is_pooled_account: bool
+
+
+class Skip(Struct, frozen=True):
+    """Say why a candidate was passed over without being asked."""
+
+    provider_slug: str
+    credential_mask: str
+    upstream_model: str
+    reason: str
+    retry_after_s: float | None = None
+
+
+class UpstreamCall(Struct, frozen=True):
+    """One attempt's request, ready to be sent.
+
+    Shapes:  ``secret_origin`` is the origin the secret in ``headers`` is bound to,
+             None without a secret. ``secret`` serves the scan of what comes back.
+    """
+
+    candidate: Candidate
+    url: str
+    headers: dict[str, str]
+    sent: UpstreamRequest
+    secret: Secret | None
+    secret_origin: str | None
+
+
+class UpstreamAnswer(Struct, frozen=True):
+    """An answer whose head has arrived; ``read`` gives its body piece by piece.
+
+    Shapes:  ``read`` returns b"" at the end; ``at_eof`` tells whether the end is
+             already here. ``close`` ends the connection unless it was read to its end.
+    """
+
+    status: int
+    headers: MutableMapping[str, str]
+    content_type: str
+    read: Callable[[], Awaitable[bytes]]
+    at_eof: Callable[[], bool]
+    close: Callable[[], None]
+
+
+class Failure(Struct, frozen=True):
+    """Say how an attempt failed and what that means for the next step.
+
+    Shapes:  ``kind`` is the word ``Health.report`` takes (see ``ports``). ``scope``
+             names what the failure condemns: request | credential | origin | attempt.
+             ``outcome`` is the journal's word. ``is_verbatim`` allows the upstream's
+             own body to reach a client of the same dialect.
+    """
+
+    kind: str
+    scope: str
+    outcome: str
+    status: int | None
+    reason: str
+    detail: ErrorDetail
+    retry_after_s: float | None = None
+    is_transient: bool = False
+    is_verbatim: bool = False
+    content_type: str = "application/json"
+
+
+class Tally(Struct):
+    """Count what passed in one attempt; the one mutable type of the corridor.
+
+    Units:   ``first_event_at`` monotonic seconds, None while nothing useful came.
+    """
+
+    usage: TokenUsage | None = None
+    flags: tuple[str, ...] = ()
+    vendor_cost_nano_usd: int | None = None
+    model: str | None = None
+    response_id: str | None = None
+    service_tier: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    text_bytes: int = 0
+    out_bytes: int = 0
+    first_event_at: float | None = None
+    is_accepted: bool = False
+    is_complete: bool = False
+
+
+class Outcome(Struct, frozen=True):
+    """Say how a client call ended, for the record and the metrics."""
+
+    status: int
+    outcome: str
+    error_code: str = ""
+    served_by: Candidate | None = None

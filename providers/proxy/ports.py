@@ -1,0 +1,253 @@
+"""What the rooms need from outside, as protocols; ``runtime`` connects the real parts.
+
+Limits are ``usage.limits.contract``'s own protocol, which every room and both stores
+share; it is not repeated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from poolsite.destinations import Destination, HostPort
+from poolsite.egress import Timeouts
+from providers.proxy.exchange import Outcome
+from providers.snapshot.types import (
+    BudgetRecord,
+    ClientKeyRecord,
+    CredentialRecord,
+    ModelRecord,
+    ProviderRecord,
+    SettingsRecord,
+)
+from usage.journal.records import Fact, Record
+
+
+class Route(Protocol):
+    """One candidate as routing orders them: who, what and with which secret."""
+
+    @property
+    def provider(self) -> ProviderRecord:
+        """The provider that would serve."""
+
+    @property
+    def model(self) -> ModelRecord:
+        """Its model, with the price in force."""
+
+    @property
+    def credential(self) -> CredentialRecord | None:
+        """The secret to use; None for a provider that needs none."""
+
+
+class Resolution(Protocol):
+    """What a requested name leads to.
+
+    Shapes:  ``is_known`` False = nobody ever served that name: 404, and ``near``
+             holds similar names. Known without candidates = 503: nothing usable now.
+             ``candidates`` are in the order they shall be tried.
+    """
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether the name exists, usable or not."""
+
+    @property
+    def candidates(self) -> Sequence[Route]:
+        """Every candidate, best first, before access, cooldown and price are judged."""
+
+    @property
+    def near(self) -> Sequence[str]:
+        """Names much like the one asked for, at most five."""
+
+
+class VisibleModel(Protocol):
+    """One name a client may ask for."""
+
+    @property
+    def name(self) -> str:
+        """The name itself: a model id or an alias."""
+
+    @property
+    def owned_by(self) -> str:
+        """The slug of the provider that would serve it first."""
+
+    @property
+    def created_s(self) -> int:
+        """Unix seconds, 0 when unknown."""
+
+
+class SnapshotPort(Protocol):
+    """The live snapshot: an immutable view, or one that only ever moves forward.
+
+    Cost:  every member answers in microseconds from memory; no I/O.
+    """
+
+    @property
+    def version(self) -> int:
+        """The configuration version it shows."""
+
+    @property
+    def made_at(self) -> float:
+        """When the keeper last confirmed it, in Unix seconds."""
+
+    @property
+    def settings(self) -> SettingsRecord:
+        """The pool-wide settings."""
+
+    def client_key(self, public_id: str) -> ClientKeyRecord | None:
+        """Find a client key by its public id."""
+
+    def provider(self, provider_id: int) -> ProviderRecord | None:
+        """Find a provider by row id."""
+
+    def budget(self, budget_id: int) -> BudgetRecord | None:
+        """Find a budget by row id."""
+
+    def resolve(self, name: str) -> Resolution:
+        """Resolve a requested name as design 4 orders it."""
+
+    def visible_models(self, key: ClientKeyRecord) -> Sequence[VisibleModel]:
+        """List the names a key may ask for, sorted."""
+
+
+class SnapshotSource(Protocol):
+    """Give the snapshot in force; a request takes it once and keeps it."""
+
+    def __call__(self) -> SnapshotPort | None:
+        """Return it, None before the first one was loaded."""
+
+
+class Cooling(Protocol):
+    """Why a candidate is to be left alone, and for how long."""
+
+    @property
+    def reason(self) -> str:
+        """The kind of failure that started it (see ``Health.report``)."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until it may be tried again; None = not by waiting."""
+
+
+class Health(Protocol):
+    """Live cooldowns; in process here, shared once there is Redis."""
+
+    def cooling(self, route: Route) -> Cooling | None:
+        """Return what keeps a candidate from being tried now, None when nothing."""
+
+    def report(
+        self,
+        route: Route,
+        kind: str,
+        *,
+        retry_after_s: float | None = None,
+        reason: str = "",
+    ) -> Sequence[Fact]:
+        """Learn how an attempt ended and return the facts to journal.
+
+        Shapes:  ``kind`` is one of
+
+            ====================  =====================================================
+            ``ok``                served, or the upstream answered sensibly
+            ``auth``              401/403 without a quota or policy word
+            ``quota``             402, or an account out of credit or quota
+            ``rate_limit``        429
+            ``unavailable``       502, 503, 504, 529
+            ``server_error``      another 5xx, a nonsense or broken answer
+            ``timeout``           no head, no event or no next event in time
+            ``connect``           no connection: refused, DNS, TLS, unreachable
+            ``model``             this upstream does not serve this model
+            ``unreadable``        our stored secret cannot be decrypted
+            ====================  =====================================================
+
+            An error about the request itself is never reported: it says nothing
+            about the upstream's health.
+        """
+
+
+class JournalPort(Protocol):
+    """The append-only journal of this process (``usage.journal.writer.Journal``)."""
+
+    def append(self, record: Record) -> None:
+        """Write one record; it survives the death of the process."""
+
+    async def append_durable(self, record: Record) -> None:
+        """Write one record and wait as long as the durability setting promises."""
+
+    def can_admit(self) -> bool:
+        """Tell whether there is room to record the end of new work."""
+
+
+class TokenSource(Protocol):
+    """Refreshes OAuth access tokens, served by the keeper."""
+
+    async def refresh(
+        self, account_id: int, *, seen_version: int
+    ) -> CredentialRecord | None:
+        """Return a token newer than the one seen, None when there is none to be had.
+
+        Fails:   never raises; gives up after 10 s.
+        """
+
+
+class Answer(Protocol):
+    """An opened upstream answer, as the HTTP client gives it."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names in any case."""
+
+    @property
+    def content(self) -> Any:
+        """The body's stream reader."""
+
+    def close(self) -> None:
+        """Close the connection at once."""
+
+    def release(self) -> Any:
+        """Give the connection back to the pool when it was read to its end."""
+
+
+class UpstreamClient(Protocol):
+    """Opens outbound calls (``poolsite.egress.UpstreamClient``)."""
+
+    def prepare(
+        self, url: str, allowed: frozenset[HostPort] = frozenset(), *, pool: str = ""
+    ) -> Destination:
+        """Judge a destination."""
+
+    async def send(
+        self,
+        destination: Destination,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        secret_origin: str | None,
+        timeouts: Timeouts = ...,
+        method: str = "POST",
+    ) -> Answer:
+        """Send one request, return the answer with its head read."""
+
+
+class Metrics(Protocol):
+    """Counters of the data plane; every call is a few hundred nanoseconds."""
+
+    def request_finished(
+        self, outcome: Outcome, *, dialect: str, is_stream: bool, seconds: float
+    ) -> None:
+        """Count one authenticated client call."""
+
+    def attempt_finished(
+        self, provider_slug: str, outcome: str, *, seconds: float
+    ) -> None:
+        """Count one upstream call."""
+
+    def stranger_refused(self, reason: str) -> None:
+        """Count a caller without a usable key."""
+
+    def usage_flagged(self, provider_slug: str, flags: Iterable[str]) -> None:
+        """Count what a vendor's usage report got wrong."""
