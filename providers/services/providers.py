@@ -186,8 +186,8 @@ def _assign(provider: Provider, values: dict[str, Any]) -> None:
 
 
 def _check(provider: Provider) -> None:
-    if provider.api_format not in registry.ids():
-        known = ", ".join(sorted(registry.ids()))
+    if provider.api_format not in registry.formats():
+        known = ", ".join(sorted(registry.formats()))
         raise ServiceError(
             f"This version speaks {known} to a provider.", field="api_format"
         )

@@ -1,0 +1,217 @@
+"""Try a provider now: can it be reached, does it take our key, what does it serve.
+
+The question goes out over the control plane's guarded client, never through the
+proxy, and costs nothing: it asks for the model list only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.conf import settings
+
+from poolsite import secrets
+from poolsite.crypto import UnreadableSecretError
+from poolsite.destinations import (
+    Category,
+    EgressError,
+    EgressRefusedError,
+    Vetter,
+    host_port_of,
+    origin_of,
+)
+from poolsite.egress_control import Answer, ControlClient
+from poolsite.secret_type import Secret
+from providers.catalogue import spec
+from providers.formats import registry
+from providers.models import ApiKey, Provider
+
+TIMEOUT_S: Final = 10.0
+_CURES: Final = {
+    Category.DNS: "The host name does not resolve; check the base URL.",
+    Category.REFUSED: "Nothing answers at this address; is the server running?",
+    Category.TLS: "The TLS certificate is not valid for this host.",
+    Category.TIMEOUT: f"No answer within {TIMEOUT_S:.0f} s.",
+    Category.RESET: "The connection was cut; check the port and the protocol.",
+    Category.TOO_LARGE: "The answer was too large to be a model list.",
+}
+_POLICY_CURE: Final = (
+    "This address is private. Allow it for this provider (allow private address) "
+    "or with POOL_ALLOW_PRIVATE."
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the test.
+
+    Units: latency in milliseconds; 0 for a step that sent nothing.
+    """
+
+    name: str
+    ok: bool
+    text: str
+    latency_ms: int = 0
+
+
+@dataclass
+class CheckResult:
+    """What the test found.
+
+    Shapes:  ``state`` is a pill of the console: healthy, invalid_key, rate_limited,
+             error, not_supported; ``models`` are the ids the provider lists.
+    """
+
+    stages: list[Stage] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    state: str = "healthy"
+    retry_after: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Say whether every step passed."""
+        return all(stage.ok for stage in self.stages)
+
+    @property
+    def error(self) -> str:
+        """The first failure in words, blank when there is none."""
+        return next((stage.text for stage in self.stages if not stage.ok), "")
+
+    @property
+    def latency_ms(self) -> int:
+        """How long the provider took to answer."""
+        return max((stage.latency_ms for stage in self.stages), default=0)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is tried: a provider, stored or not yet."""
+
+    base_url: str
+    api_format: str
+    allow_private: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    needs_key: bool = True
+
+
+def check_provider(provider: Provider, key: ApiKey | None = None) -> CheckResult:
+    """Try a stored provider with one of its keys, the best one by default.
+
+    Fails:  never raises for what the provider does; the result says what went wrong.
+    Cost:   one outbound request of at most 10 s.
+    """
+    key = key or _best_key(provider)
+    secret: Secret | None = None
+    if key is not None:
+        try:
+            secret = secrets.open_for(key, "secret")
+        except UnreadableSecretError as exc:
+            return _failed("authentication", str(exc), "invalid_key")
+    entry = spec.entries().get(provider.catalogue_id)
+    candidate = Candidate(
+        base_url=provider.base_url,
+        api_format=provider.api_format,
+        allow_private=provider.allow_private,
+        headers=tuple(provider.headers.items()),
+        needs_key=entry.needs_key if entry else provider.location == "cloud",
+    )
+    return check_candidate(candidate, secret)
+
+
+def check_candidate(candidate: Candidate, secret: Secret | None) -> CheckResult:
+    """Try a provider that need not be stored yet.
+
+    Fails:  never raises for what the provider does.
+    Cost:   one outbound request of at most 10 s.
+    """
+    if secret is None and candidate.needs_key:
+        return _failed("authentication", "There is no usable key.", "invalid_key")
+    wire = registry.get(candidate.api_format)
+    headers = dict(candidate.headers)
+    if secret is not None:
+        headers.update(wire.auth_headers(secret.reveal()))
+    url = candidate.base_url + wire.upstream_path("models", model="", stream=False)
+    vetter = Vetter(settings.CONFIG.allow_private, settings.CONFIG.cloud_metadata)
+    allowed = (
+        frozenset({host_port_of(candidate.base_url)})
+        if candidate.allow_private
+        else frozenset()
+    )
+    try:
+        with ControlClient(vetter, read_timeout_s=TIMEOUT_S) as client:
+            answer = client.send(
+                client.prepare(url, allowed),
+                headers=headers,
+                secret_origin=origin_of(candidate.base_url) if secret else None,
+            )
+    except EgressRefusedError as exc:
+        return _failed("connectivity", f"{exc} {_POLICY_CURE}", "error")
+    except EgressError as exc:
+        return _failed("connectivity", _CURES.get(exc.category, str(exc)), "error")
+    return _judge(answer)
+
+
+def _judge(answer: Answer) -> CheckResult:
+    result = CheckResult()
+    result.stages.append(
+        Stage("connectivity", True, "The provider answers.", answer.elapsed_ms)
+    )
+    failure = _failure(answer)
+    if failure is not None:
+        stage, state = failure
+        result.stages.append(stage)
+        result.state = state
+        result.retry_after = answer.headers.get("retry-after", "")
+        return result
+    result.stages.append(Stage("authentication", True, "The key is accepted."))
+    try:
+        result.models = sorted(_model_ids(answer.json()))
+    except ValueError:
+        text = "The answer is not a model list; is the base URL right?"
+        result.stages.append(Stage("provider", False, text))
+        result.state = "not_supported"
+        return result
+    text = f"{len(result.models)} models listed."
+    result.stages.append(Stage("provider", True, text))
+    return result
+
+
+def _failure(answer: Answer) -> tuple[Stage, str] | None:
+    status = answer.status
+    if status in (401, 403):
+        text = f"The provider refused the key ({status}); is it for another region?"
+        return Stage("authentication", False, text), "invalid_key"
+    if status == 429:
+        text = "The provider limits the rate of this key (429); try again later."
+        return Stage("provider", False, text), "rate_limited"
+    if status == 404:
+        text = "No model list at this address (404); check the base URL's path."
+        return Stage("provider", False, text), "not_supported"
+    if status >= 300:
+        text = f"The provider answered {status} instead of a model list."
+        return Stage("provider", False, text), "error"
+    return None
+
+
+def _model_ids(data: Any) -> Iterable[str]:
+    items = data.get("data") if isinstance(data, dict) else None
+    if not isinstance(items, list):
+        raise ValueError("no list")  # noqa: TRY004 - the caller asks about the value
+    names = {item.get("id") for item in items if isinstance(item, dict)}
+    return {
+        name
+        for name in names
+        if isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable()
+    }
+
+
+def _best_key(provider: Provider) -> ApiKey | None:
+    keys = provider.api_keys.filter(deleted_at=None, enabled=True)
+    usable = keys.exclude(state__in=["unreadable", "origin_changed"])
+    return usable.order_by("-priority", "id").first()
+
+
+def _failed(stage: str, text: str, state: str) -> CheckResult:
+    return CheckResult(stages=[Stage(stage, False, text)], state=state)
