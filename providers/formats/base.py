@@ -17,6 +17,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 import msgspec
 
 from pricing.tokens import TokenUsage
+from providers.formats.jsonspans import Members
 
 Op: TypeAlias = Literal["chat", "models", "model"]
 
@@ -97,17 +98,17 @@ class ErrorDetail(msgspec.Struct, frozen=True):
 class ChatRequest(msgspec.Struct):
     """Hold what the rooms must know about a generation request, and its bytes.
 
-    Shapes:  ``body`` is the client's body untouched; ``members`` its top-level values
-             as views into it, in order. ``max_output_tokens`` is what the client
-             asked, in either spelling, None when it did not. ``needs`` is a bit set
-             of ``NEED_*``. ``content`` are the parts of the body that become input
-             tokens, for ``pricing.estimate``.
+    Shapes:  ``body`` is the client's body untouched; ``members`` its top-level
+             values and where they are, for patching by span. ``max_output_tokens``
+             is what the client asked, in either spelling, None when it did not.
+             ``needs`` is a bit set of ``NEED_*``. ``content`` are the parts of the
+             body that become input tokens, for ``pricing.estimate``.
     """
 
     dialect: str
     body: bytes
     model: str
-    members: dict[str, msgspec.Raw]
+    members: Members
     content: tuple[msgspec.Raw, ...] = ()
     stream: bool = False
     include_usage: bool = False
@@ -118,6 +119,10 @@ class ChatRequest(msgspec.Struct):
     session: str | None = None
     prompt_cache_key: str | None = None
     service_tier: str | None = None
+
+    def __repr__(self) -> str:
+        # Prompts must not reach a log through a stray repr.
+        return f"<ChatRequest {self.model!r} {len(self.body)} bytes>"
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
@@ -133,6 +138,9 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     model: str
     usage_injected: bool = False
     losses: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<UpstreamRequest {self.model!r} {len(self.body)} bytes>"
 
 
 class ResponseMeta(msgspec.Struct):
@@ -164,25 +172,61 @@ class StreamTap(Protocol):
     it returns, and reads its attributes after each call.
     """
 
-    useful: bool
-    """A useful event was seen: bytes have been handed out, failover is over."""
-    error: ErrorDetail | None
-    """The upstream reported an error in the stream; nothing is forwarded after it."""
-    finished: bool
-    """Every choice the stream opened has a finish reason."""
-    done: bool
-    """The terminator was handed out; whatever follows is discarded."""
-    usage: TokenUsage | None
-    flags: tuple[str, ...]
-    vendor_cost_nano_usd: int | None
-    model: str | None
-    response_id: str | None
-    service_tier: str | None
-    finish_reasons: tuple[str, ...]
-    text_bytes: int
-    """Bytes of text, reasoning and arguments seen so far, for estimates."""
-    out_bytes: int
-    """Bytes handed out so far."""
+    @property
+    def useful(self) -> bool:
+        """A useful event was seen: bytes have been handed out, failover is over."""
+
+    @property
+    def error(self) -> ErrorDetail | None:
+        """The upstream reported an error in the stream; nothing is handed out after."""
+
+    @property
+    def finished(self) -> bool:
+        """Every choice the stream opened has a finish reason."""
+
+    @property
+    def done(self) -> bool:
+        """The terminator was handed out; whatever follows is discarded."""
+
+    @property
+    def complete(self) -> bool:
+        """The answer ended as the dialect ends, without an error."""
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """The last usage the stream carried; None when it carried none."""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What was odd about the usage, by short names."""
+
+    @property
+    def vendor_cost_nano_usd(self) -> int | None:
+        """The cost the vendor stated."""
+
+    @property
+    def model(self) -> str | None:
+        """The model the upstream says it served."""
+
+    @property
+    def response_id(self) -> str | None:
+        """The upstream's id of the answer."""
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier the upstream says it served."""
+
+    @property
+    def finish_reasons(self) -> tuple[str, ...]:
+        """The raw finish reasons, in order of arrival."""
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text, reasoning and arguments seen so far, for estimates."""
+
+    @property
+    def out_bytes(self) -> int:
+        """Bytes handed out so far."""
 
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes and return what the client may have now.
@@ -195,10 +239,6 @@ class StreamTap(Protocol):
 
         Only afterwards ``complete`` is final.
         """
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether the answer is whole: it ended as the dialect ends, no error."""
 
 
 class ClientStream(Protocol):

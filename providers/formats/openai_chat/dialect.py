@@ -1,0 +1,134 @@
+"""OpenAI chat completions as a wire format: what clients and most vendors speak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from providers.formats.base import (
+    Bridge,
+    ChatRequest,
+    ClientStream,
+    ErrorDetail,
+    FormatError,
+    Op,
+    ResponseMeta,
+    Route,
+    StreamTap,
+    UpstreamRequest,
+    WireFormat,
+)
+from providers.formats.openai_chat.errors import build_error_body, read_error_body
+from providers.formats.openai_chat.request import (
+    PATH,
+    build_chat_request,
+    read_chat_request,
+)
+from providers.formats.openai_chat.response import read_chat_response
+from providers.formats.openai_chat.stream import ChatClientStream, ChatStreamTap
+
+_OWNER: Final = "provider-pool"
+
+
+class _Model(msgspec.Struct):
+    id: str
+    created: int
+    object: str = "model"
+    owned_by: str = _OWNER
+
+
+class _ModelList(msgspec.Struct):
+    data: list[_Model]
+    object: str = "list"
+
+
+class OpenAIChat:
+    """Speak OpenAI's chat completions on either side."""
+
+    id = "openai"
+    routes: tuple[Route, ...] = (
+        Route("POST", "/v1/chat/completions", "chat"),
+        Route("GET", "/v1/models", "models"),
+        Route("GET", "/v1/models/{model}", "model"),
+    )
+    stream_content_type = "text/event-stream; charset=utf-8"
+
+    def read_request(
+        self, body: bytes, *, path_model: str | None = None
+    ) -> ChatRequest:
+        """Peek into a request; this dialect names its model in the body only."""
+        if path_model is not None:
+            raise FormatError("This path takes no model.", code="wrong_endpoint")
+        return read_chat_request(body)
+
+    def open_stream(self, request: ChatRequest, *, request_id: str) -> ClientStream:
+        """Return the writer of the proxy's own frames; chat needs no state for it."""
+        return _CLIENT_STREAM
+
+    def build_error(
+        self, status: int, detail: ErrorDetail, *, request_id: str
+    ) -> tuple[int, bytes]:
+        """Word an error; the status stays what it is."""
+        return status, build_error_body(status, detail, request_id=request_id)
+
+    def models_list(self, models: Iterable[str], *, created: int = 0) -> bytes:
+        """Word the list of models."""
+        return msgspec.json.encode(
+            _ModelList([_Model(model, created) for model in models])
+        )
+
+    def model_body(self, model: str, *, created: int = 0) -> bytes:
+        """Word one model."""
+        return msgspec.json.encode(_Model(model, created))
+
+    def upstream_path(self, op: Op, *, model: str, stream: bool) -> str:
+        """Return the path below a base URL that ends in the API's version."""
+        if op == "chat":
+            return PATH
+        return "/models" if op == "models" else f"/models/{model}"
+
+    def auth_headers(self, secret: str) -> Mapping[str, str]:
+        """Return the bearer header."""
+        return {"authorization": f"Bearer {secret}"}
+
+    def read_error(self, status: int, body: bytes) -> ErrorDetail:
+        """Read an upstream's error body."""
+        return read_error_body(status, body)
+
+    def passthrough(self) -> Bridge:
+        """Return the relay of bytes."""
+        return _PASSTHROUGH
+
+
+class ChatPassthrough:
+    """Relay chat completions to an upstream that speaks them too."""
+
+    def build_request(
+        self,
+        request: ChatRequest,
+        *,
+        model: str,
+        drop: frozenset[str] = frozenset(),
+    ) -> UpstreamRequest:
+        """Patch the body by span."""
+        return build_chat_request(request, model=model, drop=drop)
+
+    def read_response(
+        self, request: ChatRequest, sent: UpstreamRequest, body: bytes
+    ) -> ResponseMeta:
+        """Read a buffered answer."""
+        return read_chat_response(request, sent, body)
+
+    def open_tap(
+        self, request: ChatRequest, sent: UpstreamRequest, stream: ClientStream
+    ) -> StreamTap:
+        """Start reading a stream."""
+        return ChatStreamTap(request, sent)
+
+
+_CLIENT_STREAM: Final = ChatClientStream()
+_PASSTHROUGH: Final = ChatPassthrough()
+
+FORMAT: Final[WireFormat] = OpenAIChat()
