@@ -156,17 +156,19 @@ class KeyRing:
         return Secret(body.text, origin)
 
     def _decrypt(self, token: str, kid: str | None) -> bytes:
+        # Bytes, since for text outside ASCII Fernet raises something else.
+        data = token.encode("ascii", "replace")
         if kid:
             fernet = self._by_kid.get(kid)
             if fernet is None:
                 raise UnreadableSecretError(UnreadableKind.UNKNOWN_KEY)
             try:
-                return fernet.decrypt(token)
+                return fernet.decrypt(data)
             except InvalidToken as exc:
                 raise UnreadableSecretError(UnreadableKind.CORRUPT) from exc
         for fernet in self._by_kid.values():
             try:
-                return fernet.decrypt(token)
+                return fernet.decrypt(data)
             except InvalidToken:
                 continue
         whole = _looks_like_fernet(token)
