@@ -147,7 +147,7 @@ def test_secret_does_not_leak_by_printing_or_storing() -> None:
         repr(secret),
         f"{secret}",
         f"{secret:>40}",
-        "{}".format(secret),
+        f"{secret}",
         repr([secret]),
     ]
     assert not any(MARKER in text for text in shown)
