@@ -25,7 +25,7 @@ _SECRET_WORDS = ("secret", "token", "password", "digest", "api_key", "ciphertext
 
 
 @transaction.atomic
-def record(
+def record(  # noqa: PLR0913 - an event has this many parts
     actor: Actor,
     action: str,
     obj: models.Model | None = None,
