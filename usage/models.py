@@ -383,11 +383,7 @@ class JournalCursor(models.Model):
 
 
 class BudgetShare(models.Model):
-    """What of a budget window's spending came through one living journal.
-
-    A data process knows its own spending before the ledger does; to add both it must
-    know which part of the ledger's sum is its own. Gone with its journal's cursor.
-    """
+    """Which part of a budget window's spending came through one living journal."""
 
     cursor = models.ForeignKey(JournalCursor, on_delete=models.CASCADE)
     budget = models.ForeignKey(Budget, on_delete=models.CASCADE)
