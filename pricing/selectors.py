@@ -1,0 +1,53 @@
+"""Read prices for screens, commands and the admin API."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pricing.cost import PriceSpec
+from pricing.models import CustomPrice, PriceVersion
+from pricing.versions import spec_of
+
+_NANO = Decimal(1_000_000_000)
+
+
+def custom_price(model: str, provider_slug: str = "") -> CustomPrice | None:
+    """Return the price a person set, if any; one query."""
+    return (
+        CustomPrice.objects.filter(
+            model=model, provider_slug=provider_slug, deleted_at=None
+        )
+        .select_related("version")
+        .first()
+    )
+
+
+def custom_price_table() -> list[dict[str, Any]]:
+    """Return every price people set; USD per million tokens as text. One query."""
+    rows = CustomPrice.objects.filter(deleted_at=None).select_related("version")
+    return [
+        {
+            "model": row.model,
+            "provider": row.provider_slug,
+            "input": usd(row.version.input),
+            "output": usd(row.version.output),
+            "cache_read": usd(row.version.cache_read),
+            "cache_write": usd(row.version.cache_write),
+        }
+        for row in rows.order_by("provider_slug", "model")
+    ]
+
+
+def versions(ids: set[int]) -> dict[int, tuple[PriceVersion, PriceSpec]]:
+    """Return price versions with their specs by id; one query."""
+    rows = PriceVersion.objects.filter(pk__in=ids)
+    return {row.pk: (row, spec_of(row)) for row in rows}
+
+
+def usd(nano: int | None) -> str | None:
+    """Turn nano-USD into a plain decimal text; None stays None."""
+    if nano is None:
+        return None
+    text = f"{Decimal(nano) / _NANO:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

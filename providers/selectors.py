@@ -1,0 +1,132 @@
+"""Read providers, models and aliases for screens, commands and the admin API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, Q
+
+from providers.models import Alias, Provider, ProviderModel
+
+_LIVE_KEY = Q(api_keys__deleted_at=None)
+_LIVE_MODEL = Q(models__deleted_at=None)
+
+
+def providers_with_counts() -> list[Provider]:
+    """Return live providers, best first, with counts of keys and models.
+
+    Shapes:  each has ``key_count``, ``usable_key_count``, ``model_count``.
+    Cost:    one query.
+    """
+    usable = _LIVE_KEY & Q(api_keys__enabled=True, api_keys__state="ok")
+    rows = Provider.objects.filter(deleted_at=None).annotate(
+        key_count=Count("api_keys", filter=_LIVE_KEY, distinct=True),
+        usable_key_count=Count("api_keys", filter=usable, distinct=True),
+        model_count=Count("models", filter=_LIVE_MODEL, distinct=True),
+    )
+    return list(rows.order_by("-priority", "name"))
+
+
+def provider_state(provider: Provider) -> str:
+    """Name the provider's state in the words of the console's pills.
+
+    Shapes:  the provider comes from ``providers_with_counts``.
+    """
+    if not provider.enabled:
+        return "disabled"
+    if provider.location == Provider.Location.CLOUD and not provider.usable_key_count:  # type: ignore[attr-defined] # annotated
+        return "invalid_key"
+    if provider.last_error and provider.status == Provider.Status.ERROR:
+        return "degraded"
+    return "healthy" if provider.tested_at else "untested"
+
+
+def provider_table() -> list[dict[str, Any]]:
+    """Return one flat row a provider; one query."""
+    return [
+        {
+            "id": provider.slug,
+            "name": provider.name,
+            "state": provider_state(provider),
+            "format": provider.api_format,
+            "base_url": provider.base_url,
+            "priority": provider.priority,
+            "keys": provider.key_count,  # type: ignore[attr-defined] # annotated
+            "models": provider.model_count,  # type: ignore[attr-defined] # annotated
+        }
+        for provider in providers_with_counts()
+    ]
+
+
+def provider_facts(provider: Provider) -> dict[str, Any]:
+    """Return what there is to know about one provider; secrets as masks.
+
+    Cost: two queries.
+    """
+    return {
+        "id": provider.slug,
+        "name": provider.name,
+        "enabled": provider.enabled,
+        "status": provider.status,
+        "type": provider.type,
+        "location": provider.location,
+        "base_url": provider.base_url,
+        "format": provider.api_format,
+        "priority": provider.priority,
+        "weight": provider.weight,
+        "allow_private": provider.allow_private,
+        "last_error": provider.last_error,
+        "keys": key_table(provider),
+        "models": [row["id"] for row in model_table(provider)],
+    }
+
+
+def key_table(provider: Provider) -> list[dict[str, Any]]:
+    """Return the provider's keys, masked; one query."""
+    rows = provider.api_keys.filter(deleted_at=None).order_by("-priority", "id")
+    return [
+        {
+            "id": key.pk,
+            "label": key.label,
+            "mask": key.mask,
+            "enabled": key.enabled,
+            "state": key.state,
+            "created_at": key.created_at.isoformat(),
+        }
+        for key in rows
+    ]
+
+
+def model_table(provider: Provider) -> list[dict[str, Any]]:
+    """Return the provider's models; one query."""
+    rows = provider.models.filter(deleted_at=None).order_by("model_id")
+    return [
+        {
+            "id": model.model_id,
+            "enabled": model.enabled,
+            "source": model.source,
+            "context_window": model.context_window,
+            "max_output_tokens": model.max_output_tokens,
+        }
+        for model in rows
+    ]
+
+
+def alias_table() -> list[dict[str, Any]]:
+    """Return aliases with their targets, in order; two queries."""
+    rows = Alias.objects.filter(deleted_at=None).prefetch_related("targets")
+    return [
+        {
+            "name": alias.name,
+            "targets": [str(target).lstrip("/") for target in alias.targets.all()],
+        }
+        for alias in rows.order_by("name")
+    ]
+
+
+def live_models() -> list[ProviderModel]:
+    """Return every enabled model of an enabled provider, by name; one query."""
+    rows = ProviderModel.objects.filter(
+        deleted_at=None, enabled=True, provider__enabled=True, provider__deleted_at=None
+    )
+    return list(rows.select_related("provider").order_by("model_id"))
