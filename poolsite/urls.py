@@ -11,7 +11,7 @@ urlpatterns = [
     path("", include(("usage.views.urls", "usage"))),
     path("", include(("poolsite.ground_urls", "ground"))),
     path("account/", include("allauth.urls")),
-    path("api/admin/v1/", include("providers.api.urls")),
+    path("api/admin/v1/", include("providers.api.urls", namespace="admin-api")),
 ]
 
 handler400 = views.bad_request
