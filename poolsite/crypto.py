@@ -50,6 +50,7 @@ __all__ = [
     "origin_of",
     "parse_client_key",
     "read_internal_token",
+    "secret_context",
 ]
 
 INTERNAL_TOKEN_PREFIX: Final = "ppi_"  # noqa: S105 - a public mark, no secret
@@ -97,6 +98,14 @@ class Sealed:
     token: str
 
 
+def secret_context(table: str, row: int | str, column: str) -> str:
+    """Name the place a secret is bound to, the same on both planes.
+
+    Shapes: table is the lower-case model label (``providers.apikey``).
+    """
+    return f"{table}:{row}:{column}"
+
+
 class KeyRing:
     """The encryption keys: the first seals, every one opens.
 
@@ -122,12 +131,21 @@ class KeyRing:
         """The id of the key that seals."""
         return self.kids[0]
 
-    def seal(self, plaintext: str, *, context: str, origin: str | None) -> Sealed:
+    def seal(
+        self,
+        plaintext: str,
+        *,
+        context: str,
+        origin: str | None,
+        kid: str | None = None,
+    ) -> Sealed:
         """Encrypt a secret for one row and one address.
 
-        Shapes: context names the row and field, such as ``api_key:42:secret``; origin
-            is ``scheme://host:port``, or None for a secret that is never sent.
+        Shapes: context is made by ``secret_context``; origin is
+            ``scheme://host:port``, or None for a secret that is never sent; kid picks
+            another key of the ring than the first, while a rotation is under way.
         """
+        sealing_kid = kid if kid in self._by_kid else self.primary_kid
         body = {
             "v": _PLAINTEXT_VERSION,
             "ctx": context,
@@ -135,8 +153,8 @@ class KeyRing:
             "s": plaintext,
         }
         data = json.dumps(body, separators=(",", ":")).encode()
-        token = self._by_kid[self.primary_kid].encrypt(data)
-        return Sealed(self.primary_kid, token.decode("ascii"))
+        token = self._by_kid[sealing_kid].encrypt(data)
+        return Sealed(sealing_kid, token.decode("ascii"))
 
     def open(
         self, token: str, *, context: str, origin: str | None, kid: str | None = None
