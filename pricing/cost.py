@@ -6,18 +6,21 @@ recalculation, so a bill can always be explained by the lines under it.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Final
 
 import msgspec
 
+from poolsite.money import (
+    NANO_PER_USD,
+    UNITS_PER_PRICE,
+    AmountError,
+    ceil_div,
+    nano_from_usd,
+)
 from pricing.tokens import TokenUsage
 
-MILLION: Final = 1_000_000
-NANO: Final = 1_000_000_000
-
-_MAX_VENDOR_COST: Final = Decimal(1_000_000)
-"""USD. A single call above this is a vendor's bug, not a bill."""
+_MAX_VENDOR_COST: Final = 1_000_000 * NANO_PER_USD
+"""A single call above this is a vendor's bug, not a bill."""
 
 
 class PriceSpec(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -142,7 +145,7 @@ def cost_nano_usd(
         if rate is None:
             return None
         total += count * rate
-    return -(-total // MILLION)
+    return ceil_div(total, UNITS_PER_PRICE)
 
 
 def cost_lines(
@@ -170,7 +173,7 @@ def cost_lines(
         known = known and rate is not None
         if known and rate is not None:
             total += count * rate
-            share = -(-total // MILLION) - rounded
+            share = ceil_div(total, UNITS_PER_PRICE) - rounded
             rounded += share
         lines.append(CostLine(kind, count, column, rate, share))
     return lines
@@ -186,12 +189,10 @@ def parse_vendor_cost(text: str | bytes | float) -> int | None:
     """
     try:
         raw = text.decode("ascii") if isinstance(text, bytes) else str(text)
-        amount = Decimal(raw.strip().strip('"'))
-    except (InvalidOperation, UnicodeDecodeError):
+        cost = nano_from_usd(raw.strip().strip('"'))
+    except (AmountError, UnicodeDecodeError):
         return None
-    if not amount.is_finite() or not 0 <= amount <= _MAX_VENDOR_COST:
-        return None
-    return int((amount * NANO).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    return cost if 0 <= cost <= _MAX_VENDOR_COST else None
 
 
 def _billed(
@@ -259,6 +260,6 @@ def _rate(
         if tier is not None:
             # Vendors state tiers for short prompts: on a long one the same discount
             # or surcharge applies to the long price, rounded up to a whole rate.
-            scaled = -(-rate * tier // base) if label != name and base else tier
+            scaled = ceil_div(rate * tier, base) if label != name and base else tier
             label, rate = f"{service_tier}_{label}", scaled
     return label, rate

@@ -101,15 +101,15 @@ class ChatRequest(msgspec.Struct):
     Shapes:  ``body`` is the client's body untouched; ``members`` its top-level
              values and where they are, for patching by span. ``max_output_tokens``
              is what the client asked, in either spelling, None when it did not.
-             ``needs`` is a bit set of ``NEED_*``. ``content`` are the parts of the
-             body that become input tokens, for ``pricing.estimate``.
+             ``needs`` is a bit set of ``NEED_*``. ``content_spans`` are the
+             parts of the body a model reads, for ``pricing.estimate``.
     """
 
     dialect: str
     body: bytes
     model: str
     members: Members
-    content: tuple[msgspec.Raw, ...] = ()
+    content_spans: tuple[tuple[int, int], ...] = ()
     stream: bool = False
     include_usage: bool = False
     max_output_tokens: int | None = None

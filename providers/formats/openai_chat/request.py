@@ -32,6 +32,7 @@ _PART_NEEDS: Final = (
     (b'"input_audio"', base.NEED_AUDIO),
     (b'"file"', base.NEED_FILES),
 )
+_READ_BY_MODEL: Final = ("messages", "tools", "functions", "response_format")
 _PART_TYPE: Final = re.compile(rb'"type"[ \t\n\r]*:[ \t\n\r]*\Z')
 
 
@@ -93,7 +94,7 @@ def read_chat_request(body: bytes) -> ChatRequest:
         body=body,
         model=model,
         members=members,
-        content=_content(values),
+        content_spans=_content(members),
         stream=stream,
         include_usage=stream and _include_usage(values),
         max_output_tokens=_max_output(values),
@@ -243,10 +244,10 @@ def _max_output(values: dict[str, msgspec.Raw]) -> int | None:
     return asked
 
 
-def _content(values: dict[str, msgspec.Raw]) -> tuple[msgspec.Raw, ...]:
-    """Return the parts of the body a model reads."""
-    keys = ("messages", "tools", "functions", "response_format")
-    return tuple(values[key] for key in keys if key in values)
+def _content(members: Members) -> tuple[tuple[int, int], ...]:
+    """Return where the parts of the body are that a model reads."""
+    spans = members.spans
+    return tuple(spans[key][1:] for key in _READ_BY_MODEL if key in spans)
 
 
 def _needs(members: Members) -> int:
