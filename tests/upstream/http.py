@@ -14,6 +14,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import cast
 
 _LARGEST_WRITE = 65_536
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
@@ -108,9 +109,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make `write` wait for the kernel: what was sent must be known exactly."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=0)
+        # uvloop's transport is not an asyncio.Transport by class.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
         """Collect a request; start serving it when it is whole."""
