@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from poolsite import views
+from poolsite.ui import errors
 
 urlpatterns = [
-    path("", include(("providers.views.urls", "providers"))),
-    path("", include(("usage.views.urls", "usage"))),
-    path("", include(("poolsite.ground_urls", "ground"))),
+    path("", include("providers.views.urls")),
+    path("", include("usage.urls")),
+    path("", include("poolsite.ground_urls")),
     path("account/", include("allauth.urls")),
     path("api/admin/v1/", include("providers.api.urls", namespace="admin-api")),
 ]
 
-handler400 = views.bad_request
-handler403 = views.forbidden
-handler404 = views.not_found
-handler500 = views.server_error
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.server_error
