@@ -28,7 +28,7 @@ from usage.limits.contract import (
     Used,
 )
 from usage.limits.refusals import MICRO, longest
-from usage.limits.state import Moment, Subject, Spending
+from usage.limits.state import Moment, Spending, Subject
 
 _KEEP_EXPIRED_US: Final = 3_600 * MICRO
 """Longer than any request runs: a late settle must still find its ticket once."""
