@@ -27,6 +27,19 @@ function menus() {
     menu.open = false;
     find("summary", menu).focus();
   });
+  // A table scrolls sideways and would cut its menus off, so they leave its box.
+  document.addEventListener("toggle", (event) => {
+    const items = event.target.open && event.target.matches("details.menu") && event.target.closest(".table-wrap") && find(".menu-items", event.target);
+    if (!items) return;
+    const place = event.target.getBoundingClientRect();
+    const below = innerHeight - place.bottom > items.offsetHeight + 12;
+    Object.assign(items.style, {
+      position: "fixed",
+      right: `${document.documentElement.clientWidth - place.right}px`,
+      top: `${below ? place.bottom + 4 : place.top - items.offsetHeight - 4}px`,
+    });
+  }, true);
+  addEventListener("scroll", () => all(".table-wrap details.menu[open]").forEach((menu) => { menu.open = false; }), { passive: true, capture: true });
   on("click", "details.menu .menu-items a", (event, link) => { link.closest("details").open = false; });
 }
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from poolsite.ui import access, errors, pills
 from poolsite.ui import forms as kit
-from poolsite.ui.charts import Part, series_tone
+from poolsite.ui.charts import Part, columns, series_tone
 from poolsite.ui.keyset import Page
 from poolsite.ui.preferences import preferences
 from poolsite.ui.render import Confirmation, confirm, is_confirmed, render, saved
@@ -68,9 +68,12 @@ def showcase() -> dict[str, Any]:
         "curve": curve,
         "gaps": [3, 5, None, None, 4, 7, 6, None, 8],
         "shares": shares(),
-        "stacks": stacks,
-        "hours": [f"{hour:02d}:00" for hour in range(24)],
-        "ticks": [(5, "$5"), (10, "$10")],
+        "columns": columns(
+            stacks,
+            [f"{hour:02d}:00" for hour in range(24)],
+            "Spend per hour, highest at 14:00",
+            ticks=[(5, "$5"), (10, "$10")],
+        ),
         "snippets": [
             (
                 "curl",
