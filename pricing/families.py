@@ -14,9 +14,11 @@ from typing import Final
 import msgspec
 
 _SPLIT: Final = re.compile(r"[-_.:@/ ]+")
-_LETTERS: Final = re.compile(r"[a-z]+")
+_VERSIONED: Final = re.compile(r"[-_:@/ ]+")
+_LETTERS: Final = re.compile(r"^[a-z]+")
 
-# Ids of models that are not billed like chat, whatever family name they carry.
+# Ids of models that are not billed like their family's chat models, whatever they are
+# called; open weights under a vendor's name have no price of that vendor.
 _OTHER_KINDS: Final = frozenset(
     (
         "embedding",
@@ -45,6 +47,7 @@ _OTHER_KINDS: Final = frozenset(
         "speech",
         "music",
         "robotics",
+        "oss",
     )
 )
 
@@ -112,16 +115,16 @@ def tier_of(family: Family, model: str) -> str:
     Shapes:  a tier fits when all its words are words of the id; among several the
              longest wins, so ``5-mini`` beats ``mini`` and ``5``.
     """
-    present = set(words_of(model))
-    for word in tuple(present):
-        # "qwen3" and "llama3" carry their version in the name's own word.
-        if match := _LETTERS.match(word):
-            present.add(word[match.end() :])
+    present: set[str] = set()
+    for word in _VERSIONED.split(model.lower()):
+        # "qwen3" and "llama3.3" carry their version in the name's own word; a tier "4"
+        # is generation 4, so "4.5" is read as 4 and never as 5.
+        for text in (word, _LETTERS.sub("", word, count=1)):
+            present |= {text, text.partition(".")[0]}
     best = family.default_tier
     best_size = 0
     for tier in family.tiers:
-        words = tier.replace(".", "-").split("-")
-        if all(word in present for word in words) and len(tier) > best_size:
+        if all(word in present for word in tier.split("-")) and len(tier) > best_size:
             best, best_size = tier, len(tier)
     return best
 
