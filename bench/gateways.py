@@ -112,6 +112,8 @@ def relay(directory: Path, target: int) -> Iterator[Running]:
 def provider_pool(directory: Path, target: int) -> Iterator[Running]:
     """Run the product with everything on: key, limits, budget, journal, prices.
 
+    It holds 100 providers and 1,000 keys beside the one that is used.
+
     The data process gets the proxy's core; console, keeper and worker share the load's
     core, where their processor time is measured.
     """
@@ -123,6 +125,8 @@ def provider_pool(directory: Path, target: int) -> Iterator[Running]:
         limits += ["--concurrency", "4000"]
         budget = ["--budget-usd", "1000000", "--window", "month"]
         key = product.create_key("bench", *limits, *budget)
+        product.bulk("providers", 100)
+        product.bulk("keys", 1_000)
         product.start()
         data = [product.wait_process("data", within_s=10)]
         beside = {k: product.processes(k) for k in ("keeper", "console", "worker")}

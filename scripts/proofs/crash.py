@@ -35,9 +35,11 @@ def kill_data(seed: int, kills: int) -> Report:
 
         async def killer(rng: random.Random) -> None:
             product = scene.product
-            for _ in range(kills):
+            for number in range(kills):
                 await asyncio.sleep(rng.uniform(0.5, 3.0))
-                await asyncio.to_thread(product.kill, "data")
+                # In turns the worker alone and with the process that watches it.
+                with_parent = number % 2 == 1
+                await asyncio.to_thread(product.kill, "data", with_parent=with_parent)
                 await asyncio.to_thread(product.wait_ready, within_s=30)
 
         return _under_load(scene, seed, killer)

@@ -30,7 +30,12 @@ from tests.rig.ledger import Ledger, count_requests, read_ledger
 from tests.rig.ports import free_port
 from tests.rig.processes import ROOT, Child
 
-KINDS = ("data", "console", "keeper", "worker")
+KINDS = {
+    "data": "providers.proxy.serve --role data",
+    "console": "poolsite.cli console",
+    "keeper": "poolsite.cli keeper",
+    "worker": "poolsite.celery worker",
+}
 DEFAULT_API_KEY = "sk-upstream-good"
 
 
@@ -68,7 +73,7 @@ class Product:
     def __enter__(self) -> Self:
         """Prepare the database, so that the commands below can run at once."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        self.pool("migrate", "--verbosity", "0")
+        self.pool("migrate", "--verbosity", "0", "--skip-checks")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -153,6 +158,21 @@ class Product:
         """Create a client key; options as of `pool key create`."""
         return self.pool("key", "create", name, *options).strip()
 
+    def bulk(self, action: str, count: int) -> str:
+        """Create or change many rows at once; see scripts/bulk_rows.py."""
+        done = subprocess.run(
+            [sys.executable, "-m", "scripts.bulk_rows", action, str(count)],
+            cwd=ROOT,
+            env={**os.environ, **self.env},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        if done.returncode:
+            raise ProductError(f"bulk {action}: {done.stderr}")
+        return done.stdout.strip()
+
     def usage(self, *options: str) -> dict[str, Any]:
         """Return `pool usage --json`."""
         found: dict[str, Any] = json.loads(self.pool("usage", "--json", *options))
@@ -201,16 +221,29 @@ class Product:
             self._child = None
 
     def kill_everything(self) -> None:
-        """Send SIGKILL to every process at once, as a power cut of the host would."""
-        if self._child is not None:
-            family = self._family()
-            self._child.kill()
-            _kill_all(family)
-            self._child = None
+        """Send SIGKILL to every process at once, as a power cut of the host would.
 
-    def kill(self, kind: str) -> list[int]:
-        """Send SIGKILL to every process of one kind and return their ids."""
+        They are stopped first: a child learns of its supervisor's death from the
+        kernel and must not get the time to end politely.
+        """
+        if self._child is None:
+            return
+        self._supervisor().suspend()
+        family = self._family()
+        _send_all(family, signal.SIGSTOP)
+        _kill_all(family)
+        self._child.kill()
+        self._child = None
+
+    def kill(self, kind: str, *, with_parent: bool = False) -> list[int]:
+        """Send SIGKILL to every process of one kind and return their ids.
+
+        Shapes: with_parent takes granian's own parent along, so that the supervisor
+                and not granian has to bring the worker back.
+        """
         victims = self.processes(kind)
+        if with_parent:
+            victims = [*self._heads(kind), *victims]
         _kill_all(victims)
         return [victim.pid for victim in victims]
 
@@ -222,11 +255,16 @@ class Product:
     def processes(self, kind: str) -> list[psutil.Process]:
         """Return the living processes of one of KINDS, or the supervisor.
 
-        Shapes: a granian worker counts as data or console, its parent does not.
+        Shapes: where a child has workers of its own, the workers are meant.
         """
         if kind == "supervisor":
             return [self._supervisor()] if self._child else []
-        return [p for p in self._family() if _kind_of(p) == kind]
+        found: list[psutil.Process] = []
+        for head in self._heads(kind):
+            with contextlib.suppress(psutil.Error):
+                workers = [p for p in head.children() if not _is_helper(p)]
+                found += workers or [head]
+        return found
 
     def wait_process(self, kind: str, *, within_s: float) -> psutil.Process:
         """Wait until one process of a kind lives. Errors: ProductError."""
@@ -243,8 +281,7 @@ class Product:
         rows = []
         for process in self._family():
             with contextlib.suppress(psutil.Error):
-                line = " ".join(process.cmdline())
-                rows.append((process.pid, process.ppid(), line))
+                rows.append((process.pid, process.ppid(), _line_of(process)))
         return rows
 
     # Records
@@ -270,26 +307,44 @@ class Product:
         assert self._child is not None
         return psutil.Process(self._child.pid)
 
+    def _heads(self, kind: str) -> list[psutil.Process]:
+        """Return the supervisor's own children of one kind."""
+        if self._child is None:
+            return []
+        try:
+            children = self._supervisor().children()
+        except psutil.NoSuchProcess:
+            return []
+        return [p for p in children if KINDS[kind] in _line_of(p)]
+
     def _family(self) -> list[psutil.Process]:
         if self._child is None:
             return []
         try:
-            return self._supervisor().children(recursive=True)
+            found: list[psutil.Process] = self._supervisor().children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+        return found
 
 
-def _kind_of(process: psutil.Process) -> str:
-    """Read the kind from the process title or the command line."""
+def _is_helper(process: psutil.Process) -> bool:
+    """Tell multiprocessing's own tracker from a worker."""
+    return "resource_tracker" in _line_of(process)
+
+
+def _line_of(process: psutil.Process) -> str:
     try:
-        line = " ".join([process.name(), *process.cmdline()])
+        return " ".join(process.cmdline())
     except psutil.Error:
         return ""
-    return next((kind for kind in KINDS if f"pool {kind}" in line), "")
 
 
 def _kill_all(processes: list[psutil.Process]) -> None:
+    _send_all(processes, signal.SIGKILL)
+    psutil.wait_procs(processes, timeout=5)
+
+
+def _send_all(processes: list[psutil.Process], number: int) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            process.send_signal(signal.SIGKILL)
-    psutil.wait_procs(processes, timeout=5)
+            process.send_signal(number)

@@ -1,0 +1,81 @@
+"""Create or change many rows in one process, through the same services as the screens.
+
+    python -m scripts.bulk_rows keys 100000       prints the text of the last key
+    python -m scripts.bulk_rows change-keys 2000
+    python -m scripts.bulk_rows providers 100     each with a key and a model of its own
+
+Used by proofs and benchmarks: a hundred thousand runs of `pool key create` would take
+a day.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import django
+
+BATCH = 500
+NOWHERE = "http://127.0.0.1:9/v1"
+
+
+def create_keys(count: int) -> str:
+    """Create keys in transactions of 500 and return the last one's text."""
+    from django.db import transaction
+
+    from poolsite.actor import CLI
+    from usage import services
+
+    text = ""
+    for start in range(0, count, BATCH):
+        with transaction.atomic():
+            for number in range(start, min(start + BATCH, count)):
+                _, text = services.create_key(CLI, f"bulk-{number:06}")
+    return text
+
+
+def change_keys(count: int) -> str:
+    """Change this many keys in one transaction, as an import would."""
+    from django.db import transaction
+
+    from poolsite.actor import CLI
+    from usage import services
+    from usage.models import ClientKey
+
+    with transaction.atomic():
+        for key in ClientKey.objects.filter(name__startswith="bulk-")[:count]:
+            services.update_key(CLI, key, rpm=(key.rpm or 0) + 1_000)
+    return ""
+
+
+def create_providers(count: int) -> str:
+    """Create providers nobody answers for, each with a key and a model."""
+    from django.db import transaction
+
+    from poolsite.actor import CLI
+    from providers.services import credentials, models, providers
+
+    for number in range(count):
+        with transaction.atomic():
+            provider = providers.create_provider(
+                CLI,
+                slug=f"bulk-{number:03}",
+                base_url=NOWHERE,
+                api_format="openai",
+                allow_private=True,
+            )
+            credentials.add_key(CLI, provider, f"sk-bulk-{number:032}")
+            models.add_models(CLI, provider, [f"bulk-model-{number:03}"])
+    return ""
+
+
+ACTIONS = {
+    "keys": create_keys,
+    "change-keys": change_keys,
+    "providers": create_providers,
+}
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "poolsite.settings")
+    django.setup()
+    print(ACTIONS[sys.argv[1]](int(sys.argv[2])))
