@@ -13,10 +13,13 @@ import aiohttp
 import openai
 import pytest
 
+from tests.upstream.fixtures import fault_upstream
 from tests.upstream.scenario import UnknownScenarioError, parse_scenario
 from tests.upstream.server import FaultUpstream
 from tests.upstream.tokens import count_tokens
 from tests.upstream.truth import read_truth
+
+__all__ = ["fault_upstream"]
 
 ASK: list[Any] = [{"role": "user", "content": "Tell me about the harbour in winter."}]
 WEATHER: Any = {
@@ -26,9 +29,8 @@ WEATHER: Any = {
 
 
 @pytest.fixture
-async def upstream(tmp_path: Path) -> AsyncIterator[FaultUpstream]:
-    async with FaultUpstream(log=tmp_path / "truth.jsonl") as running:
-        yield running
+def upstream(fault_upstream: FaultUpstream) -> FaultUpstream:
+    return fault_upstream
 
 
 @asynccontextmanager
