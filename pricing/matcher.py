@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from poolsite.money import ceil_div, per_million_nano_from_usd
-from pricing.book.loader import Book, embedded_book
+from pricing.book.loader import Book, BookModel, embedded_book
 from pricing.cost import PriceSpec
 from pricing.families import (
     Family,
@@ -147,9 +147,8 @@ class Matcher:
                 rule.model,
             ),
         )
-        models = (book or embedded_book()).models
-        self._book = {key: model.price for key, model in models.items()}
-        self._folded = {_fold(key): key for key in models}
+        self._models = (book or embedded_book()).models
+        self._folded = {_fold(key): key for key in self._models}
         self._default = default
 
     def match(
@@ -169,7 +168,7 @@ class Matcher:
         if not model_id.strip().lower().endswith(":free"):
             key = self.book_key(model_id)
             if key is not None:
-                return Match(self._book[key], BOOK, key)
+                return Match(self._models[key].price, BOOK, key)
             guess = heuristic(model_id)
             if guess is not None:
                 return guess
@@ -178,6 +177,11 @@ class Matcher:
             return Match(default.price, DEFAULT, DEFAULT, default.version_id)
         return Match(None, UNKNOWN)
 
+    def entry(self, model_id: str) -> BookModel | None:
+        """Return the book's entry, for limits no model list stated."""
+        key = self.book_key(model_id)
+        return None if key is None else self._models[key]
+
     def book_key(self, model_id: str) -> str | None:
         """Return the book's entry for an id.
 
@@ -185,7 +189,7 @@ class Matcher:
                  and hyphens alike; then the longest entry the id begins with; then
                  entries that begin with the id, if they all cost the same.
         """
-        if model_id in self._book:
+        if model_id in self._models:
             return model_id
         readings = list(dict.fromkeys(_readings(model_id)))
         for reading in readings:
@@ -246,7 +250,7 @@ class Matcher:
             for folded, key in self._folded.items()
             if folded.startswith(reading + "-")
         ]
-        prices = {self._book[key] for key in keys}
+        prices = {self._models[key].price for key in keys}
         return keys[0] if len(prices) == 1 else None
 
 
