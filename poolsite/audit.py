@@ -10,18 +10,27 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from typing import Any
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
+from poolsite import alerts
 from poolsite.actor import Actor
 from poolsite.clock import Clock, SystemClock
 from poolsite.models import AuditEvent
 
 _CLOCK = SystemClock()
 _HIDDEN = "••••"
-_SECRET_WORDS = ("secret", "token", "password", "digest", "api_key", "ciphertext")
+_SECRET_WORDS = (
+    "secret", "token", "password", "passphrase", "digest", "api_key", "private_key",
+    "ciphertext", "authorization", "cookie", "credential",
+)  # fmt: skip
+_CLIENT_KEY = re.compile(r"pp_[0-9A-Za-z]{8}_[0-9A-Za-z]{49}")
+# Any constant will do, as long as nothing else of the product locks it.
+_CHAIN_LOCK = 7_302_841_005
+_PAGE_ROWS = 200
 
 
 @transaction.atomic
@@ -40,8 +49,10 @@ def record(  # noqa: PLR0913 - an event has this many parts
     Shapes:  ``action`` is noun.verb (``provider.create``); ``before`` and ``after``
              hold the changed values only, and secrets in them are hidden here.
     Fails:   closed: an error rolls the caller's change back.
-    Cost:    two queries inside the caller's transaction.
+    Cost:    two queries inside the caller's transaction, three on PostgreSQL, where
+             writers queue from here to the caller's commit.
     """
+    _lock_chain()
     last = AuditEvent.objects.order_by("-id").values_list("hash", flat=True).first()
     event = AuditEvent(
         at=clock.now(),
@@ -86,12 +97,56 @@ def verify_chain() -> int | None:
     return None
 
 
+def alert_on_broken_chain(*, clock: Clock = _CLOCK) -> int | None:
+    """Verify the chain and raise or resolve its alert; return the first bad id."""
+    broken = verify_chain()
+    if broken is None:
+        alerts.resolve("audit_chain", "chain", clock=clock)
+        return None
+    alerts.raise_alert(
+        "audit_chain",
+        "chain",
+        severity="error",
+        title="The audit trail was changed outside the product",
+        detail=f"Event {broken} does not fit the one before it.",
+        clock=clock,
+    )
+    return broken
+
+
+def history_of(obj: models.Model, *, limit: int = _PAGE_ROWS) -> list[AuditEvent]:
+    """Return what happened to one object, newest first; one query."""
+    found = AuditEvent.objects.filter(
+        object_type=obj._meta.model_name or "", object_id=str(obj.pk)
+    )
+    return list(found.select_related("actor").order_by("-id")[:limit])
+
+
+def _lock_chain() -> None:
+    """Let one writer at a time read the last hash and append after it.
+
+    On SQLite the transaction, begun IMMEDIATE, is that lock already.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CHAIN_LOCK])
+
+
 def _hide(key: str, value: Any) -> Any:
+    """Hide text under a name that sounds secret, and client keys anywhere.
+
+    Numbers stay: ``max_tokens`` sounds secret and is none.
+    """
     if isinstance(value, dict):
         return {name: _hide(name, inner) for name, inner in value.items()}
-    if any(word in key.lower() for word in _SECRET_WORDS) and value:
+    if isinstance(value, list):
+        return [_hide(key, inner) for inner in value]
+    if not isinstance(value, str) or not value:
+        return value
+    name = key.lower().replace("-", "_")
+    if any(word in name for word in _SECRET_WORDS):
         return _HIDDEN
-    return value
+    return _CLIENT_KEY.sub(_HIDDEN, value)
 
 
 def _digest(event: AuditEvent) -> str:
