@@ -3,7 +3,7 @@
 ::
 
     Inbound -> Caller -> ChatRequest -> Plan -> Admission
-            -> (per candidate) UpstreamCall -> UpstreamAnswer -> Tally -> settle
+            -> (per candidate) UpstreamCall -> answer -> Tally -> settle
 
 They are msgspec structs rather than frozen dataclasses, which cost five times as much
 to make, on a path that has some 80 microseconds for everything.
@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from poolsite.destinations import HostPort
+from poolsite.egress import Timeouts
 from poolsite.secret_type import Secret
 from pricing.tokens import TokenUsage
 from providers.formats.base import (
@@ -25,13 +27,10 @@ from providers.formats.base import (
     UpstreamRequest,
     WireFormat,
 )
-from providers.snapshot.types import (
-    ClientKeyRecord,
-    CredentialRecord,
-    ModelRecord,
-    ProviderRecord,
-)
+from providers.routing.types import Route
+from providers.snapshot.types import ClientKeyRecord
 from usage.journal.records import PriceRef, Target
+from usage.limits.contract import Ticket
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -80,29 +79,40 @@ class Caller(Struct, frozen=True):
 class Candidate(Struct, frozen=True):
     """One way to serve a request, with everything that is the same for each request.
 
-    Shapes:  ``static_headers`` are the provider's own; ``name_headers`` the answer's
-             x-pool-provider and x-pool-model. ``is_pooled_account`` keeps the
-             vendor's rate-limit headers from the client: they are not the client's.
+    Shapes:  ``allowed`` is the one private address the provider may have;
+             ``name_headers`` are the answer's x-pool-provider and x-pool-model.
+             ``is_pooled_account`` keeps the vendor's rate-limit headers from the
+             client: what they count is not the client's alone.
     """
 
-    provider: ProviderRecord
-    model: ModelRecord
-    credential: CredentialRecord | None
+    route: Route
     wire: WireFormat
     bridge: Bridge
     target: Target
     price: PriceRef
-    static_headers: tuple[tuple[str, str], ...]
+    allowed: frozenset[HostPort]
+    timeouts: Timeouts
     name_headers: tuple[tuple[bytes, bytes], ...]
     is_pooled_account: bool
+
+
+class Admission(Struct, frozen=True):
+    """What was taken for a call.
+
+    Shapes:  ``ticket`` None = the caller has no limits, or their store is away.
+    Units:   ``reservation_nano`` of the attempt ahead, nano-USD; the rest in tokens.
+    """
+
+    ticket: Ticket | None
+    reservation_nano: int
+    input_estimate_tokens: int
+    output_reserved_tokens: int
 
 
 class Skip(Struct, frozen=True):
     """Say why a candidate was passed over without being asked."""
 
-    provider_slug: str
-    credential_mask: str
-    upstream_model: str
+    route: Route
     reason: str
     retry_after_s: float | None = None
 
@@ -110,8 +120,8 @@ class Skip(Struct, frozen=True):
 class UpstreamCall(Struct, frozen=True):
     """One attempt's request, ready to be sent.
 
-    Shapes:  ``secret_origin`` is the origin the secret in ``headers`` is bound to,
-             None without a secret. ``secret`` serves the scan of what comes back.
+    Shapes:  ``secret`` carries the origin it is bound to and serves the scan of what
+             comes back; None for a provider without one.
     """
 
     candidate: Candidate
@@ -119,31 +129,15 @@ class UpstreamCall(Struct, frozen=True):
     headers: dict[str, str]
     sent: UpstreamRequest
     secret: Secret | None
-    secret_origin: str | None
-
-
-class UpstreamAnswer(Struct, frozen=True):
-    """An answer whose head has arrived; ``read`` gives its body piece by piece.
-
-    Shapes:  ``read`` returns b"" at the end; ``at_eof`` tells whether the end is
-             already here. ``close`` ends the connection unless it was read to its end.
-    """
-
-    status: int
-    headers: MutableMapping[str, str]
-    content_type: str
-    read: Callable[[], Awaitable[bytes]]
-    at_eof: Callable[[], bool]
-    close: Callable[[], None]
 
 
 class Failure(Struct, frozen=True):
     """Say how an attempt failed and what that means for the next step.
 
     Shapes:  ``kind`` is the word ``Health.report`` takes (see ``ports``). ``scope``
-             names what the failure condemns: request | credential | origin | attempt.
-             ``outcome`` is the journal's word. ``is_verbatim`` allows the upstream's
-             own body to reach a client of the same dialect.
+             names what the failure condemns: request | candidate | origin. ``outcome``
+             is the journal's word. ``is_verbatim`` allows the upstream's own body to
+             reach a client of the same dialect.
     """
 
     kind: str
@@ -155,12 +149,21 @@ class Failure(Struct, frozen=True):
     retry_after_s: float | None = None
     is_transient: bool = False
     is_verbatim: bool = False
-    content_type: str = "application/json"
+
+
+class AttemptFailedError(Exception):
+    """End one attempt; the loop decides what comes next."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
 
 
 class Tally(Struct):
     """Count what passed in one attempt; the one mutable type of the corridor.
 
+    Shapes:  ``is_sent`` = the request may have reached the upstream, so it may bill;
+             ``is_accepted`` = it answered 2xx; ``is_complete`` = the answer is whole.
     Units:   ``first_event_at`` monotonic seconds, None while nothing useful came.
     """
 
@@ -174,6 +177,7 @@ class Tally(Struct):
     text_bytes: int = 0
     out_bytes: int = 0
     first_event_at: float | None = None
+    is_sent: bool = False
     is_accepted: bool = False
     is_complete: bool = False
 

@@ -1,7 +1,6 @@
 """What the rooms need from outside, as protocols; ``runtime`` connects the real parts.
 
-Limits are ``usage.limits.contract``'s own protocol, which every room and both stores
-share; it is not repeated here.
+Limits are ``usage.limits.contract``'s own protocol, which both stores share.
 """
 
 from __future__ import annotations
@@ -12,31 +11,31 @@ from typing import Any, Protocol
 from poolsite.destinations import Destination, HostPort
 from poolsite.egress import Timeouts
 from providers.proxy.exchange import Outcome
+from providers.routing.types import Route
 from providers.snapshot.types import (
     BudgetRecord,
     ClientKeyRecord,
     CredentialRecord,
-    ModelRecord,
     ProviderRecord,
     SettingsRecord,
 )
 from usage.journal.records import Fact, Record
+from usage.limits.contract import LimitStore
 
-
-class Route(Protocol):
-    """One candidate as routing orders them: who, what and with which secret."""
-
-    @property
-    def provider(self) -> ProviderRecord:
-        """The provider that would serve."""
-
-    @property
-    def model(self) -> ModelRecord:
-        """Its model, with the price in force."""
-
-    @property
-    def credential(self) -> CredentialRecord | None:
-        """The secret to use; None for a provider that needs none."""
+__all__ = [
+    "Answer",
+    "Cooling",
+    "Health",
+    "JournalPort",
+    "LimitStore",
+    "Metrics",
+    "Resolution",
+    "SnapshotPort",
+    "SnapshotSource",
+    "TokenSource",
+    "UpstreamClient",
+    "VisibleModel",
+]
 
 
 class Resolution(Protocol):
@@ -134,6 +133,12 @@ class Health(Protocol):
 
     def cooling(self, route: Route) -> Cooling | None:
         """Return what keeps a candidate from being tried now, None when nothing."""
+
+    def begin(self, route: Route) -> None:
+        """Say that a candidate is about to be tried: after a cooldown, by one only."""
+
+    def least_bad(self, routes: Iterable[Route]) -> Route | None:
+        """Choose whom to try although all of them are cooling."""
 
     def report(
         self,

@@ -1,0 +1,354 @@
+"""Room 2: take everything a call needs from its limits in one step, or refuse it.
+
+The reservation is an upper bound of what the call will cost at its candidate: the
+estimate of the input with a margin, and the most the answer may grow to. A fallback to
+a candidate of another price changes it before that candidate is asked.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import Struct
+
+from poolsite.clock import Clock
+from poolsite.money import format_usd
+from pricing.cost import PriceSpec
+from pricing.estimate import Reservation, estimate_input_tokens, reserve
+from providers.formats.base import ChatRequest
+from providers.proxy.errors import InternalError, LimitReachedError
+from providers.proxy.exchange import Admission, Caller, Candidate, Headers
+from providers.proxy.ports import LimitStore, SnapshotPort
+from providers.snapshot.types import BudgetRecord, ClientKeyRecord, SettingsRecord
+from usage.limits.contract import (
+    Ask,
+    Budget,
+    LimitStatus,
+    LimitStoreError,
+    Refusal,
+    RequestCount,
+    Scope,
+    Ticket,
+    TicketClosedError,
+)
+from usage.limits.gcra import MINUTE_US, Rate, per_minute
+from usage.limits.windows import window_at
+
+_NANO: Final = 1_000_000_000
+_DAY_US: Final = 24 * 60 * MINUTE_US
+_FRESH_S: Final = 30.0
+_MOST_KEYS: Final = 10_000
+_WORTH_REPEATING_S: Final = 60.0
+_NOBODY: Final = 0
+_WORDS: Final = {
+    "rpm": "requests per minute",
+    "tpm": "tokens per minute",
+    "concurrency": "requests at the same time",
+    "requests": "requests in this window",
+}
+_HEADER_WORDS: Final = {
+    "rpm": b"requests",
+    "tpm": b"tokens",
+    "concurrency": b"concurrency",
+    "requests": b"window-requests",
+    "budget": b"budget-nano-usd",
+}
+
+
+class Limited(Struct, frozen=True):
+    """What one key is limited by at this moment.
+
+    Shapes:  ``has_hard_budget`` decides whether a model without a price may serve.
+    Units:   ``good_until`` Unix seconds: then windows may have changed.
+    """
+
+    key: ClientKeyRecord
+    version: int
+    good_until: float
+    scopes: tuple[Scope, ...]
+    has_hard_budget: bool
+
+
+class ScopeBook:
+    """Turn keys into the scopes a limit store knows, and remember them for a while.
+
+    Cost:  a look-up for a key seen in the last 30 s.
+    """
+
+    __slots__ = ("_clock", "_known")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: dict[int, Limited] = {}
+
+    def of(self, caller: Caller, snapshot: SnapshotPort) -> Limited:
+        """Return what limits a caller now."""
+        key = caller.key
+        now_s = self._clock.time_ns() / _NANO
+        known = self._known.get(key.id)
+        if (
+            known is not None
+            and known.key is key
+            and known.version == snapshot.version
+            and now_s < known.good_until
+        ):
+            return known
+        made = _limited(key, snapshot, now_s)
+        if len(self._known) >= _MOST_KEYS:
+            self._known.clear()
+        self._known[key.id] = made
+        return made
+
+
+class Admitter:
+    """Ask the store; the same for every request."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: LimitStore) -> None:
+        self._store = store
+
+    async def admit(
+        self,
+        request_id: str,
+        limited: Limited,
+        reservation: Reservation,
+        estimate_tokens: int,
+    ) -> Admission:
+        """Take rates, slots and money for a call, all or nothing.
+
+        Errors:  LimitReachedError with the reset time; InternalError 503 when the
+                 store cannot answer and a hard budget is at stake.
+        Fails:   open for rates, closed for hard budgets.
+        """
+        amount = reservation.cost_nano_usd or 0
+        if not limited.scopes:
+            return Admission(None, amount, estimate_tokens, reservation.output_tokens)
+        ask = Ask(
+            ticket_id=request_id,
+            scopes=limited.scopes,
+            tokens=estimate_tokens + reservation.output_tokens,
+            reserve_nano=amount,
+        )
+        ticket: Ticket | None
+        try:
+            answer = await self._store.acquire(ask)
+        except LimitStoreError as error:
+            if limited.has_hard_budget:
+                raise _unanswered() from error
+            ticket = None
+        else:
+            if isinstance(answer, Refusal):
+                raise refused(answer)
+            ticket = answer
+        return Admission(ticket, amount, estimate_tokens, reservation.output_tokens)
+
+    async def change(
+        self, admission: Admission, spent_nano: int, reservation: Reservation
+    ) -> Admission | None:
+        """Hold what a fallback may cost beside what was spent already.
+
+        Fails:   None when it does not fit: that candidate is passed over.
+        Errors:  InternalError 503 when the store cannot answer.
+        """
+        amount = reservation.cost_nano_usd or 0
+        ticket = admission.ticket
+        if ticket is not None and spent_nano + amount != ticket.reserve_nano:
+            try:
+                answer = await self._store.re_reserve(ticket, spent_nano + amount)
+            except TicketClosedError:
+                # The lease ran out while an upstream kept silent: start over.
+                ask = Ask(
+                    ticket_id=ticket.id + "+",
+                    scopes=ticket.ask.scopes,
+                    tokens=ticket.ask.tokens,
+                    reserve_nano=spent_nano + amount,
+                )
+                answer = await self._store.acquire(ask)
+            except LimitStoreError as error:
+                raise _unanswered() from error
+            if isinstance(answer, Refusal):
+                return None
+            ticket = answer
+        return Admission(
+            ticket,
+            amount,
+            admission.input_estimate_tokens,
+            reservation.output_tokens,
+        )
+
+    async def headers(self, limited: Limited) -> Headers:
+        """Say what remains of the caller's limits, under names of our own.
+
+        Fails:   without headers when the store cannot answer.
+        """
+        headers: Headers = []
+        for scope in limited.scopes:
+            try:
+                statuses = await self._store.status(scope)
+            except LimitStoreError:
+                return []
+            for status in statuses:
+                headers += _status_headers(status)
+        return headers
+
+
+def estimate(request: ChatRequest) -> int:
+    """Estimate the input tokens of a request."""
+    return estimate_input_tokens(
+        request.body, request.model, spans=request.content_spans
+    )
+
+
+def size(
+    request: ChatRequest,
+    candidate: Candidate,
+    key: ClientKeyRecord,
+    settings: SettingsRecord,
+    estimate_tokens: int,
+) -> Reservation:
+    """Size what a candidate may cost at most.
+
+    Shapes:  a model without a price is sized by the configured default, if any.
+    """
+    model = candidate.route.model
+    return reserve(
+        input_tokens=estimate_tokens,
+        asked_output=request.max_output_tokens,
+        model_max_output=model.max_output_tokens,
+        assumed_output=key.assumed_output_tokens or settings.assumed_output_tokens,
+        n=request.n,
+        price=price_of(candidate, settings),
+    )
+
+
+def price_of(candidate: Candidate, settings: SettingsRecord) -> PriceSpec | None:
+    """Return the price a reservation is made at."""
+    return candidate.route.model.price or settings.default_unpriced_price
+
+
+def needs_price(limited: Limited, settings: SettingsRecord) -> bool:
+    """Tell whether this caller may only use models whose price is known."""
+    if limited.key.unpriced == "block":
+        return True
+    return limited.has_hard_budget and settings.default_unpriced_price is None
+
+
+def refused(refusal: Refusal) -> LimitReachedError:
+    """Word a refusal; the reset time stands in the message and the headers."""
+    is_money = refusal.limit == "budget"
+    if is_money:
+        words = (
+            f"The budget of this API key is used up: {format_usd(refusal.used)} of "
+            f"{format_usd(refusal.allowed)} are spent or reserved."
+        )
+    else:
+        words = (
+            f"The limit of {refusal.allowed} {_WORDS[refusal.limit]} is reached for "
+            "this API key."
+        )
+    wait_s = refusal.retry_after_s
+    if wait_s is None:
+        words += " This request is larger than the whole limit."
+    if refusal.reset_at is not None:
+        moment = datetime.fromtimestamp(math.ceil(refusal.reset_at), UTC)
+        words += f" It resets at {moment:%Y-%m-%dT%H:%M:%SZ}."
+    elif wait_s is not None:
+        words += f" Try again in {max(1, math.ceil(wait_s))} s."
+    error = LimitReachedError(
+        words,
+        code="insufficient_quota" if is_money else "rate_limit_exceeded",
+        kind="insufficient_quota" if is_money else None,
+        retry_after_s=wait_s,
+    )
+    error.limit = refusal.limit
+    error.retryable = wait_s is not None and wait_s <= _WORTH_REPEATING_S
+    if refusal.reset_at is not None:
+        reset = b"%d" % math.ceil(refusal.reset_at)
+        error.headers = ((b"x-pool-limit-reset", reset),)
+    return error
+
+
+def _unanswered() -> InternalError:
+    return InternalError(
+        "Budgets cannot be checked at the moment.",
+        status=503,
+        code="limits_unavailable",
+        retry_after_s=5.0,
+    )
+
+
+def _limited(key: ClientKeyRecord, snapshot: SnapshotPort, now_s: float) -> Limited:
+    good_until = now_s + _FRESH_S
+    budgets: list[Budget] = []
+    for budget_id in key.budget_ids:
+        record = snapshot.budget(budget_id)
+        if record is not None:
+            budgets.append(_budget(record, now_s))
+            for end in (budgets[-1].ends_at, record.extra_until_s):
+                if end is not None and end > now_s:
+                    good_until = min(good_until, end)
+    count = _count(key, now_s)
+    if count is not None and count.ends_at is not None:
+        good_until = min(good_until, count.ends_at)
+    slots = key.concurrency
+    if slots is None:
+        slots = snapshot.settings.key_concurrency
+    has_hard = any(budget.hard for budget in budgets)
+    own = Scope(
+        key=f"key:{key.id}",
+        rpm=None if key.rpm is None else per_minute(max(1, key.rpm)),
+        tpm=None if key.tpm is None else per_minute(max(1, key.tpm)),
+        concurrency=slots,
+        requests=count,
+        budgets=tuple(budgets),
+    )
+    scopes = []
+    if key.id != _NOBODY and (
+        own.rpm or own.tpm or slots is not None or count or budgets
+    ):
+        scopes.append(own)
+    if key.id != _NOBODY and key.tpd is not None:
+        # A day is a rate of its own; the subject has only one per kind.
+        day = Rate(max(1, key.tpd), max(1, key.tpd), _DAY_US)
+        scopes.append(Scope(key=f"key:{key.id}:day", tpm=day))
+    return Limited(key, snapshot.version, good_until, tuple(scopes), has_hard)
+
+
+def _budget(record: BudgetRecord, now_s: float) -> Budget:
+    moment = datetime.fromtimestamp(now_s, UTC)
+    window = window_at(record.window, record.time_zone, moment)
+    amount = record.amount_nano_usd
+    if record.extra_until_s is not None and now_s < record.extra_until_s:
+        amount += record.extra_nano_usd
+    return Budget(
+        budget_id=record.id,
+        window_id=window.id,
+        limit_nano=amount,
+        hard=record.hard,
+        ends_at=None if window.ends_at is None else window.ends_at.timestamp(),
+    )
+
+
+def _count(key: ClientKeyRecord, now_s: float) -> RequestCount | None:
+    if key.window_requests is None or not key.window_s:
+        return None
+    number = int(now_s // key.window_s)
+    return RequestCount(
+        limit=key.window_requests,
+        window_id=f"{key.window_s}:{number}",
+        ends_at=float((number + 1) * key.window_s),
+    )
+
+
+def _status_headers(status: LimitStatus) -> Headers:
+    word = _HEADER_WORDS[status.limit]
+    headers = [
+        (b"x-pool-limit-" + word, b"%d" % status.allowed),
+        (b"x-pool-remaining-" + word, b"%d" % status.remaining),
+    ]
+    if status.reset_s is not None:
+        headers.append((b"x-pool-reset-" + word, b"%.1f" % status.reset_s))
+    return headers

@@ -1,0 +1,115 @@
+"""Word what the client is told when no candidate served its request.
+
+What concerns the request is told as the upstream told it; what concerns our credentials,
+accounts and quotas is not the client's business and becomes an error of the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from providers.formats.base import WireFormat
+from providers.proxy.errors import ClientError, ProxyError, UpstreamError
+from providers.proxy.exchange import Candidate, Failure
+from providers.proxy.verdict import REQUEST
+
+Failed = tuple[Candidate, Failure]
+
+_MOST_NAMED: Final = 8
+_DEFAULT_RETRY_S: Final = 5.0
+# The most hopeful failure is told: it says best what another try may bring.
+_ORDER: Final = (
+    "rate_limit",
+    "unavailable",
+    "timeout",
+    "server_error",
+    "connect",
+    "model",
+    "quota",
+    "auth",
+    "unreadable",
+)
+_WORDS: Final = {
+    "rate_limit": (429, "rate_limit_exceeded", "Every provider is rate limited."),
+    "unavailable": (503, "upstream_unavailable", "The provider is not available."),
+    "timeout": (504, "upstream_timeout", "The provider did not answer in time."),
+    "server_error": (502, "upstream_error", "The provider failed to answer."),
+    "connect": (502, "upstream_unreachable", "The provider cannot be reached."),
+    "model": (404, "model_not_found", "No provider serves this model."),
+    "quota": (
+        429,
+        "insufficient_quota",
+        "The pool's quota at the provider is used up.",
+    ),
+    "auth": (
+        503,
+        "provider_credentials",
+        "The provider refuses the pool's credentials; its owner must renew them.",
+    ),
+}
+_HOPELESS: Final = frozenset({"model", "quota", "auth", "unreadable"})
+
+
+def final_error(failed: Sequence[Failed], inbound: WireFormat) -> ProxyError:
+    """Choose and word the error of a call whose every attempt failed.
+
+    Shapes:  ``failed`` in order, at least one.
+    """
+    candidate, failure = failed[-1]
+    if failure.scope == REQUEST:
+        return _about_request(candidate, failure, inbound)
+    candidate, failure = min(failed, key=_hope)
+    if failure.kind == "model" and _is_verbatim(candidate, failure, inbound):
+        return _about_request(candidate, failure, inbound)
+    status, code, words = _WORDS.get(failure.kind, _WORDS["auth"])
+    error = UpstreamError(f"{words} {_attempts(failed)}", status=status, code=code)
+    error.retryable = failure.kind not in _HOPELESS
+    if error.retryable and status in (429, 503):
+        waits = [each.retry_after_s for _, each in failed if each.retry_after_s]
+        error.retry_after_s = min(waits) if waits else _DEFAULT_RETRY_S
+    return error
+
+
+def _about_request(
+    candidate: Candidate, failure: Failure, inbound: WireFormat
+) -> ProxyError:
+    """Pass on what an upstream says about the request itself."""
+    detail = failure.detail
+    status = failure.status or 400
+    error = ClientError(
+        detail.message or "The provider refused the request.",
+        status=status if status < 500 else 400,
+        code=detail.code or "invalid_request",
+        param=detail.param,
+        kind=detail.type,
+    )
+    if _is_verbatim(candidate, failure, inbound):
+        error.raw = detail.raw
+    return error
+
+
+def _is_verbatim(candidate: Candidate, failure: Failure, inbound: WireFormat) -> bool:
+    return (
+        failure.is_verbatim and candidate.wire is inbound and bool(failure.detail.raw)
+    )
+
+
+def _hope(each: Failed) -> int:
+    kind = each[1].kind
+    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
+
+
+def _attempts(failed: Sequence[Failed]) -> str:
+    """Name what was tried: providers and kinds, no keys and no vendor's own words."""
+    named = [
+        f"{candidate.route.provider.slug}: {_short(failure)}"
+        for candidate, failure in failed[:_MOST_NAMED]
+    ]
+    count = "1 attempt" if len(failed) == 1 else f"{len(failed)} attempts"
+    return f"({count}: {'; '.join(named)})"
+
+
+def _short(failure: Failure) -> str:
+    kind = failure.kind.replace("_", " ")
+    return kind if failure.status is None else f"{failure.status} {kind}"

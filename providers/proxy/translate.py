@@ -1,0 +1,197 @@
+"""Room 4: turn the client's request into one attempt's, and guard what comes back.
+
+Request headers are built, not forwarded: a short list passes between equal dialects,
+everything else (credentials, cookies, hosts, addresses) stays here. On the way back a
+list as short passes, and the secret in use is searched in whatever an upstream words
+itself.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Final
+
+from poolsite.crypto import KeyRing, UnreadableSecretError
+from poolsite.secret_type import Secret
+from providers.formats.base import ChatRequest, ErrorDetail, FormatError
+from providers.proxy import verdict
+from providers.proxy.errors import from_format_error
+from providers.proxy.exchange import (
+    AttemptFailedError,
+    Candidate,
+    Headers,
+    Inbound,
+    UpstreamCall,
+)
+from providers.snapshot.types import CredentialRecord
+
+SCAN_LIMIT_BYTES: Final = 64 * 1024
+REDACTED: Final = b"[redacted]"
+
+_FORWARDED: Final = frozenset(
+    {
+        b"accept",
+        b"user-agent",
+        b"idempotency-key",
+        b"openai-beta",
+        b"anthropic-version",
+        b"anthropic-beta",
+        b"x-app",
+        b"originator",
+        b"session-id",
+        b"thread-id",
+        b"x-client-request-id",
+        b"x-claude-code-session-id",
+        b"x-goog-api-client",
+        b"x-goog-user-project",
+    }
+)
+_FORWARDED_PREFIXES: Final = (b"x-stainless-", b"x-codex-")
+_TRANSLATED: Final = frozenset({b"accept"})
+_NEVER_STATIC: Final = frozenset({"host", "content-length", "transfer-encoding"})
+
+_RETURNED: Final = frozenset(
+    {
+        "x-request-id",
+        "request-id",
+        "openai-processing-ms",
+        "openai-version",
+        "openai-model",
+        "x-should-retry",
+    }
+)
+_RETRY_HEADERS: Final = frozenset({"retry-after", "retry-after-ms"})
+_RATE_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-", "x-codex-")
+_PRINTABLE: Final = re.compile(r"[\x20-\x7e\x80-\xff]*")
+_TAIL: Final = 12
+_SHORTEST_SCANNED: Final = 8
+
+
+def read_request(inbound: Inbound, body: bytes) -> ChatRequest:
+    """Read what the rooms must know of a body.
+
+    Errors:  ClientError in the words of the dialect, with the field at fault.
+    """
+    try:
+        return inbound.wire.read_request(body, path_model=inbound.path_model)
+    except FormatError as error:
+        raise from_format_error(error) from error
+
+
+def open_secret(ring: KeyRing, credential: CredentialRecord, origin: str) -> Secret:
+    """Decrypt a credential for one use and for its own origin only.
+
+    Errors:  AttemptFailedError (unreadable) for a lost key, a damaged ciphertext, and
+             one that belongs to another row or another address.
+    Cost:    about 10 us; nothing in clear is kept.
+    """
+    try:
+        return ring.open(credential.token, context=credential.context, origin=origin)
+    except UnreadableSecretError as error:
+        raise AttemptFailedError(verdict.unreadable()) from error
+
+
+def build_call(
+    inbound: Inbound,
+    request: ChatRequest,
+    candidate: Candidate,
+    secret: Secret | None,
+) -> UpstreamCall:
+    """Build one attempt's request.
+
+    Shapes:  later headers win over earlier ones: what the client may say, what the
+             provider's row says, our secret, our own.
+    """
+    provider = candidate.route.provider
+    sent = candidate.bridge.build_request(request, model=candidate.route.model.model_id)
+    headers = _forwarded(inbound, is_same=candidate.wire is inbound.wire)
+    for name, value in provider.headers.items():
+        if name.lower() not in _NEVER_STATIC:
+            headers[name.lower()] = value
+    headers["content-type"] = "application/json"
+    headers["accept-encoding"] = "identity"
+    if secret is not None:
+        headers.update(candidate.wire.auth_headers(secret.reveal()))
+    headers["x-pool-request-id"] = inbound.request_id
+    return UpstreamCall(candidate, provider.base_url + sent.path, headers, sent, secret)
+
+
+def returned_headers(
+    headers: Mapping[str, str], call: UpstreamCall, *, is_same: bool
+) -> Headers:
+    """Pick what of an answer's headers may reach the client.
+
+    Shapes:  ``is_same`` = client and upstream speak one dialect; rate-limit headers
+             come back only then, and never for an account that others use too.
+    """
+    is_own = is_same and not call.candidate.is_pooled_account
+    marks = secret_marks(call.secret)
+    kept: Headers = []
+    for name, value in headers.items():
+        lowered = name.lower()
+        if lowered in _RETURNED:
+            allowed = is_same
+        elif lowered in _RETRY_HEADERS:
+            allowed = True
+        else:
+            allowed = is_own and lowered.startswith(_RATE_PREFIXES)
+        if allowed and _PRINTABLE.fullmatch(value):
+            raw = value.encode("latin-1")
+            if not any(mark in raw for mark in marks):
+                kept.append((lowered.encode("ascii"), raw))
+    return kept
+
+
+def secret_marks(secret: Secret | None) -> tuple[bytes, ...]:
+    """Return the spellings of a secret that must not come back: it, base64, its tail."""
+    if secret is None:
+        return ()
+    raw = secret.reveal().encode()
+    if len(raw) < _SHORTEST_SCANNED:
+        return (raw,) if raw else ()
+    marks = [raw, b64encode(raw).rstrip(b"=")]
+    if len(raw) > 2 * _TAIL:
+        marks.append(raw[-_TAIL:])
+    return tuple(marks)
+
+
+def redact(text: bytes, secret: Secret | None) -> bytes:
+    """Take the secret out of something an upstream worded."""
+    for mark in secret_marks(secret):
+        if mark in text:
+            text = text.replace(mark, REDACTED)
+    return text
+
+
+def redacted_detail(detail: ErrorDetail, secret: Secret | None) -> ErrorDetail:
+    """Take the secret out of an upstream's error.
+
+    Shapes:  a body above the scan limit is not passed on: ``raw`` comes back empty.
+    """
+    raw = detail.raw if len(detail.raw) <= SCAN_LIMIT_BYTES else b""
+    return ErrorDetail(
+        message=redact(detail.message.encode(), secret).decode("utf-8", "replace"),
+        type=_redact_word(detail.type, secret),
+        code=_redact_word(detail.code, secret),
+        param=_redact_word(detail.param, secret),
+        status=detail.status,
+        raw=redact(raw, secret),
+    )
+
+
+def _redact_word(word: str | None, secret: Secret | None) -> str | None:
+    if word is None:
+        return None
+    return redact(word.encode(), secret).decode("utf-8", "replace")
+
+
+def _forwarded(inbound: Inbound, *, is_same: bool) -> dict[str, str]:
+    """Pick what of the client's headers may reach the upstream."""
+    allowed = _FORWARDED if is_same else _TRANSLATED
+    headers: dict[str, str] = {}
+    for name, value in inbound.headers:
+        if name in allowed or (is_same and name.startswith(_FORWARDED_PREFIXES)):
+            headers[name.decode("ascii")] = value.decode("latin-1")
+    return headers
