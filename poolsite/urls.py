@@ -10,7 +10,7 @@ urlpatterns = [
     path("", include("providers.views.urls")),
     path("", include("usage.urls")),
     path("", include("poolsite.ground_urls")),
-    path("account/", include("allauth.urls")),
+    path("accounts/", include("allauth.urls")),
     path("api/admin/v1/", include("providers.api.urls", namespace="admin-api")),
 ]
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from providers.models import Alias, Provider, ProviderModel
+from providers.snapshot.prices import PriceTable
 
 _LIVE_KEY = Q(api_keys__deleted_at=None)
 _LIVE_MODEL = Q(models__deleted_at=None)
@@ -130,3 +131,16 @@ def live_models() -> list[ProviderModel]:
         deleted_at=None, enabled=True, provider__enabled=True, provider__deleted_at=None
     )
     return list(rows.select_related("provider").order_by("model_id"))
+
+
+def models_with_prices(provider: Provider) -> list[dict[str, Any]]:
+    """Return the provider's live models with the price in force; two queries.
+
+    Shapes:  ``{"model", "price", "source"}``; the price None = unpriced.
+    """
+    prices = PriceTable.load()
+    found = []
+    for row in provider.models.filter(deleted_at=None).order_by("model_id"):
+        match = prices.look(provider, row.model_id)
+        found.append({"model": row, "price": match.price, "source": match.source})
+    return found

@@ -1,0 +1,64 @@
+"""The roof's screens; read from top to bottom it is their site map."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from providers.views import client_keys, overview, providers, requests, setup
+
+app_name = "providers"
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("overview/traffic/", overview.traffic, name="overview-traffic"),
+    # /setup/
+    path("setup/", setup.account, name="setup"),
+    path("setup/provider/", setup.provider, name="setup-provider"),
+    path("setup/key/", setup.key, name="setup-key"),
+    path("setup/test/", setup.test, name="setup-test"),
+    path("setup/test/status/", setup.test_status, name="setup-status"),
+    path("setup/test/send/", setup.test_send, name="setup-send"),
+    # /providers/
+    path("providers/", providers.provider_list, name="provider-list"),
+    path("providers/add/", providers.provider_add, name="provider-add"),
+    path("providers/<slug:slug>/", providers.provider_detail, name="provider-detail"),
+    path("providers/<slug:slug>/edit/", providers.provider_edit, name="provider-edit"),
+    path("providers/<slug:slug>/test/", providers.provider_test, name="provider-test"),
+    path(
+        "providers/<slug:slug>/enable/",
+        providers.provider_enable,
+        name="provider-enable",
+    ),
+    path(
+        "providers/<slug:slug>/disable/",
+        providers.provider_disable,
+        name="provider-disable",
+    ),
+    path(
+        "providers/<slug:slug>/remove/",
+        providers.provider_remove,
+        name="provider-remove",
+    ),
+    path("providers/<slug:slug>/sync/", providers.model_sync, name="model-sync"),
+    path("providers/<slug:slug>/keys/add/", providers.key_add, name="api-key-add"),
+    path(
+        "providers/<slug:slug>/keys/<int:pk>/<str:switch>/",
+        providers.key_switch,
+        name="api-key-switch",
+    ),
+    path("providers/<slug:slug>/models/add/", providers.model_add, name="model-add"),
+    path(
+        "providers/<slug:slug>/models/<int:pk>/<str:switch>/",
+        providers.model_switch,
+        name="model-switch",
+    ),
+    # /keys/
+    path("keys/", client_keys.key_list, name="key-list"),
+    path("keys/add/", client_keys.key_add, name="key-add"),
+    path("keys/<int:pk>/", client_keys.key_detail, name="key-detail"),
+    path("keys/<int:pk>/edit/", client_keys.key_edit, name="key-edit"),
+    path("keys/<int:pk>/rotate/", client_keys.key_rotate, name="key-rotate"),
+    path("keys/<int:pk>/revoke/", client_keys.key_revoke, name="key-revoke"),
+    # /requests/
+    path("requests/", requests.request_list, name="request-list"),
+    path("requests/<uuid:pk>/", requests.request_detail, name="request-detail"),
+]

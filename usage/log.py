@@ -1,0 +1,332 @@
+"""Read the request log: pages of rows, and one request with its attempts.
+
+Lists walk the primary key and never count; names come from the dimension table in
+one query for a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from poolsite.ids import uuid7_at
+from pricing.cost import CostLine, cost_lines
+from pricing.models import PriceVersion
+from pricing.selectors import versions
+from pricing.tokens import TokenUsage
+from usage import dimensions
+from usage.models import Attempt, ClientKey, Dimension, Request
+from usage.selectors import strings
+
+_STATES: Final = {
+    Request.Outcome.OK: "ok",
+    Request.Outcome.REFUSED: "refused",
+    Request.Outcome.FAILED: "failed",
+    Request.Outcome.CLIENT_CLOSED: "cancelled",
+    Request.Outcome.CUT: "cut",
+    Request.Outcome.CRASHED: "failed",
+}
+_TOKENS: Final = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "audio_in_tokens",
+    "image_in_tokens",
+)
+_OUT_TOKENS: Final = ("output_tokens", "audio_out_tokens", "image_out_tokens")
+_USAGE: Final = tuple(
+    name for name in TokenUsage.__struct_fields__ if name != "unit_kind"
+)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the log is narrowed to; blank means no limit.
+
+    Shapes:  ``status`` is a code or a class such as 4xx; ``outcome`` a name of
+             Request.Outcome in lower case.
+    """
+
+    status: str = ""
+    outcome: str = ""
+    key: str = ""
+    model: str = ""
+    provider: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing is narrowed."""
+        return not any((self.status, self.outcome, self.key, self.model, self.provider))
+
+
+@dataclass
+class RequestRow:
+    """One line of the log, in words.
+
+    Units:  nano-USD, milliseconds, tokens; None = unknown.
+    """
+
+    row: Request
+    state: str
+    key: str = ""
+    model: str = ""
+    served: str = ""
+    provider: str = ""
+    error: str = ""
+    agent: str = ""
+    session: str = ""
+    end_user: str = ""
+    dialect: str = ""
+    purpose: str = ""
+
+    @property
+    def id(self) -> UUID:
+        """The request's id."""
+        return self.row.id
+
+    @property
+    def at(self) -> datetime:
+        """When it came in."""
+        return self.row.at
+
+    @property
+    def cost_nano_usd(self) -> int | None:
+        """What it cost; None when no price is known."""
+        return self.row.cost_nano_usd
+
+    @property
+    def latency_ms(self) -> int | None:
+        """From the first byte in to the last byte out."""
+        return self.row.latency_ms
+
+    @property
+    def tokens_in(self) -> int | None:
+        """Everything the models read."""
+        return _sum(self.row, _TOKENS)
+
+    @property
+    def tokens_out(self) -> int | None:
+        """Everything the models wrote."""
+        return _sum(self.row, _OUT_TOKENS)
+
+    @property
+    def is_renamed(self) -> bool:
+        """Say whether another name was served than asked for."""
+        return bool(self.served) and self.served != self.model
+
+
+@dataclass
+class AttemptRow:
+    """One upstream call of a request, with its bill line by line."""
+
+    row: Attempt
+    provider: str
+    credential: str
+    model: str
+    outcome: str
+    error: str
+    decision: str
+    price_source: str
+    version: PriceVersion | None = None
+    lines: list[CostLine] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        """The console's pill for this attempt."""
+        return (
+            "ok"
+            if self.outcome == "ok"
+            else _ATTEMPT_STATES.get(self.outcome, "failed")
+        )
+
+
+_ATTEMPT_STATES: Final = {"client_closed": "cancelled", "cut": "cut"}
+
+
+@dataclass
+class RequestDetail:
+    """A request with every attempt made for it."""
+
+    request: RequestRow
+    attempts: list[AttemptRow]
+
+    @property
+    def trail(self) -> dict[str, Any]:
+        """What else routing noted: skipped candidates, strategy, losses."""
+        found: Any = self.request.row.trail
+        return found if isinstance(found, dict) else {}
+
+
+def requests(filters: Filters) -> QuerySet[Request]:
+    """Return the rows that match, unordered.
+
+    Cost:  a look-up in the dimension table for each name given; the log itself is read
+           by whoever pages through it.
+    """
+    rows = Request.objects.all()
+    if filters.status:
+        rows = rows.filter(_status(filters.status))
+    if filters.outcome:
+        wanted = [o for o in Request.Outcome if o.name.lower() == filters.outcome]
+        rows = rows.filter(outcome__in=wanted)
+    if filters.key:
+        ids = ClientKey.objects.filter(name=filters.key).values_list("pk", flat=True)
+        rows = rows.filter(client_key_id__in=list(ids))
+    if filters.model:
+        found = _dimension(dimensions.MODEL, filters.model)
+        rows = rows.filter(Q(model_asked_dim__in=found) | Q(model_served_dim__in=found))
+    if filters.provider:
+        rows = rows.filter(
+            provider_dim__in=_dimension(dimensions.PROVIDER, filters.provider)
+        )
+    return rows
+
+
+def in_words(rows: Sequence[Request]) -> list[RequestRow]:
+    """Put names to the numbers of one page; two queries."""
+    names = strings(_numbers(rows))
+    keys = dict(
+        ClientKey.objects.filter(
+            pk__in={row.client_key_id for row in rows if row.client_key_id}
+        ).values_list("pk", "name")
+    )
+    return [_in_words(row, names, keys) for row in rows]
+
+
+def detail(request_id: UUID) -> RequestDetail | None:
+    """Return one request with its attempts, None when it is not there; six queries.
+
+    The id carries its time, so one partition is read.
+    """
+    try:
+        made = uuid7_at(request_id)
+    except ValueError:
+        return None
+    near = (made - timedelta(hours=1), made + timedelta(hours=1))
+    row = Request.objects.filter(id=request_id, at__range=near).first()
+    if row is None:
+        return None
+    attempts = list(
+        Attempt.objects.filter(request_id=request_id, at=row.at).order_by("number")
+    )
+    names = strings(
+        number
+        for each in attempts
+        for number in (
+            each.provider_dim,
+            each.credential_dim,
+            each.model_dim,
+            each.outcome_dim,
+            each.error_dim,
+            each.decision_dim,
+            each.price_source_dim,
+        )
+    )
+    prices = versions(
+        {each.price_version_id for each in attempts if each.price_version_id}
+    )
+    return RequestDetail(
+        request=in_words([row])[0],
+        attempts=[_attempt(each, names, prices) for each in attempts],
+    )
+
+
+def first_request() -> RequestRow | None:
+    """Return the newest request that got an answer, for the wizard; three queries."""
+    row = Request.objects.filter(outcome=Request.Outcome.OK).order_by("-at").first()
+    return None if row is None else in_words([row])[0]
+
+
+def latest(count: int = 20) -> list[RequestRow]:
+    """Return the newest requests; three queries."""
+    return in_words(list(Request.objects.order_by("-at", "-id")[:count]))
+
+
+def _status(text: str) -> Q:
+    if text.endswith("xx") and text[:1].isdigit():
+        start = int(text[0]) * 100
+        return Q(status__gte=start, status__lt=start + 100)
+    return Q(status=int(text)) if text.isdigit() and len(text) == 3 else Q(pk__in=[])
+
+
+def _dimension(kind: str, value: str) -> list[int]:
+    rows = Dimension.objects.filter(kind=kind, value=value)
+    return list(rows.values_list("pk", flat=True))
+
+
+def _numbers(rows: Iterable[Request]) -> Iterable[int | None]:
+    for row in rows:
+        yield from (
+            row.model_asked_dim,
+            row.model_served_dim,
+            row.provider_dim,
+            row.error_dim,
+            row.agent_dim,
+            row.session_dim,
+            row.end_user_dim,
+            row.dialect_dim,
+            row.purpose_dim,
+        )
+
+
+def _in_words(row: Request, names: dict[int, str], keys: dict[int, str]) -> RequestRow:
+    def name(number: int | None) -> str:
+        return names.get(number, "") if number is not None else ""
+
+    state = _STATES.get(Request.Outcome(row.outcome), "failed")
+    if state == "ok" and row.attempts > 1:
+        state = "fallback"
+    return RequestRow(
+        row=row,
+        state=state,
+        key=keys.get(row.client_key_id or 0, ""),
+        model=name(row.model_asked_dim),
+        served=name(row.model_served_dim),
+        provider=name(row.provider_dim),
+        error=name(row.error_dim),
+        agent=name(row.agent_dim),
+        session=name(row.session_dim),
+        end_user=name(row.end_user_dim),
+        dialect=name(row.dialect_dim),
+        purpose=name(row.purpose_dim),
+    )
+
+
+def _attempt(
+    row: Attempt,
+    names: dict[int, str],
+    prices: dict[int, tuple[PriceVersion, Any]],
+) -> AttemptRow:
+    def name(number: int | None) -> str:
+        return names.get(number, "") if number is not None else ""
+
+    version, spec = prices.get(row.price_version_id or 0, (None, None))
+    usage = TokenUsage(
+        **{column: getattr(row, column) for column in _USAGE},
+        unit_kind=row.unit_kind or None,
+    )
+    credential = name(row.credential_dim)
+    return AttemptRow(
+        row=row,
+        provider=name(row.provider_dim),
+        credential=credential.split(":", 2)[-1],
+        model=name(row.model_dim),
+        outcome=name(row.outcome_dim),
+        error=name(row.error_dim),
+        decision=name(row.decision_dim),
+        price_source=name(row.price_source_dim),
+        version=version,
+        lines=cost_lines(usage, spec, service_tier=row.flags or None),
+    )
+
+
+def _sum(row: Request, columns: Iterable[str]) -> int | None:
+    values = [getattr(row, column) for column in columns]
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
