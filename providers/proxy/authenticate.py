@@ -19,13 +19,12 @@ from msgspec import Struct
 from poolsite.clock import Clock
 from poolsite.crypto import (
     INTERNAL_TOKEN_PREFIX,
-    Peppers,
     parse_client_key,
     read_internal_token,
 )
 from providers.proxy.errors import ClientError, UnauthenticatedError
 from providers.proxy.exchange import Caller, Inbound
-from providers.proxy.ports import SnapshotPort
+from providers.proxy.ports import SnapshotPort, Trust
 from providers.snapshot.types import ClientKeyRecord
 
 _KEY_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
@@ -68,17 +67,6 @@ _PRODUCTS: Final = (
     ("litellm", "litellm"),
 )
 """What a user agent contains, first match wins, and the product it stands for."""
-
-
-class Trust(Struct, frozen=True):
-    """What keys are checked with.
-
-    Shapes:  ``internal_root`` signs the product's own 60 s tokens.
-    """
-
-    peppers: Peppers
-    internal_root: str
-    clock: Clock
 
 
 class _Proof(Struct, frozen=True):

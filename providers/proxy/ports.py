@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from msgspec import Struct
+
+from poolsite.clock import Clock
+from poolsite.crypto import KeyRing, Peppers
 from poolsite.destinations import Destination, HostPort
 from poolsite.egress import Timeouts
 from providers.proxy.exchange import Outcome
@@ -29,10 +33,12 @@ __all__ = [
     "JournalPort",
     "LimitStore",
     "Metrics",
+    "Parts",
     "Resolution",
     "SnapshotPort",
     "SnapshotSource",
     "TokenSource",
+    "Trust",
     "UpstreamClient",
     "VisibleModel",
 ]
@@ -256,3 +262,35 @@ class Metrics(Protocol):
 
     def usage_flagged(self, provider_slug: str, flags: Iterable[str]) -> None:
         """Count what a vendor's usage report got wrong."""
+
+
+class Trust(Struct, frozen=True):
+    """What keys are checked with.
+
+    Shapes:  ``internal_root`` signs the product's own 60 s tokens.
+    """
+
+    peppers: Peppers
+    internal_root: str
+    clock: Clock
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """Everything the pipeline is made of; ``runtime`` builds it once a process.
+
+    Shapes:  ``limits_are_shared`` = the store lives elsewhere, so settling it may wait.
+    Units:   ``snapshot_max_age_s`` 0 = a snapshot of any age serves.
+    """
+
+    snapshot: SnapshotSource
+    limits: LimitStore
+    journal: JournalPort
+    tokens: TokenSource
+    health: Health
+    client: UpstreamClient
+    ring: KeyRing
+    trust: Trust
+    metrics: Metrics
+    clock: Clock
+    limits_are_shared: bool = False
+    snapshot_max_age_s: float = 0.0
