@@ -108,7 +108,10 @@ class BudgetWarning(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What was taken. It is its ask, admitted; the store keeps the lease."""
+    """What was taken. It is its ask, admitted; the store keeps the lease.
+
+    Shapes:  ``warnings`` names the soft budgets this very step carried past a limit.
+    """
 
     ask: Ask
     reserve_nano: int

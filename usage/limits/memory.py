@@ -84,6 +84,7 @@ class MemoryLimits:
         for scope in ask.scopes:
             self._subject(scope.key).take(scope, ask.tokens, now.us)
         self._reserve(ask, ask.reserve_nano, now)
+        self._expired.pop(ask.ticket_id, None)
         self._leases[ask.ticket_id] = _Lease(ticket, now.us + self._lease_us)
         return ticket
 
@@ -107,7 +108,7 @@ class MemoryLimits:
             raise TicketClosedError(f"Ticket {ticket.id} is not open.")
         ask = ticket.ask
         held = lease.ticket.reserve_nano
-        warnings = lease.ticket.warnings
+        warnings: tuple[BudgetWarning, ...] = ()
         if reserve_nano > held:
             found: list[Refusal] = []
             warnings = self._check_budgets(

@@ -433,6 +433,24 @@ class LimitStoreContract:
             assert await bench.store.renew(ticket)
         assert await self.left(bench, scope) == {"concurrency": 0, "budget": 0}
 
+    async def test_renewing_one_lease_does_not_keep_another(self, bench):
+        scope = Scope(key="k", concurrency=2)
+        renewed = await self.granted(bench, scope)
+        await self.granted(bench, scope)
+        bench.clock.advance(bench.lease_s * 0.6)
+        assert await bench.store.renew(renewed)
+        bench.clock.advance(bench.lease_s * 0.6)
+        assert await self.left(bench, scope) == {"concurrency": 1}
+
+    async def test_id_used_again_after_its_lease_ended_counts_once(self, bench):
+        scope = Scope(key="k", budgets=(money(100),))
+        await self.granted(bench, scope, ticket="same", nano=30)
+        bench.clock.advance(bench.lease_s + 1)
+        ticket = await self.granted(bench, scope, ticket="same", nano=30)
+        assert await bench.store.settle(ticket, Used(cost_nano=30))
+        assert not await bench.store.settle(ticket, Used(cost_nano=30))
+        assert await self.left(bench, scope) == {"budget": 70}
+
     async def test_ended_lease_cannot_be_renewed(self, bench):
         ticket = await self.granted(bench, Scope(key="k", concurrency=1))
         bench.clock.advance(bench.lease_s + 1)
