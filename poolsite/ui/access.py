@@ -32,7 +32,7 @@ __all__ = [
 
 _RANK: Final = {VIEWER: 1, OPERATOR: 2, OWNER: 3}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_ANY_ROLE: Final = "open_to_viewers"
+_OWN_ROLE: Final = "pool_role"
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=HttpResponseBase)
@@ -74,7 +74,7 @@ def require_role(role: str) -> Callable[[View[P, R]], View[P, R]]:
             check(request, role)
             return view(request, *args, **kwargs)
 
-        setattr(guarded, _ANY_ROLE, role == VIEWER)
+        setattr(guarded, _OWN_ROLE, role)
         return guarded
 
     return decorate
@@ -82,7 +82,7 @@ def require_role(role: str) -> Callable[[View[P, R]], View[P, R]]:
 
 def open_to_viewers(view: Callable[P, R]) -> Callable[P, R]:
     """Let viewers send this form too: their own theme, password, sign-out."""
-    setattr(view, _ANY_ROLE, True)
+    setattr(view, _OWN_ROLE, VIEWER)
     return view
 
 
@@ -91,11 +91,10 @@ def check_method(request: HttpRequest, view: Callable[..., Any]) -> None:
 
     Errors: RoleNeededError. Pages about one's own account belong to allauth.
     """
-    if request.method in _SAFE_METHODS or getattr(view, _ANY_ROLE, False):
+    if request.method in _SAFE_METHODS or _is_own_account(view):
         return
-    if not request.user.is_authenticated or _is_own_account(view):
-        return
-    check(request, OPERATOR)
+    if request.user.is_authenticated:
+        check(request, getattr(view, _OWN_ROLE, OPERATOR))
 
 
 def _is_own_account(view: Callable[..., Any]) -> bool:

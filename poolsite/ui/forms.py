@@ -87,6 +87,16 @@ class SecretField(forms.CharField):
         return clean_secret(text or "")
 
 
+class PasswordField(forms.CharField):
+    """A person's new password: blanks belong to it, and it is never sent back."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        attrs = {"autocomplete": "new-password"}
+        widget = forms.PasswordInput(attrs=attrs, render_value=False)
+        widget.template_name = SecretInput.template_name
+        super().__init__(widget=widget, strip=False, **{"max_length": 1024, **kwargs})
+
+
 class SecretLinesField(forms.CharField):
     """Many secrets, one a line; duplicates are dropped, the order is kept."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 from typing import Final
 
-UNKNOWN: Final = "–"  # noqa: RUF001 # an en dash on purpose: it is not a minus sign
+UNKNOWN: Final = "-"
 _THOUSAND: Final = 1_000
 _DAY_S: Final = 86_400
 _SUFFIXES: Final = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))

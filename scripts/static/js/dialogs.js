@@ -17,6 +17,19 @@ function typedName(event, input) {
   if (button) button.disabled = input.value.trim() !== input.dataset.confirmName;
 }
 
+/** A table scrolls sideways and would cut its menus off, so they leave its box. */
+function place(menu) {
+  const items = find(".menu-items", menu);
+  if (!menu.open || !items) return;
+  const box = menu.getBoundingClientRect();
+  const fitsBelow = innerHeight - box.bottom > items.offsetHeight + 12;
+  Object.assign(items.style, {
+    position: "fixed",
+    right: `${document.documentElement.clientWidth - box.right}px`,
+    top: `${fitsBelow ? box.bottom + 4 : box.top - items.offsetHeight - 4}px`,
+  });
+}
+
 function menus() {
   document.addEventListener("click", (event) => {
     for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
@@ -27,19 +40,10 @@ function menus() {
     menu.open = false;
     find("summary", menu).focus();
   });
-  // A table scrolls sideways and would cut its menus off, so they leave its box.
   document.addEventListener("toggle", (event) => {
-    const items = event.target.open && event.target.matches("details.menu") && event.target.closest(".table-wrap") && find(".menu-items", event.target);
-    if (!items) return;
-    const place = event.target.getBoundingClientRect();
-    const below = innerHeight - place.bottom > items.offsetHeight + 12;
-    Object.assign(items.style, {
-      position: "fixed",
-      right: `${document.documentElement.clientWidth - place.right}px`,
-      top: `${below ? place.bottom + 4 : place.top - items.offsetHeight - 4}px`,
-    });
+    if (event.target.matches("details.menu") && event.target.closest(".table-wrap")) place(event.target);
   }, true);
-  addEventListener("scroll", () => all(".table-wrap details.menu[open]").forEach((menu) => { menu.open = false; }), { passive: true, capture: true });
+  addEventListener("scroll", () => all(".table-wrap details.menu[open]").forEach(place), { passive: true, capture: true });
   on("click", "details.menu .menu-items a", (event, link) => { link.closest("details").open = false; });
 }
 

@@ -10,12 +10,22 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.utils import timezone
 
+from poolsite.models import User
 from poolsite.ui import access, errors, pills
 from poolsite.ui import forms as kit
 from poolsite.ui.charts import Part, columns, series_tone
 from poolsite.ui.keyset import Page
 from poolsite.ui.preferences import preferences
-from poolsite.ui.render import Confirmation, confirm, is_confirmed, render, saved
+from poolsite.ui.render import (
+    Confirmation,
+    confirm,
+    is_confirmed,
+    render,
+    saved,
+    show_once,
+    stop_polling,
+    unchanged,
+)
 
 app_name = "ground"
 
@@ -140,8 +150,20 @@ def delete(request: HttpRequest) -> HttpResponse:
     return confirm(request, question)
 
 
-def login_page(request: HttpRequest) -> HttpResponse:
-    return render(request, "account/login.html", {"form": ProviderForm()})
+def once(request: HttpRequest) -> HttpResponse:
+    return show_once(request, "once.html", {"secret": "pp_ab12cd34_secret"})
+
+
+def poll(request: HttpRequest) -> HttpResponse:
+    return unchanged(request, 7) or (
+        stop_polling(HttpResponse("new"))
+        if request.headers.get("HX-Request")
+        else HttpResponse("page")
+    )
+
+
+def person(request: HttpRequest, pk: int) -> HttpResponse:
+    return HttpResponse(access.find(User, "person", pk=pk).email)
 
 
 screens = [
@@ -150,6 +172,9 @@ screens = [
     path("owners/", owners_only, name="owners"),
     path("change/", change, name="change"),
     path("delete/", delete, name="delete"),
+    path("once/", once),
+    path("poll/", poll),
+    path("person/<int:pk>/", person),
     path("audit/", guide, name="audit-list"),
     path("settings/", guide, name="settings"),
     path("users/", guide, name="user-list"),
