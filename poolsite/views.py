@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from poolsite import people, secrets, tokens, version
+from poolsite import people, rotation, tokens, version
 from poolsite.accounts import OWNER, ROLES, VIEWER, role_of
 from poolsite.actor import Actor, person
 from poolsite.env import VARIABLES
@@ -213,7 +213,7 @@ def _settings_context(request: HttpRequest) -> dict[str, Any]:
         ],
         "is_https": settings.IS_HTTPS,
         "nodes": Node.objects.order_by("name"),
-        "unreadable": secrets.count_unreadable(),
+        "unreadable": sum(rotation.check_keys().unreadable.values()),
         "tokens": ApiToken.objects.filter(revoked_at=None).select_related("user"),
         "variables": [(name, text) for name, (_, _, text) in VARIABLES.items()],
         "my_role": role_of(request.user) if isinstance(request.user, User) else VIEWER,
