@@ -207,7 +207,7 @@ class Shipper:
             return self._write_whole(feed, entries, end, rejected)
         except (OperationalError, InterfaceError, StalePositionError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a bad record does
+        except Exception as error:
             wanted = [entry for entry in entries if _is_written(entry)]
             if not wanted:
                 raise

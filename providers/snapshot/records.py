@@ -1,0 +1,226 @@
+"""Turn one configuration row into the record the data plane knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from django.conf import settings
+
+from oauth.models import Account
+from poolsite import secrets
+from poolsite.destinations import origin_of
+from poolsite.models import ApiToken, Setting
+from providers.catalogue import spec as catalogue
+from providers.models import ApiKey, Provider, ProviderModel
+from providers.snapshot import types
+from providers.snapshot.prices import ModelPrice
+from usage.models import Budget
+
+SETTING_PREFIX: Final = "proxy."
+
+KEY_COLUMNS: Final = (
+    "id", "public_id", "digest", "pepper_id", "name", "team_id", "expires_at",
+    "revoked_at", "model_access", "models_allowed", "provider_access",
+    "providers_allowed", "ip_allow", "rpm", "tpm", "tpd", "concurrency",
+    "window_requests", "window_s", "assumed_output_tokens", "unpriced",
+    "default_strategy", "default_mode", "overrides_allowed", "previous_public_id",
+    "previous_digest", "previous_pepper_id", "grace_until",
+)  # fmt: skip
+
+
+def settings_record() -> types.SettingsRecord:
+    """Return the pool-wide settings; what cannot be read keeps its default.
+
+    Cost:  two queries.
+    """
+    known = set(types.SettingsRecord.__struct_fields__)
+    values: dict[str, Any] = {}
+    rows = Setting.objects.filter(key__startswith=SETTING_PREFIX, secret=False)
+    for key, value in rows.values_list("key", "value"):
+        name = key.removeprefix(SETTING_PREFIX)
+        if name in known and _is_valid(name, value):
+            values[name] = value
+    tokens = ApiToken.objects.filter(revoked_at=None).order_by("pk")
+    values["metrics_tokens"] = [
+        f"{token.pepper_id}:{token.digest}"
+        for token in tokens
+        if "metrics" in token.scopes
+    ]
+    values["allow_private"] = list(settings.CONFIG.allow_private)
+    return msgspec.convert(values, types.SettingsRecord)
+
+
+def _is_valid(name: str, value: Any) -> bool:
+    try:
+        msgspec.convert({name: value}, types.SettingsRecord)
+    except msgspec.ValidationError:
+        return False
+    return value is not None
+
+
+def provider_record(
+    row: Provider, keys: Sequence[ApiKey], accounts: Sequence[Account]
+) -> types.ProviderRecord | None:
+    """Return a provider with the credentials that are bound to its origin.
+
+    Fails:  None when its address is none.
+    """
+    is_detected = row.format_mode == Provider.FormatMode.AUTO
+    base_url = (row.detected_base_url if is_detected else "") or row.base_url
+    try:
+        origin = origin_of(base_url)
+    except ValueError:
+        return None
+    credentials = [
+        *(_api_key(key) for key in keys if key.origin == origin),
+        *(
+            account_credential(account)
+            for account in accounts
+            if account.origin == origin
+        ),
+    ]
+    credentials.sort(key=lambda each: -each.priority)
+    entry = catalogue.entries().get(row.catalogue_id)
+    return types.ProviderRecord(
+        id=row.pk,
+        slug=row.slug,
+        name=row.name,
+        format=(row.detected_format if is_detected else "") or row.api_format,
+        base_url=base_url,
+        origin=origin,
+        location=row.location,
+        priority=row.priority,
+        credentials=tuple(credentials),
+        weight=row.weight,
+        headers={str(name): str(value) for name, value in row.headers.items()},
+        timeouts=_timeouts(row.timeouts),
+        allow_private=row.allow_private,
+        tls_verify=row.tls_verify,
+        needs_key=entry.needs_key if entry else row.location == "cloud",
+        billing_on_abort=row.billing_on_abort,
+        model_access=row.model_access,
+        models_allowed=tuple(row.models_allowed),
+        rpm=row.rpm,
+        tpm=row.tpm,
+        concurrency=row.concurrency,
+    )
+
+
+def _timeouts(values: dict[str, Any]) -> types.Timeouts:
+    known = set(types.Timeouts.__struct_fields__)
+    good = {
+        name: float(value)
+        for name, value in values.items()
+        if name in known and isinstance(value, int | float) and value > 0
+    }
+    return types.Timeouts(**good)
+
+
+def _api_key(row: ApiKey) -> types.CredentialRecord:
+    return types.CredentialRecord(
+        id=row.pk,
+        kind="api_key",
+        label=row.label,
+        mask=row.mask,
+        token=row.secret,
+        context=secrets.field_of(row, "secret").context(row),
+        origin=row.origin,
+        priority=row.priority,
+        weight=row.weight,
+        rpm=row.rpm,
+        tpm=row.tpm,
+        concurrency=row.concurrency,
+        retire_at_s=_seconds(row.retire_at),
+    )
+
+
+def account_credential(row: Account) -> types.CredentialRecord:
+    """Return the access token of an account, as ciphertext."""
+    return types.CredentialRecord(
+        id=row.pk,
+        kind="account",
+        label=row.label or row.subject,
+        mask="",
+        token=row.access_token,
+        context=secrets.field_of(row, "access_token").context(row),
+        origin=row.origin,
+        priority=row.priority,
+        token_version=row.token_version,
+        expires_at_s=_seconds(row.expires_at),
+    )
+
+
+def model_record(row: ProviderModel, price: ModelPrice) -> types.ModelRecord:
+    """Return a model with the price in force."""
+    return types.ModelRecord(
+        id=row.pk,
+        provider_id=row.provider_id,
+        model_id=row.model_id,
+        price=price.spec,
+        price_version_id=price.version_id,
+        price_source=price.source,
+        max_output_tokens=row.max_output_tokens,
+        context_window=row.context_window,
+        capabilities=_capabilities(row.capabilities),
+        created_s=int(row.created_at.timestamp()),
+    )
+
+
+def _capabilities(values: Any) -> tuple[str, ...]:
+    if isinstance(values, dict):
+        return tuple(sorted(name for name, has in values.items() if has is True))
+    return tuple(str(name) for name in values)
+
+
+def budget_record(row: Budget) -> types.BudgetRecord:
+    """Return a budget."""
+    return types.BudgetRecord(
+        id=row.pk,
+        scope=row.scope,
+        amount_nano_usd=row.amount_nano_usd,
+        window=row.window,
+        hard=row.hard,
+        time_zone=row.time_zone,
+        scope_value=row.scope_value,
+        extra_nano_usd=row.extra_nano_usd,
+        extra_until_s=_seconds(row.extra_until),
+    )
+
+
+def client_key_record(
+    row: dict[str, Any], budget_ids: tuple[int, ...]
+) -> types.ClientKeyRecord:
+    """Return a client key from its columns (``KEY_COLUMNS``)."""
+    return types.ClientKeyRecord(
+        id=row["id"],
+        public_id=row["public_id"],
+        digest=row["digest"],
+        pepper_id=row["pepper_id"],
+        name=row["name"],
+        team_id=row["team_id"],
+        expires_at_s=_seconds(row["expires_at"]),
+        model_access=row["model_access"],
+        models_allowed=tuple(row["models_allowed"]),
+        provider_access=row["provider_access"],
+        providers_allowed=tuple(row["providers_allowed"]),
+        ip_allow=tuple(row["ip_allow"]),
+        rpm=row["rpm"],
+        tpm=row["tpm"],
+        tpd=row["tpd"],
+        concurrency=row["concurrency"],
+        window_requests=row["window_requests"],
+        window_s=row["window_s"],
+        budget_ids=budget_ids,
+        assumed_output_tokens=row["assumed_output_tokens"],
+        unpriced=row["unpriced"],
+        default_strategy=row["default_strategy"],
+        default_mode=row["default_mode"],
+        overrides_allowed=tuple(row["overrides_allowed"]),
+    )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
