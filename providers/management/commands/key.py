@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from poolsite.money import nano_from_usd
+from poolsite.money import format_usd, nano_from_usd
 from providers.management.base import PoolCommand, action, get_client_key
 from usage import selectors, services
 from usage.models import Budget
@@ -56,7 +56,10 @@ class Command(PoolCommand):
         self.say(text)
 
     def list(self, options: dict[str, Any]) -> None:
-        self.table(selectors.key_table(), as_json=options["json"])
+        rows = selectors.key_table()
+        if not options["json"]:
+            rows = [{**row, "budgets": _spent(row["budgets"])} for row in rows]
+        self.table(rows, as_json=options["json"])
 
     def rotate(self, options: dict[str, Any]) -> None:
         key = get_client_key(options["name"])
@@ -66,6 +69,14 @@ class Command(PoolCommand):
         key = get_client_key(options["name"])
         services.revoke_key(self.actor, key)
         self.say(f"Revoked {key.name}.")
+
+
+def _spent(budgets: list[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{format_usd(row['spent_nano_usd'])} of {format_usd(row['amount_nano_usd'])}"
+        f" a {row['window']}"
+        for row in budgets
+    )
 
 
 def _usd(text: str) -> int:
