@@ -72,7 +72,7 @@ def read_completion(body: bytes, requested_model: str) -> ResponseMeta:
         return ResponseMeta(body=body, error=_error_or_nothing(body))
     read = read_usage(None if wire.usage == NULL else wire.usage)
     out = body
-    if wire.model is not None and wire.model != requested_model:
+    if wire.model and wire.model != requested_model:
         out = _renamed(body, requested_model)
     return ResponseMeta(
         body=out,

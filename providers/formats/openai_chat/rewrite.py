@@ -50,7 +50,7 @@ class ChunkRewriter:
             if at >= 0 and (match := _USAGE_NULL.match(payload, at)):
                 new = payload[:at] + match[1]
                 usage_left = False
-        model_left = model is not None and model != self._requested
+        model_left = bool(model) and model != self._requested
         known = model_left and model == self._prefix_model
         if known and new.startswith(self._prefix):
             new = self._new_prefix + new[len(self._prefix) :]

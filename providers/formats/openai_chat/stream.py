@@ -256,16 +256,15 @@ class ChatStreamTap:
                     return b""
             else:
                 strip = self._strip_usage
-        if strip or (chunk.model is not None and chunk.model != self._requested):
+        if strip or (chunk.model and chunk.model != self._requested):
             return self._rewriter.rewrite(raw, payload, chunk.model, strip)
         return raw
 
     def _note(self, chunk: Chunk) -> None:
         """Keep what a stream says about itself."""
-        if self.response_id is None:
-            self.response_id = chunk.id
-        if self.model is None:
-            self.model = chunk.model
+        # Azure's first chunk has empty texts for both.
+        self.response_id = self.response_id or chunk.id or None
+        self.model = self.model or chunk.model or None
         if chunk.service_tier is not None:
             self.service_tier = chunk.service_tier
 

@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import json
+import random
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from pricing.tokens import TokenUsage
+from providers.formats.base import MAX_EVENT_BYTES, ErrorDetail, FramingError
+from tests.providers.formats.chat import (
+    FIXTURES,
+    FORMAT,
+    asking_for_usage,
+    chunk,
+    open_tap,
+    outcome,
+    request,
+    run,
+    sse,
+)
+
+DONE = b"data: [DONE]\n\n"
+USAGE = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+
+
+def _expected(fixture):
+    stream = fixture["stream"].encode()
+    cut = fixture["expect"].get("cut", "").encode()
+    return stream.removesuffix(cut) + fixture["expect"].get("appended", "").encode()
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_a_documented_stream_passes_verbatim_and_is_metered(name):
+    fixture = FIXTURES[name]
+    expect = fixture["expect"]
+    tap = open_tap(asking_for_usage())
+    assert run(tap, [fixture["stream"].encode()]) == _expected(fixture)
+    usage = expect["usage"]
+    found = tap.usage
+    if usage is None:
+        assert found is None
+    else:
+        assert {name: getattr(found, name) for name in usage} == usage
+    assert tap.complete is expect["complete"]
+    assert tap.text_bytes == expect["text_bytes"]
+    assert list(tap.finish_reasons) == expect["finish"]
+    assert (tap.error.message if tap.error else None) == expect.get("error")
+    assert tap.out_bytes == len(_expected(fixture))
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+@pytest.mark.parametrize("asks", [True, False])
+@pytest.mark.parametrize("model", ["gpt-4o", "another"])
+def test_where_a_stream_is_cut_changes_nothing(name, asks, model):
+    stream = FIXTURES[name]["stream"].encode()
+    asked = asking_for_usage(model=model) if asks else request(stream=True, model=model)
+    whole = open_tap(asked, model="gpt-4o")
+    expected = run(whole, [stream])
+    for place in range(len(stream) + 1):
+        tap = open_tap(asked, model="gpt-4o")
+        assert run(tap, [stream[:place], stream[place:]]) == expected, place
+        assert outcome(tap) == outcome(whole), place
+    tap = open_tap(asked, model="gpt-4o")
+    assert run(tap, [stream[at : at + 1] for at in range(len(stream))]) == expected
+    assert outcome(tap) == outcome(whole)
+    chooser = random.Random(name)
+    for _ in range(20):
+        places = sorted(chooser.randrange(len(stream)) for _ in range(5))
+        bounds = [0, *places, len(stream)]
+        tap = open_tap(asked, model="gpt-4o")
+        pieces = [stream[start:end] for start, end in pairwise(bounds)]
+        assert run(tap, pieces) == expected
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_every_fixture_says_where_it_comes_from(name):
+    assert FIXTURES[name]["kind"] in ("documented", "sdk", "captured-from-mock")
+    assert FIXTURES[name]["source"]
+
+
+def test_usage_only_the_proxy_asked_for_is_taken_back_out():
+    with_usage = sse(
+        chunk({"role": "assistant", "content": ""}, usage=None),
+        chunk({"content": "Hi"}, usage=None),
+        chunk({}, "stop", usage=None),
+        {"id": "chatcmpl-1", "model": "gpt-4o", "choices": [], "usage": USAGE},
+        "[DONE]",
+    )
+    without = sse(
+        chunk({"role": "assistant", "content": ""}),
+        chunk({"content": "Hi"}),
+        chunk({}, "stop"),
+        "[DONE]",
+    )
+    tap = open_tap(request(stream=True))
+    assert run(tap, [with_usage]) == without
+    assert tap.usage == TokenUsage(input_tokens=9, output_tokens=2)
+    assert tap.complete
+    assert tap.done
+
+
+@pytest.mark.parametrize(
+    ("member", "left"),
+    [
+        (',"usage":null,"obfuscation":"a1b2"}', ',"obfuscation":"a1b2"}'),
+        (', "usage": null}', "}"),
+        (',"usage":null }', " }"),
+        (',"x":{"usage":null},"usage":null}', ',"x":{"usage":null}}'),
+        (',"usage":null,"x":{"usage":null}}', ',"x":{"usage":null}}'),
+        (',"x":",\\"usage\\":null","usage":null}', ',"x":",\\"usage\\":null"}'),
+    ],
+)
+def test_a_null_usage_leaves_wherever_it_stands(member, left):
+    text = '{"id":"c","choices":[{"index":0,"delta":{"content":"a"}}]'
+    tap = open_tap(request(stream=True))
+    out = tap.feed(f"data: {text}{member}\n\n".encode())
+    assert out == f"data: {text}{left}\n\n".encode()
+
+
+def test_a_usage_that_came_with_content_stays():
+    data = sse(chunk({"content": "a"}, usage=USAGE))
+    assert open_tap(request(stream=True)).feed(data) == data
+
+
+def test_the_requested_model_is_echoed_on_every_chunk_and_nowhere_else():
+    asked = request(stream=True, model="my-alias")
+    data = sse(
+        chunk({"content": '"model":"gpt-up"'}, model="gpt-up"),
+        chunk({"content": "b", "x": {"model": "gpt-up"}}, model="gpt-up"),
+        chunk({}, "stop", model="gpt-up"),
+        "[DONE]",
+    )
+    tap = open_tap(asked, model="gpt-up")
+    out = run(tap, [data])
+    assert out == data.replace(b'1,"model":"gpt-up"', b'1,"model":"my-alias"')
+    assert tap.model == "gpt-up"
+
+
+def test_a_model_after_changing_members_is_still_found():
+    asked = request(stream=True, model="my-alias")
+    frames = [
+        b'data: {"choices":[{"delta":{"content":"%d"}}],"model" : "up"}\n\n' % number
+        for number in range(5)
+    ]
+    out = open_tap(asked, model="up").feed(b"".join(frames))
+    assert out == b"".join(frames).replace(b'"up"', b'"my-alias"')
+
+
+def test_a_model_that_changes_on_the_way_is_still_replaced():
+    asked = request(stream=True, model="my-alias")
+    frames = sse(
+        chunk({"content": "a"}, model="up-1"),
+        chunk({"content": "b"}, model="up-2"),
+        chunk({"content": "c"}, model="my-alias"),
+    )
+    out = open_tap(asked, model="up").feed(frames)
+    assert [
+        json.loads(line[6:])["model"] for line in out.decode().split("\n\n")[:-1]
+    ] == ["my-alias"] * 3
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"role": "assistant"},
+        {"role": "assistant", "content": ""},
+        {"role": "assistant", "content": None, "refusal": None},
+        {"tool_calls": []},
+        {},
+    ],
+)
+def test_openings_are_held_back_until_there_is_content(delta):
+    asked = asking_for_usage()
+    tap = open_tap(asked)
+    opening = sse(chunk(delta))
+    assert tap.feed(opening) == b""
+    assert not tap.useful
+    content = sse(chunk({"content": "a"}))
+    assert tap.feed(content) == opening + content
+    assert tap.useful
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": "a"},
+        {"refusal": "no"},
+        {"reasoning_content": "hm"},
+        {"reasoning": "hm"},
+        {"reasoning_details": [{"type": "x"}]},
+        {"thinking": "hm"},
+        {"audio": {"id": "a"}},
+        {"images": [{"x": 1}]},
+        {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": "x"}}]},
+        {"function_call": {"name": "f"}},
+        {"content": [{"type": "text", "text": "x"}]},
+    ],
+)
+def test_content_of_any_kind_is_useful(delta):
+    tap = open_tap(asking_for_usage())
+    data = sse(chunk(delta))
+    assert tap.feed(data) == data
+
+
+def test_a_finish_or_a_usage_of_its_own_is_useful():
+    data = sse(chunk({}, "stop"))
+    assert open_tap(asking_for_usage()).feed(data) == data
+    data = sse({"id": "c", "choices": [], "usage": USAGE})
+    assert open_tap(asking_for_usage()).feed(data) == data
+
+
+def test_an_error_before_content_hands_out_nothing():
+    tap = open_tap(asking_for_usage())
+    out = run(
+        tap,
+        [
+            b": wait\n\n",
+            sse(chunk({"role": "assistant"})),
+            sse({"error": {"message": "busy", "code": 503}}),
+            sse(chunk({"content": "late"})),
+        ],
+    )
+    assert out == b""
+    assert not tap.useful
+    assert not tap.complete
+    assert tap.error.message == "busy"
+    assert tap.error.status == 503
+
+
+def test_an_empty_error_is_none():
+    data = sse(chunk({"content": "a"}, error=None), chunk({"content": "b"}, error={}))
+    tap = open_tap(asking_for_usage())
+    assert tap.feed(data) == data
+    assert tap.error is None
+
+
+def test_an_error_object_without_the_error_member_is_known():
+    tap = open_tap(asking_for_usage())
+    assert tap.feed(sse({"object": "error", "message": "full", "code": 400})) == b""
+    assert tap.error.message == "full"
+
+
+def test_a_terminator_without_an_answer_is_not_an_answer():
+    tap = open_tap(asking_for_usage())
+    assert run(tap, [sse(chunk({"role": "assistant"}), "[DONE]")]) == b""
+    assert not tap.complete
+
+
+def test_an_empty_body_is_not_an_answer():
+    tap = open_tap(asking_for_usage())
+    assert run(tap, []) == b""
+    assert not tap.complete
+
+
+def test_nothing_follows_the_terminator():
+    tap = open_tap(asking_for_usage())
+    data = sse(chunk({"content": "a"}), "[DONE]")
+    assert run(tap, [data + sse(chunk({"content": "b"})), DONE]) == data
+
+
+def test_a_frame_that_is_no_json_breaks_the_answer():
+    tap = open_tap(asking_for_usage())
+    good = sse(chunk({"content": "a"}))
+    assert run(tap, [good + b"data: {oops\n\n" + good]) == good
+    assert tap.error.code == "upstream_invalid_response"
+    assert not tap.complete
+
+
+def test_comments_pass_and_empty_data_passes():
+    tap = open_tap(asking_for_usage())
+    data = sse(chunk({"content": "a"})) + b": ping\n\ndata: \n\n" + DONE
+    assert run(tap, [data]) == data
+
+
+def test_a_flood_of_comments_is_not_kept():
+    tap = open_tap(asking_for_usage())
+    for _ in range(2_000):
+        tap.feed(b": " + b"x" * 98 + b"\n\n")
+    assert 60_000 < len(tap.feed(sse(chunk({"content": "a"})))) < 70_000
+
+
+def test_a_flood_of_openings_is_refused():
+    tap = open_tap(asking_for_usage())
+    opening = sse(chunk({"role": "assistant"}, pad="x" * 1_000_000))
+    for _ in range(4):
+        tap.feed(opening)
+    with pytest.raises(FramingError):
+        tap.feed(opening)
+
+
+def test_an_event_above_the_limit_is_refused():
+    tap = open_tap(asking_for_usage())
+    with pytest.raises(FramingError):
+        tap.feed(b"data: " + b"x" * MAX_EVENT_BYTES)
+
+
+def test_text_is_counted_in_bytes_also_outside_ascii():
+    tap = open_tap(asking_for_usage())
+    tap.feed(sse(chunk({"content": "aé漢"}), chunk({"reasoning": "é"})))
+    assert tap.text_bytes == 8
+
+
+def test_the_vendors_cost_and_tier_are_read():
+    tap = open_tap(asking_for_usage())
+    tap.feed(sse(chunk({"content": "a"}, service_tier="flex")))
+    tap.feed(b'data: {"choices":[],"usage":{"prompt_tokens":1,"cost":1.5e-05}}\n\n')
+    assert tap.vendor_cost_nano_usd == 15_000
+    assert tap.service_tier == "flex"
+
+
+def test_a_json_answer_to_a_stream_request_becomes_a_stream():
+    body = {
+        "id": "chatcmpl-9",
+        "object": "chat.completion",
+        "created": 5,
+        "model": "up",
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": "Hi",
+                    "tool_calls": [{"id": "c", "function": {"name": "f"}}],
+                },
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": USAGE,
+    }
+    data = b"\n" + json.dumps(body).encode()
+    for asked, frames in ((asking_for_usage(), 4), (request(stream=True), 3)):
+        tap = open_tap(asked, model="up")
+        out = run(tap, [data[:20], data[20:]])
+        assert out.endswith(DONE)
+        parts = out.decode().split("\n\n")[:-1]
+        assert len(parts) == frames
+        first = json.loads(parts[0][6:])
+        assert first["model"] == "gpt-4o"
+        assert first["object"] == "chat.completion.chunk"
+        assert first["choices"][0]["delta"]["content"] == "Hi"
+        assert first["choices"][0]["delta"]["tool_calls"][0]["index"] == 0
+        assert tap.complete
+        assert tap.usage == TokenUsage(input_tokens=9, output_tokens=2)
+
+
+def test_a_json_error_to_a_stream_request_is_an_error():
+    tap = open_tap(asking_for_usage())
+    assert run(tap, [b'{"error":{"message":"no"}}']) == b""
+    assert tap.error.message == "no"
+    assert not tap.complete
+
+
+def test_a_web_page_is_not_an_answer():
+    tap = open_tap(asking_for_usage())
+    assert run(tap, [b"<html><body>502 Bad Gateway</body></html>"]) == b""
+    assert not tap.useful
+    assert not tap.complete
+
+
+def test_the_proxys_own_frames_are_a_comment_and_an_error_without_a_terminator():
+    stream = FORMAT.open_stream(request(stream=True), request_id="req-1")
+    assert stream.keepalive() == b": keep-alive\n\n"
+    frame = stream.error_frame(
+        ErrorDetail(message="gone", code="upstream_truncated"), request_id="req-1"
+    )
+    assert frame.startswith(b"data: {")
+    assert frame.endswith(b"}\n\n")
+    error = msgspec.json.decode(frame[6:])["error"]
+    assert error == {
+        "message": "gone",
+        "type": "server_error",
+        "param": None,
+        "code": "upstream_truncated",
+        "request_id": "req-1",
+    }
