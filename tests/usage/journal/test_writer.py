@@ -12,7 +12,12 @@ import pytest
 
 from tests.usage.journal.conftest import SMALL
 from tests.usage.journal.factories import make_fact, make_intent
-from usage.journal.directory import RESERVE_NAME, segments, try_adopt
+from usage.journal.directory import (
+    RESERVE_NAME,
+    segment_path,
+    segments,
+    try_adopt,
+)
 from usage.journal.disk import Disk
 from usage.journal.reader import read_all
 from usage.journal.writer import (
@@ -201,6 +206,26 @@ def test_low_disk_stops_admission_before_it_is_full(open_journal):
     assert journal.can_admit()
 
 
+def test_volume_without_room_for_the_reserve_admits_nothing(open_journal):
+    options = JournalOptions(reserve_bytes=10_000, low_disk=0.0)
+    journal = open_journal("os", options=options, disk=FullDisk(room=0, reserve=500))
+    assert not journal.can_admit()
+
+
+def test_volume_that_cannot_be_asked_counts_as_full(open_journal):
+    journal = open_journal(disk=LostDisk(), options=JournalOptions(reserve_bytes=0))
+    assert not journal.can_admit()
+
+
+def test_no_new_segment_to_be_had_keeps_the_old_one_growing(open_journal):
+    journal = open_journal("os")
+    segment_path(journal.path, 2).touch()
+    for number in range(300):
+        journal.append(make_fact(number))
+    assert segment_path(journal.path, 1).stat().st_size > SMALL.segment_bytes
+    assert keys(journal.path) == expected(300)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_random_faults_never_lose_an_appended_record(open_journal, seed):
     pick = random.Random(seed)
@@ -277,6 +302,13 @@ class FaultyDisk(Disk):
     def synced_after_failure(self, name):
         calls = [has_failed for each, has_failed in self.history if each == name]
         return len(calls) - calls.index(True) - 1
+
+
+class LostDisk(Disk):
+    """A volume that answers nothing about itself."""
+
+    def free_fraction(self, path):
+        raise OSError(errno.EIO, "injected")
 
 
 class FullDisk(Disk):

@@ -116,11 +116,6 @@ async def measure(subjects):
     return best * 1e6
 
 
-async def test_admission_stays_cheap():
-    # The target is 15 us; the test allows for a busy machine.
-    assert await measure(100) < 45
-
-
 @pytest.mark.long
 async def test_cost_does_not_grow_with_the_number_of_subjects():
     few, many = await measure(10), await measure(100_000)

@@ -30,7 +30,7 @@ from usage.limits.contract import (
 )
 from usage.limits.gcra import per_minute
 from usage.limits.memory import MemoryLimits
-from usage.limits.redis import RedisLimits
+from usage.limits.redis import RedisLimits, _answer
 
 pytestmark = pytest.mark.redis
 
@@ -153,6 +153,15 @@ async def test_unreachable_server_is_the_pools_own_fault(tmp_path):
     with pytest.raises(LimitStoreError):
         await store.open()
     await store.close()
+
+
+async def test_script_and_wording_that_disagree_are_an_error(client, prefix):
+    await client.set(f"{prefix}s:k", "not a hash of counts")
+    store = RedisLimits(client, origin="me", prefix=prefix)
+    with pytest.raises(LimitStoreError):
+        await store.acquire(ask(Scope(key="k", concurrency=1)))
+    with pytest.raises(LimitStoreError, match="sees room"):
+        _answer(0, [], [])
 
 
 class Twins:
