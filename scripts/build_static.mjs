@@ -1,8 +1,10 @@
 // Maintainers' build of static/: css, vendor scripts, console.js, icon sprite.
 // Running the product needs none of this, the results are committed.
-// Usage: npm run css (stylesheet only), npm run build (everything).
+// Usage: npm run css (stylesheet only), npm run build (everything),
+// npm run check (fail when the committed stylesheet is not what the sources give).
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -12,13 +14,13 @@ const modules = join(root, "node_modules");
 const source = join(root, "scripts", "static");
 const target = join(root, "static");
 
-function css() {
+function css(output = join(target, "css", "app.css")) {
   execFileSync(
     process.execPath,
     [
       join(modules, "@tailwindcss", "cli", "dist", "index.mjs"),
       "-i", join(source, "css", "app.css"),
-      "-o", join(target, "css", "app.css"),
+      "-o", output,
       "--minify",
     ],
     { cwd: root, stdio: ["ignore", "ignore", "inherit"] },
@@ -91,6 +93,20 @@ function report() {
   }
 }
 
+function check() {
+  const fresh = join(tmpdir(), `pool-css-${process.pid}.css`);
+  css(fresh);
+  const same = readFileSync(fresh, "utf8") === readFileSync(join(target, "css", "app.css"), "utf8");
+  rmSync(fresh);
+  if (same) return;
+  console.error("static/css/app.css is stale: run npm run css and commit the result.");
+  process.exit(1);
+}
+
+if (process.argv[2] === "check") {
+  check();
+  process.exit(0);
+}
 mkdirSync(join(target, "css"), { recursive: true });
 mkdirSync(join(target, "js"), { recursive: true });
 css();

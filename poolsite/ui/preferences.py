@@ -11,6 +11,8 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from poolsite import people
+from poolsite.actor import person
 from poolsite.models import User
 from poolsite.ui import access, shell
 from poolsite.ui.render import wants_piece
@@ -44,16 +46,14 @@ def preferences(request: HttpRequest) -> HttpResponse:
 def _keep_on_person(request: HttpRequest, theme: str, density: str) -> None:
     if not request.user.is_authenticated:
         return
-    user = request.user
-    changed = []
+    changed = {}
     if theme in shell.THEMES:
-        user.theme = theme
-        changed.append("theme")
+        changed["theme"] = theme
     if density in User.Density.values:
-        user.density = density
-        changed.append("density")
+        changed["density"] = density
     if changed:
-        user.save(update_fields=changed)
+        actor = person(request.user, ip=request.META.get("REMOTE_ADDR", ""))
+        people.change_preferences(actor, user=request.user, **changed)
 
 
 def _remember(response: HttpResponse, name: str, value: str) -> None:
