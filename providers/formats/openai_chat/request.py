@@ -225,7 +225,8 @@ def _with_usage(raw: msgspec.Raw | None) -> bytes:
     try:
         return patch(read_members(bytes(raw)), {"include_usage": b"true"})
     except DuplicateKeyError:
-        raise _invalid("stream_options", "must not name a field twice") from None
+        # What such options mean is undefined; only the usage matters here.
+        return _USAGE_ON
 
 
 def _max_output(values: dict[str, msgspec.Raw]) -> int | None:

@@ -172,7 +172,7 @@ class ChatStreamTap:
         out: list[bytes] = []
         for raw, payload in self._splitter.finish():
             out.append(self._take(raw, payload))
-        if not self._closed and self.error is None and self.finished:
+        if self.error is None and not self.saw_done and self.finished:
             out.append(DONE)
         self._closed = True
         return self._release(out)

@@ -192,6 +192,10 @@ def test_only_the_model_changes_for_another_upstream_name():
             b',"stream_options":{"include_usage":true}',
         ),
         (
+            b',"stream_options":{"x":1,"x":2}',
+            b',"stream_options":{"include_usage":true}',
+        ),
+        (
             b',"stream_options": { "include_obfuscation" : false }',
             b',"stream_options": { "include_obfuscation" : false,"include_usage":true }',
         ),

@@ -353,6 +353,28 @@ def test_a_json_error_to_a_stream_request_is_an_error():
     assert not tap.complete
 
 
+def test_a_finished_answer_is_whole_even_if_its_last_frame_is_torn():
+    tap = open_tap(asking_for_usage())
+    data = sse(chunk({"content": "a"}), chunk({}, "stop"))
+    assert run(tap, [data + b'data: {"choices":[],"us']) == data + DONE
+    assert tap.complete
+
+
+def test_a_json_answer_above_the_limit_is_refused():
+    tap = open_tap(asking_for_usage())
+    tap.feed(b"{")
+    with pytest.raises(FramingError):
+        tap.feed(b"x" * 41 * 1024 * 1024)
+
+
+def test_padded_and_foreign_data_are_told_apart():
+    tap = open_tap(asking_for_usage())
+    padded = b"data:   " + sse(chunk({"content": "a"}))[6:]
+    assert tap.feed(padded) == padded
+    assert tap.feed(b"data: hello\n\n") == b""
+    assert tap.error is not None
+
+
 def test_a_web_page_is_not_an_answer():
     tap = open_tap(asking_for_usage())
     assert run(tap, [b"<html><body>502 Bad Gateway</body></html>"]) == b""
