@@ -36,7 +36,9 @@ class Command(BaseCommand):
         if options["locked"]:
             os.environ[REASON_VARIABLE] = options["locked"]
         # Imported now: the middleware chain reads whether the product is locked.
-        from poolsite.asgi import application
+        from poolsite import asgi
+
+        application: Any = asgi.application
 
         where: dict[str, Any] = {"address": options["host"], "port": options["port"]}
         if not options["port"]:
