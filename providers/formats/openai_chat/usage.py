@@ -77,9 +77,10 @@ def read_usage(raw: msgspec.Raw | bytes | None) -> ReadUsage:
     if prompt is None and completion is None and total:
         prompt = total
         flags.append("only_total")
-    if not prompt and not completion:
-        # Zeros for both cannot be true of a call that was made: not reported.
+    if prompt is None and completion is None:
         return ReadUsage(None, (*flags, "usage:empty"), cost)
+    if not prompt and not completion:
+        flags.append("usage:zero")  # a vendor's word, odd as it is: never estimated
     usage = _disjoint(wire, (prompt, completion, total), flags)
     return ReadUsage(usage, tuple(flags), cost)
 

@@ -177,13 +177,19 @@ def test_every_vendors_counting_comes_out_disjoint(fields, usage, flags):
         (b"[]", ("usage:type",)),
         (b'"many"', ("usage:type",)),
         (b"{}", ("usage:empty",)),
-        (b'{"prompt_tokens":0,"completion_tokens":0}', ("usage:empty",)),
     ],
 )
 def test_what_says_nothing_reads_as_not_reported(raw, flags):
     read = read_usage(raw)
     assert read.usage is None
     assert read.flags == flags
+
+
+def test_a_reported_zero_stays_zero():
+    read = read_usage(b'{"prompt_tokens":0,"completion_tokens":0}')
+    assert read.usage is not None
+    assert (read.usage.input_tokens, read.usage.output_tokens) == (0, 0)
+    assert read.flags == ("usage:zero",)
 
 
 def test_no_usage_at_all_has_no_flags():
