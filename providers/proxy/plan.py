@@ -226,7 +226,7 @@ def resolve(snapshot: SnapshotPort, caller: Caller, model: str) -> Resolution:
         )
     found = snapshot.resolve(model)
     if not found.is_known:
-        raise _unknown_model(snapshot, caller, model, found)
+        raise unknown_model(snapshot, caller, model)
     if not found.candidates:
         raise UpstreamError(
             f"No provider serves the model '{model}' at the moment.",
@@ -275,11 +275,10 @@ def nothing_left(plan: Plan, model: str) -> ProxyError:
     )
 
 
-def _unknown_model(
-    snapshot: SnapshotPort, caller: Caller, model: str, found: Resolution
-) -> ClientError:
+def unknown_model(snapshot: SnapshotPort, caller: Caller, model: str) -> ClientError:
     """Word a 404; names the key may not use are not hinted at."""
-    near = [name for name in found.near if _may_see(snapshot, caller, name)]
+    names = snapshot.resolve(model).near
+    near = [name for name in names if _may_see(snapshot, caller, name)]
     shown = model if len(model) <= 100 else model[:99] + "…"
     words = f"The model '{shown}' does not exist here."
     if near:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -26,6 +27,7 @@ from providers.proxy.exchange import (
     Candidate,
     Failure,
     Inbound,
+    Skip,
     Tally,
 )
 from providers.proxy.ports import JournalPort, LimitStore
@@ -181,6 +183,10 @@ class Recorder:
         self._head = None
         self._estimate_tokens = input_tokens
 
+    def note_skips(self, skips: Iterable[Skip]) -> None:
+        """Keep who was passed over and why, for the trail of the request."""
+        self.skipped = tuple(_skip(skip) for skip in skips)
+
     def _made_head(self) -> RequestHead:
         inbound, caller, request = self._inbound, self._caller, self._request
         return RequestHead(
@@ -242,7 +248,7 @@ class Recorder:
         )
         self._write(record)
 
-    def facts(self, learned: tuple[Fact, ...] | list[Fact]) -> None:
+    def facts(self, learned: Iterable[Fact]) -> None:
         """Write what was learned about an upstream."""
         for fact in learned:
             self._write(fact)
@@ -442,6 +448,12 @@ async def shielded_settle(
     """Settle a shared store in a task of its own, so that no cancellation stops it."""
     work = asyncio.ensure_future(settle_limits(store, ticket, used, happened=happened))
     await asyncio.wait([asyncio.shield(work)], timeout=_SETTLE_WITHIN_S)
+
+
+def _skip(skip: Skip) -> str:
+    route = skip.route
+    mask = "" if route.credential is None else f" {route.credential.mask}"
+    return f"{route.provider.slug}/{route.model.model_id}{mask}: {skip.reason}"
 
 
 def _status(tally: Tally, failure: Failure | None) -> int | None:

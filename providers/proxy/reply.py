@@ -103,11 +103,11 @@ class Reply:
             self._watch.trip(watches.GONE)
 
     async def _write(self, message: dict[str, object]) -> None:
+        self._watch.expect(watches.CLIENT_STALL, self._stall_s)
         if self._pulse is not None:
             await self.settle_pulse()
         if self._watch.gone:
             raise ClientGoneError
-        self._watch.expect(watches.CLIENT_STALL, self._stall_s)
         self.is_writing = True
         self.writes += 1
         try:

@@ -1,0 +1,102 @@
+"""Hold the state of one client call on its way through the rooms.
+
+It belongs to the pipeline: rooms get the parts they need and never the whole.
+"""
+
+from __future__ import annotations
+
+from providers.formats.base import ChatRequest, ClientStream
+from providers.proxy.admit import Limited
+from providers.proxy.exchange import Admission, Caller, Failure, Headers, Inbound
+from providers.proxy.exhausted import Failed
+from providers.proxy.plan import Plan
+from providers.proxy.ports import SnapshotPort
+from providers.proxy.record import Attempt, Recorder, bill_attempt
+from providers.proxy.reply import Reply
+from providers.proxy.watch import Watch
+from providers.snapshot.types import SettingsRecord
+
+
+class Call:
+    """One authenticated client call.
+
+    Shapes:  ``is_useful`` = the client holds a part of an answer: no more failover.
+             ``tail`` are relayed bytes that wait to leave together with an error.
+             ``is_detached`` = a drain of its own ends the call and keeps its books.
+    Units:   ``waited_s`` is the time spent on upstreams, not on us.
+    """
+
+    __slots__ = (
+        "admission",
+        "attempt",
+        "caller",
+        "decision",
+        "error_headers",
+        "failed",
+        "failure",
+        "has_alternatives",
+        "inbound",
+        "is_detached",
+        "is_useful",
+        "limit_headers",
+        "limited",
+        "plan",
+        "recorder",
+        "refreshed",
+        "reply",
+        "request",
+        "request_id",
+        "settings",
+        "snapshot",
+        "stream",
+        "tail",
+        "waited_s",
+        "watch",
+        "writes_seen",
+    )
+
+    def __init__(
+        self,
+        inbound: Inbound,
+        caller: Caller,
+        *,
+        snapshot: SnapshotPort,
+        watch: Watch,
+        reply: Reply,
+        recorder: Recorder,
+    ) -> None:
+        self.inbound = inbound
+        self.request_id = inbound.request_id.encode("ascii")
+        self.caller = caller
+        self.snapshot = snapshot
+        self.settings: SettingsRecord = snapshot.settings
+        self.watch = watch
+        self.reply = reply
+        self.recorder = recorder
+        self.plan: Plan | None = None
+        self.limited: Limited | None = None
+        self.admission: Admission | None = None
+        self.attempt: Attempt | None = None
+        self.failure: Failure | None = None
+        self.failed: list[Failed] = []
+        self.error_headers: Headers = []
+        self.limit_headers: Headers = []
+        self.refreshed: set[int] = set()
+        self.decision = ""
+        self.stream: ClientStream | None = None
+        self.tail = b""
+        self.waited_s = 0.0
+        self.writes_seen = 0
+        self.has_alternatives = False
+        self.is_useful = False
+        self.is_detached = False
+
+        # Set once the body was read; who needs it comes later.
+        self.request: ChatRequest
+
+    def unsettled_nano(self) -> int:
+        """Return what the attempt that just failed will be billed."""
+        attempt = self.attempt
+        if attempt is None or attempt.is_settled:
+            return 0
+        return bill_attempt(attempt, self.failure).cost_nano or 0

@@ -1,0 +1,76 @@
+"""Write the heads of answers: what the pool says of itself beside what it relays."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from providers.proxy.errors import ProxyError
+from providers.proxy.exchange import Candidate, Headers
+
+_NO_CACHE: Final = (b"cache-control", b"no-cache")
+_NO_BUFFERING: Final = (b"x-accel-buffering", b"no")
+_JSON: Final = (b"content-type", b"application/json")
+_UNPRICED: Final = (b"x-pool-unpriced", b"true")
+_REQUEST_ID: Final = b"x-request-id"
+_ATTEMPTS: Final = tuple(b"%d" % number for number in range(32))
+
+
+def answer_head(
+    request_id: bytes,
+    candidate: Candidate,
+    returned: Headers,
+    *,
+    attempts: int,
+    overhead_s: float,
+) -> Headers:
+    """Return the head of an answer that was served.
+
+    Shapes:  ``returned`` is what may come back of the upstream's own headers; its
+             request id stays under its usual name, where SDKs look for it.
+    """
+    headers = [
+        (b"x-pool-request-id", request_id),
+        *candidate.name_headers,
+        (b"x-pool-attempts", _ATTEMPTS[min(attempts, 31)]),
+        (b"x-pool-overhead-ms", b"%.2f" % (overhead_s * 1000)),
+        *returned,
+    ]
+    if candidate.price.spec is None:
+        headers.append(_UNPRICED)
+    return headers
+
+
+def json_head(headers: Headers) -> Headers:
+    """Make it the head of a JSON answer."""
+    headers.append(_JSON)
+    return headers
+
+
+def stream_head(headers: Headers, content_type: bytes) -> Headers:
+    """Make it the head of a stream: not cached, not buffered, of unknown length."""
+    headers += ((b"content-type", content_type), _NO_CACHE, _NO_BUFFERING)
+    return headers
+
+
+def error_head(request_id: bytes, error: ProxyError, *, attempts: int) -> Headers:
+    """Return the head of an error.
+
+    Shapes:  ``x-should-retry`` is what SDKs obey over their own rules; ``retry-after``
+             in whole seconds, at least one.
+    """
+    headers: Headers = [
+        (b"content-type", error.raw_content_type.encode("latin-1")),
+        (b"x-pool-request-id", request_id),
+        (b"x-pool-attempts", _ATTEMPTS[min(attempts, 31)]),
+        *error.headers,
+    ]
+    if error.retryable is not None:
+        value = b"true" if error.retryable else b"false"
+        headers.append((b"x-should-retry", value))
+    wait_s = error.retry_after_s
+    if wait_s is not None:
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
+    if not any(name == _REQUEST_ID for name, _ in error.headers):
+        headers.append((_REQUEST_ID, request_id))
+    return headers

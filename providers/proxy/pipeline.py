@@ -1,0 +1,415 @@
+"""The one file that knows the order of the rooms.
+
+::
+
+    authenticate -> read body -> read request -> plan -> admit
+        -> for each candidate: translate -> record intent -> send -> deliver
+        -> record settle -> settle limits
+
+A candidate's failure leads to the next one until the client holds a useful byte; from
+then on a fault is an error inside its stream. However a call ends, its books are closed
+exactly once, and the client is told in its own dialect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from functools import partial
+from typing import Final
+
+from msgspec.structs import replace
+
+from poolsite.secret_type import Secret
+from providers.proxy import (
+    admit,
+    authenticate,
+    body,
+    heads,
+    plan,
+    send,
+    stream,
+    translate,
+    verdict,
+)
+from providers.proxy import watch as watches
+from providers.proxy.call import Call
+from providers.proxy.closing import Closing, interruption
+from providers.proxy.deliver import AbandonedError, Delivery
+from providers.proxy.errors import ClientGoneError, InternalError, ProxyError
+from providers.proxy.exchange import (
+    AttemptFailedError,
+    Candidate,
+    Failure,
+    Headers,
+    Inbound,
+    Receive,
+    Send,
+    UpstreamCall,
+)
+from providers.proxy.exhausted import final_error
+from providers.proxy.failover import Failover
+from providers.proxy.ports import Answer, Parts, Resolution, SnapshotPort
+from providers.proxy.record import Attempt, Recorder
+from providers.proxy.reply import Reply
+from providers.proxy.watch import Watch
+from providers.snapshot.types import SettingsRecord
+from usage.limits.contract import LimitStoreError, Ticket
+
+_TOTAL_S: Final = 1800.0
+_RENEW_S: Final = 20.0
+_DRAIN_S: Final = 120.0
+_MOST_DRAINS: Final = 64
+_ERROR_GAP_S: Final = 10.0
+_BUSY_RETRY_S: Final = 1.0
+_DEFAULTS: Final = SettingsRecord()
+_log: Final = logging.getLogger("providers.proxy")
+
+
+class Pipeline:
+    """Serve client calls; one object a process.
+
+    Cost:  about 80 us of our own for a small JSON call with limits and journal.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._rules = plan.PlanRules(plan.Catalog(), parts.health, parts.clock)
+        self._scopes = admit.ScopeBook(parts.clock)
+        self._admitter = admit.Admitter(parts.limits)
+        self._failover = Failover(parts, self._admitter)
+        self._closing = Closing(parts)
+        self._running: set[Watch] = set()
+        self._drains: set[asyncio.Task[None]] = set()
+        self.is_draining = False
+
+    @property
+    def in_flight(self) -> int:
+        """Count the calls under way."""
+        return len(self._running)
+
+    def cut(self) -> None:
+        """End what is still running with an error: the process stops."""
+        self.is_draining = True
+        for watch in list(self._running):
+            watch.trip(watches.DRAINING)
+
+    async def finish(self, within_s: float) -> None:
+        """Wait for answers that are read to their end without a client."""
+        if self._drains:
+            await asyncio.wait(self._drains, timeout=within_s)
+        for drain in self._drains:
+            drain.cancel()
+
+    async def handle(self, inbound: Inbound, receive: Receive, send: Send) -> None:
+        """Serve one call from its key to its last byte; never raises for a fault."""
+        snapshot = self._parts.snapshot()
+        settings = _DEFAULTS if snapshot is None else snapshot.settings
+        watch = Watch(_TOTAL_S)
+        self._running.add(watch)
+        reply = Reply(send, watch, settings.client_stall_s)
+        try:
+            call = self._opened(inbound, snapshot, watch, reply)
+            await self._serve(call, receive)
+        except ProxyError as error:
+            await self._closing.stranger(inbound, reply, watch, error)
+        finally:
+            self._running.discard(watch)
+            watch.stop()
+
+    def _opened(
+        self,
+        inbound: Inbound,
+        snapshot: SnapshotPort | None,
+        watch: Watch,
+        reply: Reply,
+    ) -> Call:
+        """Find out who calls.
+
+        Errors:  ProxyError: nobody we know, or no snapshot to know anybody by.
+        """
+        parts = self._parts
+        if snapshot is None:
+            raise InternalError(
+                "The pool is starting.",
+                status=503,
+                code="starting",
+                retry_after_s=_BUSY_RETRY_S,
+            )
+        caller = authenticate.authenticate(inbound, snapshot, parts.trust)
+        return Call(
+            inbound,
+            caller,
+            snapshot=snapshot,
+            watch=watch,
+            reply=reply,
+            recorder=Recorder(parts.journal, parts.clock, inbound, caller),
+        )
+
+    async def _serve(self, call: Call, receive: Receive) -> None:
+        """Run the rooms and close the books, whatever happens."""
+        closing = self._closing
+        try:
+            await self._run(call, receive)
+        except AbandonedError as left:
+            self._detach(call, left)
+        except ClientGoneError as error:
+            await closing.gone(call, error.reason)
+        except ProxyError as error:
+            await closing.refused(call, error)
+        except asyncio.CancelledError:
+            reason = call.watch.claim()
+            if reason is None:
+                await closing.gone(call, "server_stopped")
+                raise
+            await closing.interrupted(call, reason)
+        except Exception:  # noqa: BLE001 - the one door: books are closed for bugs too
+            _log.exception("request_failed", extra={"id": call.inbound.request_id})
+            fault = InternalError("The pool failed to serve this request.")
+            await closing.refused(call, fault)
+        finally:
+            if not call.is_detached:
+                await closing.release(call)
+
+    async def _run(self, call: Call, receive: Receive) -> None:
+        """The order of the rooms."""
+        inbound = call.inbound
+        self._check_open(call)
+        if inbound.op != "chat":
+            await self._tell_models(call)
+            return
+        data = await body.read_body(inbound, receive, call.settings, call.watch)
+        call.watch.listen(receive)
+        call.request = translate.read_request(inbound, data)
+        call.recorder.describe(call.request, authenticate.late_session(inbound))
+        found = plan.resolve(call.snapshot, call.caller, call.request.model)
+        candidate: Candidate | None = await self._admitted(call, found)
+        if call.request.stream:
+            self._open_stream(call)
+        while candidate is not None:
+            failure = await self._attempt(call, candidate)
+            if failure is None:
+                return
+            candidate = await self._failover.next(call, candidate, failure)
+        raise final_error(call.failed, inbound.wire)
+
+    def _check_open(self, call: Call) -> None:
+        """Refuse work this process cannot take now."""
+        parts, settings = self._parts, call.settings
+        age_s = parts.clock.time_ns() / 1e9 - call.snapshot.made_at
+        limit_s = parts.snapshot_max_age_s
+        if self.is_draining:
+            code, words = "draining", "The pool is restarting."
+        elif len(self._running) > settings.max_in_flight:
+            code, words = "overloaded", "The pool is at its limit of parallel requests."
+        elif not parts.journal.can_admit():
+            code, words = "cannot_record", "The pool's disk is full."
+        elif 0 < limit_s < age_s:
+            code, words = "snapshot_stale", "The pool's configuration is out of date."
+        else:
+            return
+        raise InternalError(words, status=503, code=code, retry_after_s=_BUSY_RETRY_S)
+
+    async def _admitted(self, call: Call, found: Resolution) -> Candidate:
+        """Choose the first candidate and take what it needs, before anything is sent."""
+        request, caller = call.request, call.caller
+        limited = call.limited = self._scopes.of(caller, call.snapshot)
+        ways = call.plan = plan.Plan(
+            found.candidates,
+            caller,
+            wire=call.inbound.wire,
+            model=request.model,
+            rules=self._rules,
+            needs_price=admit.needs_price(limited, call.settings),
+        )
+        call.has_alternatives = len(found.candidates) > 1
+        candidate = ways.next()
+        if candidate is None:
+            raise plan.nothing_left(ways, request.model)
+        tokens = admit.estimate(request)
+        call.recorder.estimate(tokens)
+        reservation = admit.size(request, candidate, caller.key, call.settings, tokens)
+        call.admission = await self._admitter.admit(
+            call.inbound.request_id, limited, reservation, tokens
+        )
+        if call.admission.ticket is not None:
+            call.watch.on_beat(partial(self._renew, call), _RENEW_S)
+            call.limit_headers = await self._admitter.headers(limited)
+        return candidate
+
+    async def _attempt(self, call: Call, candidate: Candidate) -> Failure | None:
+        """Ask one candidate and deliver its answer; return how it failed, if it did.
+
+        Errors:  ClientGoneError; ProxyError when the whole call is over.
+        """
+        admission = call.admission
+        if admission is None:  # pragma: no cover - admitted before
+            raise RuntimeError("A call is admitted before it is attempted.")
+        call.attempt = None
+        secret: Secret | None = None
+        try:
+            secret = self._secret(candidate)
+            out = translate.build_call(call.inbound, call.request, candidate, secret)
+            number = call.recorder.attempts + 1
+            default = call.settings.default_unpriced_price
+            attempt = Attempt(number, candidate, admission, self._parts.clock, default)
+            self._failover.begin(call, candidate)
+            await call.recorder.begin(attempt)
+            call.attempt = attempt
+            await self._exchange(call, attempt, out)
+        except AttemptFailedError as error:
+            failure = _redacted(error.failure, secret)
+        except asyncio.CancelledError:
+            reason = call.watch.claim()
+            if reason is None:
+                raise
+            failure = interruption(reason)
+        else:
+            return None
+        call.failure = failure
+        call.failed.append((candidate, failure))
+        return failure
+
+    async def _exchange(self, call: Call, attempt: Attempt, out: UpstreamCall) -> None:
+        """Send one call and deliver what comes back."""
+        parts = self._parts
+        limits = attempt.candidate.timeouts
+        first_byte_s = limits.first_byte_s
+        if call.request.stream and attempt.number == 1 and call.has_alternatives:
+            first_byte_s = min(first_byte_s, call.settings.connect_deadline_s)
+        call.watch.end_within(attempt.candidate.route.provider.timeouts.total_s)
+        asked_at = parts.clock.monotonic()
+        answer = await send.send(
+            parts.client, out, attempt.tally, call.watch, first_byte_s=first_byte_s
+        )
+        call.waited_s += parts.clock.monotonic() - asked_at
+        try:
+            if not 200 <= answer.status < 300:
+                await self._fail(call, out, answer)
+            attempt.tally.is_accepted = True
+            delivery = Delivery(parts, call, attempt, out=out, answer=answer)
+            close = partial(self._closing.served, call, attempt, answer.status)
+            if call.request.stream:
+                await delivery.streamed(close)
+                await delivery.finish_reading()
+            else:
+                await delivery.whole(close)
+        except AbandonedError:
+            raise
+        except BaseException:
+            answer.close()
+            raise
+
+    async def _fail(self, call: Call, out: UpstreamCall, answer: Answer) -> None:
+        """Read and judge an answer that is an error.
+
+        Errors:  AttemptFailedError, always.
+        """
+        wire = out.candidate.wire
+        data = await stream.read_error_body(
+            answer,
+            call.watch,
+            gap_s=_ERROR_GAP_S,
+            limit=translate.SCAN_LIMIT_BYTES,
+        )
+        detail = translate.redacted_detail(
+            wire.read_error(answer.status, data), out.secret
+        )
+        is_same = wire is call.inbound.wire
+        call.error_headers = translate.returned_headers(
+            answer.headers, out, is_same=is_same
+        )
+        now_s = self._parts.clock.time_ns() / 1e9
+        return verdict.judge_status(answer.status, detail, answer.headers, now_s=now_s)
+
+    def _secret(self, candidate: Candidate) -> Secret | None:
+        credential = candidate.route.credential
+        if credential is None:
+            return None
+        origin = candidate.route.provider.origin
+        return translate.open_secret(self._parts.ring, credential, origin)
+
+    def _open_stream(self, call: Call) -> None:
+        """Prepare what the pool itself may have to say inside the client's stream."""
+        inbound, settings = call.inbound, call.settings
+        call.stream = inbound.wire.open_stream(
+            call.request, request_id=inbound.request_id
+        )
+        if settings.keepalive_after_s > 0:
+            after_s = settings.keepalive_after_s
+            call.watch.on_silence(partial(_keep_alive, call), after_s)
+
+    def _renew(self, call: Call) -> None:
+        """Extend the lease of a call that takes long."""
+        admission = call.admission
+        if admission is not None and admission.ticket is not None:
+            work = self._renewed(admission.ticket)
+            self._keep(asyncio.get_running_loop().create_task(work))
+
+    async def _renewed(self, ticket: Ticket) -> None:
+        with contextlib.suppress(LimitStoreError):
+            await self._parts.limits.renew(ticket)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        """Hold a task of ours until it is done; the loop alone would forget it."""
+        self._drains.add(task)
+        task.add_done_callback(self._drains.discard)
+
+    def _detach(self, call: Call, left: AbandonedError) -> None:
+        """Read an abandoned answer to its end, because it is billed anyway."""
+        call.is_detached = True
+        self._keep(asyncio.get_running_loop().create_task(self._drain(call, left)))
+
+    async def _drain(self, call: Call, left: AbandonedError) -> None:
+        watch = Watch(_DRAIN_S)
+        try:
+            if len(self._drains) <= _MOST_DRAINS:
+                await left.rest(watch)
+        except AttemptFailedError as error:
+            _log.debug("drain_ended", extra={"reason": error.failure.reason})
+        except asyncio.CancelledError:
+            if watch.claim() is None:
+                raise
+        finally:
+            watch.stop()
+            left.answer.close()
+            await self._closing.gone(call, watches.GONE)
+            await self._closing.release(call)
+
+    async def _tell_models(self, call: Call) -> None:
+        """Answer with the names this key may ask for, or with one of them."""
+        wire = call.inbound.wire
+        visible = call.snapshot.visible_models(call.caller.key)
+        if call.inbound.op == "models":
+            told = wire.models_list([model.name for model in visible])
+        else:
+            asked = call.inbound.path_model or ""
+            found = [model for model in visible if model.name == asked]
+            if not found:
+                raise plan.unknown_model(call.snapshot, call.caller, asked)
+            told = wire.model_body(asked, created=found[0].created_s)
+        await self._closing.told(call, told)
+
+
+def _keep_alive(call: Call) -> float:
+    """Send a keep-alive when nothing was written since the last look."""
+    reply = call.reply
+    if call.stream is not None and reply.writes == call.writes_seen:
+        content_type = call.inbound.wire.stream_content_type.encode("ascii")
+        head: Headers = [(b"x-pool-request-id", call.request_id)]
+        reply.pulse(heads.stream_head(head, content_type), call.stream.keepalive())
+    call.writes_seen = reply.writes
+    return call.settings.keepalive_every_s
+
+
+def _redacted(failure: Failure, secret: Secret | None) -> Failure:
+    """Take the secret out of whatever an upstream worded."""
+    if secret is None:
+        return failure
+    reason = translate.redact(failure.reason.encode(), secret)
+    return replace(
+        failure,
+        detail=translate.redacted_detail(failure.detail, secret),
+        reason=reason.decode("utf-8", "replace"),
+    )
