@@ -44,7 +44,7 @@ prove: setup
 	$(BIN)/python -m scripts.prove
 
 css:
-	npm ci --silent
+	npm install --silent --no-package-lock
 	npm run build
 
 clean:
