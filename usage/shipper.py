@@ -32,6 +32,7 @@ DEAD_LETTERS: Final = "dead-letters.jsonl"
 
 Sink = Callable[[Sequence[Record]], None]
 Check = Callable[[str], None]
+Announce = Callable[[frozenset[Window]], None]
 
 _log = logging.getLogger("usage.shipper")
 _sinks: dict[str, Sink] = {}
@@ -59,6 +60,10 @@ def register_sink(kind: str, sink: Sink) -> None:
 
 def _no_check(step: str) -> None:
     """Do nothing; a test passes a function that kills the process instead."""
+
+
+def _tell_nobody(windows: frozenset[Window]) -> None:
+    """Do nothing."""
 
 
 class _Feed:
@@ -122,12 +127,22 @@ class _Feed:
 class Shipper:
     """Move records from journal directories to the ledger, exactly once.
 
+    Shapes:  ``announce`` is told which budget windows grew, for each directory, and
+             always before a dead one vanishes: who waits for that must find the sums.
     Errors:  database errors come through ``ship``; nothing is lost, the next round
              starts at the cursor again.
     """
 
-    def __init__(self, root: Path, clock: Clock, *, check: Check = _no_check) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: Clock,
+        *,
+        announce: Announce = _tell_nobody,
+        check: Check = _no_check,
+    ) -> None:
         self._root = root
+        self._announce = announce
         self._clock = clock
         self._check = check
         self._ledger = Ledger(check=check)
@@ -174,14 +189,16 @@ class Shipper:
                 if not records:
                     break
             else:
+                self._announce(done.budgets)
                 return done
             if is_dead:
-                return _sum(done, self._finish(feed))
+                return self._finish(feed, done)
         except BaseException:
             # The next round starts over at the cursor.
             self._feeds.pop(name, feed).close()
             raise
         if done.records:
+            self._announce(done.budgets)
             feed.clean_up()
         return done
 
@@ -256,15 +273,16 @@ class Shipper:
             budgets=frozenset(written.budgets),
         )
 
-    def _finish(self, feed: _Feed) -> Shipped:
+    def _finish(self, feed: _Feed, before: Shipped) -> Shipped:
         """Settle what a dead writer left open, then delete its directory."""
         orphans = feed.work.crashed()
-        done = Shipped(adopted=1, settled_orphans=len(orphans))
+        done = _sum(before, Shipped(adopted=1, settled_orphans=len(orphans)))
         for start in range(0, len(orphans), SQLITE_BATCH):
             part = orphans[start : start + SQLITE_BATCH]
             entries = [Entry(settle, feed.start) for settle in part]
             done = _sum(done, self._write(feed, entries, feed.start, 0))
         self._check("orphans settled")
+        self._announce(done.budgets)
         if feed.held is not None:
             feed.held.delete()
         self._check("directory deleted")

@@ -30,6 +30,7 @@ from providers.keeper.publisher import Publisher
 from providers.keeper.spending import Spending
 from providers.keeper.tokens import TokenServer
 from usage import partitions
+from usage.ledger import Window
 from usage.shipper import Shipper, register_sink
 
 SHIP_S: Final = 0.15
@@ -103,7 +104,7 @@ class Keeper:
         self._stop = threading.Event()
         self._facts = Facts(config.run_path, clock)
         register_sink("fact", self._facts.keep)
-        self._shipper = Shipper(config.journal_path, clock)
+        self._shipper = Shipper(config.journal_path, clock, announce=self._announce)
         self._spending = Spending(config.run_path, clock)
         self._publisher = Publisher(config.snapshot_path, lineage=lineage, clock=clock)
         self._has_lease = config.plane != "console" and not config.redis_url
@@ -127,8 +128,11 @@ class Keeper:
 
     def ship(self) -> None:
         """Move the journal into the ledger and tell the workers the sums."""
-        done = self._shipper.ship()
-        self._spending.update(done.budgets, self._shipper.shares)
+        self._shipper.ship()
+        self._announce(frozenset())
+
+    def _announce(self, windows: frozenset[Window]) -> None:
+        self._spending.update(windows, self._shipper.shares)
 
     def _small_duties(self) -> list[Duty]:
         run = self._config.run_path
