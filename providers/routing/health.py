@@ -28,7 +28,7 @@ Everything is in memory. Changes leave as facts for the journal and come back by
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -42,6 +42,7 @@ OK: Final = "ok"
 
 _SEVERITY: Final = {"quota": 2, "auth": 3, "unreadable": 4}
 _MOST_STATES: Final = 50_000
+R = TypeVar("R", bound=RouteLike)
 
 
 class Cooling(msgspec.Struct, frozen=True, gc=False):
@@ -137,13 +138,13 @@ class Health:
             return ()
         return self._fail(route, kind, retry_after_s)
 
-    def least_bad(self, routes: Iterable[RouteLike]) -> RouteLike | None:
+    def least_bad(self, routes: Iterable[R]) -> R | None:
         """Choose whom to try although all of them are cooling.
 
         Failures that may have passed come before empty accounts, those before refused
         secrets; among equals the one nearest to recovery, then the first.
         """
-        best: tuple[tuple[int, float], RouteLike] | None = None
+        best: tuple[tuple[int, float], R] | None = None
         for route in routes:
             cooling = self.cooling(route)
             if cooling is None:

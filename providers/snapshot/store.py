@@ -129,6 +129,8 @@ class SnapshotStore:
         except OSError:
             return None
         self._made_at_s = max(self._made_at_s, stat.st_mtime)
+        if self._current is not None:
+            self._current.made_at = self._made_at_s
         return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
     async def _follow(self, manifest: codec.Manifest) -> bool:
@@ -192,7 +194,7 @@ class SnapshotStore:
         """Put a view in force."""
         self._made_at_s = max(self._made_at_s, header.made_at_s)
         self.stats.loaded_at_s = self._clock.time_ns() / NANOSECONDS_PER_SECOND
-        self._current = snapshot.at_version(header.version, header.made_at_s)
+        self._current = snapshot.at_version(header.version, self._made_at_s)
 
     async def _load_last_good(self) -> bool:
         """Start from the manifest before, when the newest one is bad from the start."""

@@ -204,16 +204,14 @@ class Snapshot:
             types.CLIENT_KEY: len(self._keys),
         }
 
-    def origins(self) -> set[str]:
-        """List every origin a credential is bound to."""
-        return {provider.origin for provider in self._tables.providers.values()}
-
-    def sample_credential(self) -> types.CredentialRecord | None:
-        """Return any credential, to try whether the keys at hand open it."""
+    def some_credentials(self, most: int) -> list[types.CredentialRecord]:
+        """Return a few credentials, to try whether the keys at hand open them."""
+        found: list[types.CredentialRecord] = []
         for provider in self._tables.providers.values():
-            if provider.credentials:
-                return provider.credentials[0]
-        return None
+            found += provider.credentials[: most - len(found)]
+            if len(found) >= most:
+                break
+        return found
 
     def _visible(self, key: types.ClientKeyRecord) -> list[VisibleModel]:
         found = []
