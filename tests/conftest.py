@@ -1,0 +1,123 @@
+"""What every test stands on: no network, one person of each role, no leftovers."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from poolsite.models import User
+from tests import factories
+
+# Children of a test read the product's own settings, not those of this process.
+os.environ["DJANGO_SETTINGS_MODULE"] = "poolsite.settings"
+_OFFLINE = "No network beyond loopback in tests"
+_LOCAL_NAMES = {"localhost", "", None}
+
+
+def _is_local(host: object) -> bool:
+    if host in _LOCAL_NAMES or str(host).endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_address(host: object) -> bool:
+    try:
+        ipaddress.ip_address(str(host).partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_loopback() -> Iterator[None]:
+    """Let sockets reach this machine only, and names resolve to it only.
+
+    Fails: as a machine without a network does, so that a test of that case still works.
+    """
+    patch = pytest.MonkeyPatch()
+    real_connect, real_connect_ex = socket.socket.connect, socket.socket.connect_ex
+    real_lookup = socket.getaddrinfo
+
+    def check(sock: socket.socket, address: Any) -> None:
+        families = (socket.AF_INET, socket.AF_INET6)
+        if sock.family in families and not _is_local(address[0]):
+            raise OSError(101, f"{_OFFLINE}: {address[0]}")
+
+    def connect(sock: socket.socket, address: Any) -> None:
+        check(sock, address)
+        real_connect(sock, address)
+
+    def connect_ex(sock: socket.socket, address: Any) -> int:
+        check(sock, address)
+        return real_connect_ex(sock, address)
+
+    def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if not _is_local(name) and not _is_address(name):
+            raise socket.gaierror(socket.EAI_NONAME, f"{_OFFLINE}: {name}")
+        return real_lookup(host, *args, **kwargs)
+
+    patch.setattr(socket.socket, "connect", connect)
+    patch.setattr(socket.socket, "connect_ex", connect_ex)
+    patch.setattr(socket, "getaddrinfo", lookup)
+    yield
+    patch.undo()
+
+
+# The cast
+
+
+@pytest.fixture
+def olivia(db: None) -> User:
+    """Olivia, an owner."""
+    return factories.make_user("olivia@example.com", "owner")
+
+
+@pytest.fixture
+def oskar(db: None) -> User:
+    """Oskar, an operator."""
+    return factories.make_user("oskar@example.com", "operator")
+
+
+@pytest.fixture
+def viktor(db: None) -> User:
+    """Viktor, a viewer."""
+    return factories.make_user("viktor@example.com", "viewer")
+
+
+@pytest.fixture
+def signed_in() -> Callable[[User], Client]:
+    """Return a test client signed in as somebody."""
+
+    def client_of(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return client_of
+
+
+@pytest.fixture
+def as_olivia(olivia: User, signed_in: Callable[[User], Client]) -> Client:
+    return signed_in(olivia)
+
+
+@pytest.fixture
+def as_oskar(olivia: User, oskar: User, signed_in: Callable[[User], Client]) -> Client:
+    return signed_in(oskar)
+
+
+@pytest.fixture
+def as_viktor(
+    olivia: User, viktor: User, signed_in: Callable[[User], Client]
+) -> Client:
+    return signed_in(viktor)
