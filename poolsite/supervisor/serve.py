@@ -214,15 +214,8 @@ def specs(chosen: Options, locked: str) -> list[Spec]:
     keeper = ("-m", "poolsite.cli", "keeper", "--plane", config.plane)
     found.append(Spec(name="keeper", arguments=keeper, grace_s=_KEEPER_S))
     if chosen.worker:
-        found.append(Spec(name="worker", arguments=_WORKER))
+        found.append(Spec(name="worker", arguments=("-m", "poolsite.cli", "worker")))
     return found
-
-
-_WORKER: Final = (
-    "-m", "celery", "-A", "poolsite.celery", "worker", "--beat", "--loglevel", "WARNING",
-    "--concurrency", "2", "--pool", "prefork", "--without-gossip", "--without-mingle",
-    "--without-heartbeat",
-)  # fmt: skip
 
 
 def _block(chosen: Options, prepared: Prepared) -> str:
