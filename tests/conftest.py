@@ -18,23 +18,24 @@ from tests import factories
 os.environ["DJANGO_SETTINGS_MODULE"] = "poolsite.settings"
 _OFFLINE = "No network beyond loopback in tests"
 _LOCAL_NAMES = {"localhost", "", None}
+_lookup = socket.getaddrinfo
+
+
+def _address(host: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address a spelling means, as the C library reads it; None for names."""
+    try:
+        found = _lookup(str(host), 0, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return None
+    address = ipaddress.ip_address(str(found[0][4][0]).partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_local(host: object) -> bool:
     if host in _LOCAL_NAMES or str(host).endswith(".localhost"):
         return True
-    try:
-        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_address(host: object) -> bool:
-    try:
-        ipaddress.ip_address(str(host).partition("%")[0])
-    except ValueError:
-        return False
-    return True
+    address = _address(host)
+    return address is not None and (address.is_loopback or address.is_unspecified)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,7 +46,6 @@ def only_loopback() -> Iterator[None]:
     """
     patch = pytest.MonkeyPatch()
     real_connect, real_connect_ex = socket.socket.connect, socket.socket.connect_ex
-    real_lookup = socket.getaddrinfo
 
     def check(sock: socket.socket, address: Any) -> None:
         families = (socket.AF_INET, socket.AF_INET6)
@@ -62,9 +62,9 @@ def only_loopback() -> Iterator[None]:
 
     def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
-        if not _is_local(name) and not _is_address(name):
+        if not _is_local(name) and _address(name) is None:
             raise socket.gaierror(socket.EAI_NONAME, f"{_OFFLINE}: {name}")
-        return real_lookup(host, *args, **kwargs)
+        return _lookup(host, *args, **kwargs)
 
     patch.setattr(socket.socket, "connect", connect)
     patch.setattr(socket.socket, "connect_ex", connect_ex)
