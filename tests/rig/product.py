@@ -34,7 +34,7 @@ KINDS = {
     "data": "providers.proxy.serve --role data",
     "console": "poolsite.cli console",
     "keeper": "poolsite.cli keeper",
-    "worker": "poolsite.celery worker",
+    "worker": "poolsite.cli worker",
 }
 DEFAULT_API_KEY = "sk-upstream-good"
 
