@@ -89,7 +89,7 @@ def _everything(now: datetime) -> Iterator[Live]:
         yield types.BUDGET, str(budget.pk), records.budget_record(budget)
     scopes = _Scopes(budgets)
     for row in _client_key_rows(_usable_keys(now)):
-        yield from _client_keys(row, scopes, now)
+        yield from (each for each in _client_keys(row, scopes, now) if each[2])
 
 
 class _Changed:
