@@ -154,12 +154,21 @@ class Supervisor:
         """Wait until the port answers, looking after the children meanwhile."""
         end = self._clock.monotonic() + _READY_S
         while self._clock.monotonic() < end and not self._signals:
-            status = _readiness(self._config)
-            if status == 200 or (status and self._prepared.locked):
+            if self._is_ready():
                 return True
             self._wait(0.02)
             self._tend()
         return False
+
+    def _is_ready(self) -> bool:
+        """Tell whether every address people are about to be told answers."""
+        status = _readiness(self._config)
+        if self._prepared.locked:
+            return status > 0
+        is_behind_door = self._chosen.has_proxy and self._chosen.has_console
+        if is_behind_door and not _accepts(self._config.console_socket):
+            return False
+        return status == 200
 
     def _stop(self) -> None:
         """End the children in order; a second signal makes it fast."""
@@ -283,3 +292,13 @@ def _readiness(config: Config) -> int:
         return 0
     digits = answer[9:12]
     return int(digits) if digits.isdigit() else 0
+
+
+def _accepts(path: Path) -> bool:
+    """Tell whether somebody listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        try:
+            link.connect(str(path))
+        except OSError:
+            return False
+    return True
