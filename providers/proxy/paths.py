@@ -116,11 +116,9 @@ class RouteTable:
 
 
 def _spellings(path: str) -> Iterable[str]:
-    """Yield a path as it came, then as it was probably meant."""
-    yield path
+    """Yield what a path was probably meant to be."""
     clean = _collapsed(path)
-    if clean != path:
-        yield clean
+    yield clean
     if not clean.startswith(("/v1/", "/v1beta/", "/api/")):
         yield f"/v1{clean}"
 

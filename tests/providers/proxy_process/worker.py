@@ -79,14 +79,22 @@ class DataProcess:
 
     def revoke(self, key: ParsedKey) -> None:
         """Publish a delta in which a client key is gone."""
+        self._publish_delta(types.CLIENT_KEY, key.public_id, None)
+
+    def set_drain(self, seconds: float) -> None:
+        """Publish a delta with another time to drain."""
+        settings = types.SettingsRecord(drain_s=seconds)
+        self._publish_delta(types.SETTINGS, "-", settings)
+
+    def _publish_delta(
+        self, kind: str, name: str, record: msgspec.Struct | None
+    ) -> None:
         directory = self.config.snapshot_path
         before = codec.read_manifest(directory)
         assert before is not None
         version = before.version + 1
         head = types.Header(types.SCHEMA, version, before.version, time.time(), {})
-        ref = codec.write_delta(
-            directory, head, [(types.CLIENT_KEY, key.public_id, None)]
-        )
+        ref = codec.write_delta(directory, head, [(kind, name, record)])
         codec.publish(
             directory,
             codec.Manifest(types.SCHEMA, version, before.base, (*before.deltas, ref)),
@@ -128,10 +136,10 @@ class DataProcess:
         """End everything at once."""
         if self._process is None or self._process.poll() is not None:
             return
-        family = [*self.workers(), self.main]
+        workers = self.workers()
         self._process.kill()
         self._process.wait(5)
-        psutil.wait_procs(family, timeout=5)
+        wait_gone(workers)
 
     def bury_the_dead(self) -> None:
         """Do what the keeper does: take what a killed worker left, and say so."""
@@ -194,6 +202,22 @@ class DataProcess:
             if time.monotonic() > end:
                 raise TimeoutError(self.log.read_text())
             time.sleep(0.02)
+
+
+def wait_gone(processes: list[psutil.Process], within_s: float = 5) -> bool:
+    """Wait until processes have ended, reaped or not; tell whether they did."""
+    end = time.monotonic() + within_s
+    while any(_is_alive(process) for process in processes):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 @contextlib.contextmanager
