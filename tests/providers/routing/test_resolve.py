@@ -1,0 +1,283 @@
+"""Names lead where design 4 says, equals share, and access lists hold."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from providers.routing.access import may_use_model, may_use_provider, permits
+from providers.routing.near import near_names
+from providers.routing.order import Turns, groups_of
+from providers.routing.resolve import Answer, Index
+from providers.routing.types import Offer
+from providers.snapshot.types import (
+    AliasRecord,
+    CredentialRecord,
+    ModelRecord,
+    ProviderRecord,
+    TargetRecord,
+)
+from tests.providers.snapshot.records import client_key, model, provider
+
+
+def _pool(
+    served: dict[str, list[str]], *, default: str = "", **aliases: list[str]
+) -> Index:
+    """Build an index: models by provider slug, aliases with ``provider/model``."""
+    providers: dict[int, ProviderRecord] = {}
+    models: list[ModelRecord] = []
+    for number, (slug, names) in enumerate(served.items(), 1):
+        providers[number] = provider(number, slug=slug, name=f"{slug.title()} Inc.")
+        for name in names:
+            models.append(model(len(models) + 1, number, model_id=name))
+    records = {
+        name: AliasRecord(name, tuple(_target(text) for text in targets))
+        for name, targets in aliases.items()
+    }
+    return Index(providers, models, records, default_model=default)
+
+
+def _target(text: str) -> TargetRecord:
+    slug, _, rest = text.partition(":")
+    return TargetRecord(rest, slug) if rest else TargetRecord(slug)
+
+
+def _routes(answer: Answer) -> list[str]:
+    return [
+        f"{route.provider.slug}:{route.model.model_id}"
+        for group in answer.groups
+        for route in group.routes
+    ]
+
+
+POOL = {
+    "openai": ["gpt-4o", "gpt-4o-mini", "gpt-4o-2024-08-06", "o3"],
+    "open-router": ["openai/gpt-4o", "gpt-4o", "claude-sonnet-4-5-20250929"],
+    "anthropic": ["claude-sonnet-4-5-20250929", "claude-sonnet-4-5-20251101"],
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "how", "routes"),
+    [
+        ("o3", "model", ["openai:o3"]),
+        ("gpt-4o", "model", ["openai:gpt-4o", "open-router:gpt-4o"]),
+        ("GPT-4O", "model", ["openai:gpt-4o", "open-router:gpt-4o"]),
+        ("models/o3", "model", ["openai:o3"]),
+        ("openai/gpt-4o", "model", ["open-router:openai/gpt-4o"]),
+        ("openai/o3", "provider", ["openai:o3"]),
+        ("Open_Router/gpt-4o", "provider", ["open-router:gpt-4o"]),
+        ("open-router-inc/gpt-4o", "provider", ["open-router:gpt-4o"]),
+        ("openai/GPT-4o-mini", "provider", ["openai:gpt-4o-mini"]),
+        ("open-router/openai/gpt-4o", "provider", ["open-router:openai/gpt-4o"]),
+        ("o3-2025-04-16", "variant", ["openai:o3"]),
+        ("o3-latest", "variant", ["openai:o3"]),
+        (
+            "claude-sonnet-4-5",
+            "variant",
+            ["anthropic:claude-sonnet-4-5-20251101"],
+        ),
+        (
+            "claude-sonnet-4-5-20250929",
+            "model",
+            [
+                "open-router:claude-sonnet-4-5-20250929",
+                "anthropic:claude-sonnet-4-5-20250929",
+            ],
+        ),
+        (
+            "fast",
+            "alias",
+            ["anthropic:claude-sonnet-4-5-20251101", "openai:gpt-4o-mini"],
+        ),
+        (
+            "Fast",
+            "alias",
+            ["anthropic:claude-sonnet-4-5-20251101", "openai:gpt-4o-mini"],
+        ),
+        ("", "default", ["openai:o3"]),
+        ("auto", "default", ["openai:o3"]),
+    ],
+)
+def test_names_lead_to_routes(asked: str, how: str, routes: list[str]) -> None:
+    index = _pool(
+        POOL, default="o3", fast=["anthropic:claude-sonnet-4-5", "gpt-4o-mini"]
+    )
+    answer = index.find(asked)
+    assert answer.is_known
+    assert (answer.how, _routes(answer)) == (how, routes)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "nothing",
+        "gpt-4",
+        "openai/claude-sonnet-4-5-20250929",
+        "nobody/gpt-4o",
+        "claude-sonnet-4-5-20240101",
+        "openai/",
+        "/gpt-4o",
+        "x" * 5000,
+    ],
+)
+def test_unknown_names_are_not_guessed(asked: str) -> None:
+    assert not _pool(POOL).find(asked).is_known
+
+
+def test_an_exact_model_id_beats_an_alias_of_another_case() -> None:
+    index = _pool({"a": ["gpt-4o"]}, **{"GPT-4o": ["a:nothing"]})
+    assert index.find("gpt-4o").how == "model"
+    assert index.find("GPT-4o").how == "alias"
+
+
+def test_an_alias_may_hide_a_model_and_lead_to_it() -> None:
+    index = _pool({"a": ["gpt"], "b": ["gpt"]}, gpt=["b:gpt", "a:gpt", "gpt"])
+    assert _routes(index.find("gpt")) == ["b:gpt", "a:gpt"]
+
+
+def test_an_alias_to_nothing_is_known_without_routes() -> None:
+    answer = _pool({"a": ["m"]}, gone=["nobody:x"]).find("gone")
+    assert answer.is_known
+    assert answer.groups == ()
+
+
+def test_a_provider_serves_only_what_its_list_allows() -> None:
+    only = provider(1, slug="a", model_access="only", models_allowed=("gpt-*",))
+    none = provider(2, slug="b", model_access="none")
+    empty = provider(3, slug="c", model_access="only", models_allowed=())
+    models = [
+        model(number, owner, model_id=name)
+        for number, (owner, name) in enumerate(
+            [(1, "gpt-4o"), (1, "o3"), (2, "gpt-4o"), (3, "gpt-4o")], 1
+        )
+    ]
+    index = Index({1: only, 2: none, 3: empty}, models, {})
+    assert _routes(index.find("gpt-4o")) == ["a:gpt-4o"]
+    assert not index.find("o3").is_known
+
+
+def test_a_model_without_its_provider_serves_nothing() -> None:
+    assert not Index({}, [model(1, 7)], {}).find("model-1").is_known
+
+
+def test_priority_is_the_providers_then_the_credentials() -> None:
+    routes = groups_of(
+        [
+            Offer(_with_credentials(1, 40, [90, 50]), model(1, 1)),
+            Offer(_with_credentials(2, 60, [10]), model(2, 2)),
+        ]
+    )
+    order = [
+        (route.provider.id, route.credential.priority)  # type: ignore[union-attr]
+        for group in routes
+        for route in group.routes
+    ]
+    assert order == [(2, 10), (1, 90), (1, 50)]
+
+
+def test_a_provider_without_a_key_serves_only_where_none_is_needed() -> None:
+    local = provider(1, credentials=(), needs_key=False)
+    cloud = provider(2, credentials=())
+    groups = groups_of([Offer(local, model(1, 1)), Offer(cloud, model(2, 2))])
+    assert [route.provider.id for group in groups for route in group.routes] == [1]
+
+
+@given(st.lists(st.integers(1, 20), min_size=2, max_size=6), st.integers(1, 3))
+def test_equals_share_the_work_by_weight(weights: list[int], rounds: int) -> None:
+    offers = [
+        Offer(_with_credentials(number, 50, [50], weight), model(number, number))
+        for number, weight in enumerate(weights, 1)
+    ]
+    groups = groups_of(offers)
+    turns = Turns()
+    total = sum(weights)
+    first = Counter(
+        turns.order("m", groups)[0].provider.id for _ in range(total * rounds)
+    )
+    assert first == {n: weight * rounds for n, weight in enumerate(weights, 1)}
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=8), st.integers(0, 50))
+def test_every_order_holds_every_route_once_best_first(
+    priorities: list[int], turn: int
+) -> None:
+    offers = [
+        Offer(_with_credentials(number, priority, [50]), model(number, number))
+        for number, priority in enumerate(priorities, 1)
+    ]
+    groups = groups_of(offers)
+    turns = Turns()
+    for _ in range(turn):
+        turns.order("m", groups)
+    order = turns.order("m", groups)
+    seen = list(order)
+    assert sorted(route.provider.id for route in seen) == list(
+        range(1, len(priorities) + 1)
+    )
+    found = [route.provider.priority for route in seen]
+    assert found == sorted(priorities, reverse=True)
+    assert [order[place] for place in range(len(order))] == seen
+    assert order[-1] == seen[-1]
+    assert tuple(order[0:2]) == tuple(seen[:2])
+
+
+def test_names_take_turns_apart_from_one_another() -> None:
+    offers = [Offer(_with_credentials(n, 50, [50]), model(n, n)) for n in (1, 2)]
+    groups = groups_of(offers)
+    turns = Turns()
+    first = {"a": Counter[int](), "b": Counter[int]()}
+    for _ in range(100):
+        for name, count in first.items():
+            count[turns.order(name, groups)[0].provider.id] += 1
+    assert first["a"] == first["b"] == {1: 50, 2: 50}
+
+
+def test_an_empty_list_is_never_all() -> None:
+    assert permits("all", (), "x")
+    assert not permits("only", (), "x")
+    assert not permits("none", ("*",), "x")
+    assert not permits("later-word", ("*",), "x")
+    assert permits("only", ("gpt-*", "o?"), "O3")
+
+
+def test_a_key_may_be_given_an_alias_or_what_it_leads_to() -> None:
+    by_alias = client_key(1, model_access="only", models_allowed=("fast",))
+    by_model = client_key(1, model_access="only", models_allowed=("gpt-*",))
+    by_pair = client_key(1, model_access="only", models_allowed=("openai/*",))
+    offer = ("openai", "gpt-4o")
+    assert may_use_model(by_alias, "fast", offer)
+    assert not may_use_model(by_alias, "gpt-4o", offer)
+    assert may_use_model(by_model, "fast", offer)
+    assert may_use_model(by_pair, "fast", offer)
+    key = client_key(1, provider_access="only", providers_allowed=("open*",))
+    assert may_use_provider(key, "openai")
+    assert not may_use_provider(key, "anthropic")
+
+
+def test_near_names_are_few_alike_and_cheap() -> None:
+    names = [f"vendor-{n}-model-{n % 97}" for n in range(10_000)]
+    names += ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5"]
+    assert near_names("gpt-4o-mimi", names)[0] == "gpt-4o-mini"
+    assert near_names("claud-sonnet-4-5", names)[0] == "claude-sonnet-4-5"
+    assert near_names("", names) == ()
+    assert len(near_names("vendor-12-model", names)) <= 5
+    started = time.perf_counter()
+    near_names("vendor-1234-mode-99" + "x" * 150, names)
+    assert time.perf_counter() - started < 0.25
+
+
+def _with_credentials(
+    number: int, priority: int, credentials: list[int], weight: int = 1
+) -> ProviderRecord:
+    base = provider(number).credentials[0]
+    made: list[CredentialRecord] = [
+        msgspec.structs.replace(base, id=number * 100 + place, priority=each)
+        for place, each in enumerate(credentials)
+    ]
+    return provider(number, priority=priority, credentials=tuple(made), weight=weight)
