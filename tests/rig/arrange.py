@@ -1,0 +1,98 @@
+"""Arrange providers, prices, keys and settings in one process.
+
+    python -m tests.rig.arrange < plan.json
+
+The command line does one thing a call and half a second each; a test of twenty faults
+needs forty providers. What is arranged goes through the same services as the screens.
+Prints the texts of the client keys as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import django
+
+NANO = 1_000_000_000
+
+
+def arrange(plan: dict[str, Any]) -> dict[str, str]:
+    """Carry out a plan (see `tests.rig.stage`) and return the client keys by name."""
+    from django.db import transaction
+
+    with transaction.atomic():
+        for provider in plan.get("providers", []):
+            _add_provider(provider)
+        for name, targets in plan.get("aliases", {}).items():
+            _set_alias(name, targets)
+        for price in plan.get("prices", []):
+            _set_price(price)
+        _set_settings(plan.get("settings", {}))
+        return {key["name"]: _create_key(key) for key in plan.get("keys", [])}
+
+
+def _add_provider(plan: dict[str, Any]) -> None:
+    from poolsite.actor import CLI
+    from providers.services import credentials, models, providers
+
+    provider = providers.create_provider(
+        CLI,
+        slug=plan["slug"],
+        enabled=plan.get("enabled", True),
+        base_url=plan["base_url"],
+        api_format="openai",
+        allow_private=True,
+        **plan.get("values", {}),
+    )
+    for secret in plan["api_keys"]:
+        credentials.add_key(CLI, provider, secret)
+    models.add_models(CLI, provider, plan["models"])
+
+
+def _set_alias(name: str, targets: list[str]) -> None:
+    from poolsite.actor import CLI
+    from providers.services import models
+
+    models.set_alias(CLI, name, targets)
+
+
+def _set_price(plan: dict[str, Any]) -> None:
+    from poolsite.actor import CLI
+    from pricing import services
+    from pricing.cost import PriceSpec
+
+    services.set_price(CLI, plan["model"], PriceSpec(**plan["spec"]))
+
+
+def _set_settings(values: dict[str, Any]) -> None:
+    """Write pool-wide settings; there is no screen for most of them yet."""
+    from poolsite import version
+    from poolsite.models import Setting
+
+    for name, value in values.items():
+        row, _ = Setting.objects.update_or_create(
+            key=f"proxy.{name}", defaults={"value": value}
+        )
+        version.bump(row)
+
+
+def _create_key(plan: dict[str, Any]) -> str:
+    from poolsite.actor import CLI
+    from usage import services
+
+    budget = plan.pop("budget_nano", None)
+    window = plan.pop("window", "month")
+    key, text = services.create_key(CLI, plan.pop("name"), **plan)
+    if budget is not None:
+        terms = services.BudgetTerms(amount_nano_usd=budget, window=window)
+        services.set_key_budget(CLI, key, terms)
+    return text
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "poolsite.settings")
+    django.setup()
+    print(json.dumps(arrange(json.load(sys.stdin))))
