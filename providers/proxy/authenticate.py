@@ -10,6 +10,7 @@ import binascii
 from base64 import b64decode
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import parse_qsl
@@ -35,6 +36,7 @@ _BASIC: Final = "basic "
 _LONGEST_CREDENTIAL: Final = 1024
 _LONGEST_WORD: Final = 200
 _MOST_PARAMETERS: Final = 100
+_MOST_KNOWN: Final = 10_000
 _NANO: Final = 1_000_000_000
 
 _SESSION_HEADERS: Final = (
@@ -75,6 +77,61 @@ class _Proof(Struct, frozen=True):
     text: str
     caller: Caller
     refusal: UnauthenticatedError | None = None
+
+
+class Recognition:
+    """Recognise a key that was proven before, by the digest of its header.
+
+    A busy client sends the same header thousands of times; what it proved stays true
+    as long as the snapshot holds the very same record. Only digests are kept.
+
+    Cost:  about 2 us, against 10 for the full proof.
+    """
+
+    __slots__ = ("_known", "_trust")
+
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
+        self._known: dict[bytes, ClientKeyRecord] = {}
+
+    def caller(self, inbound: Inbound, snapshot: SnapshotPort) -> Caller:
+        """Return the caller, or refuse.
+
+        Errors:  as ``authenticate``.
+        """
+        digest = _header_digest(inbound)
+        if digest is not None:
+            known = self._known.get(digest)
+            if known is not None:
+                record = snapshot.client_key(known.public_id)
+                if (
+                    record is known
+                    and _refusal(known, inbound, self._trust.clock) is None
+                ):
+                    return _caller(known, "client", inbound)
+                del self._known[digest]
+        caller = authenticate(inbound, snapshot, self._trust)
+        if digest is not None and caller.purpose == "client":
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[digest] = caller.key
+        return caller
+
+
+def _header_digest(inbound: Inbound) -> bytes | None:
+    """Digest the one header that may hold a key; None when there are several."""
+    fields = inbound.fields
+    value = fields.get(b"authorization")
+    if (
+        value is None
+        or len(fields) != len(inbound.headers)
+        or b"x-api-key" in fields
+        or b"api-key" in fields
+        or b"x-goog-api-key" in fields
+        or b"key=" in inbound.query
+    ):
+        return None
+    return sha256(value).digest()
 
 
 def authenticate(inbound: Inbound, snapshot: SnapshotPort, trust: Trust) -> Caller:

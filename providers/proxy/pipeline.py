@@ -79,6 +79,9 @@ class Pipeline:
         self._scopes = admit.ScopeBook(parts.clock)
         self._admitter = admit.Admitter(parts.limits)
         self._failover = Failover(parts, self._admitter)
+        self._recognition = authenticate.Recognition(parts.trust)
+        self._vault = translate.Vault(parts.ring, parts.clock)
+        self._sender = send.Sender(parts.client)
         self._closing = Closing(parts)
         self._running: set[Watch] = set()
         self._drains: set[asyncio.Task[None]] = set()
@@ -102,13 +105,13 @@ class Pipeline:
         for drain in self._drains:
             drain.cancel()
 
-    async def handle(self, inbound: Inbound, receive: Receive, send: Send) -> None:
+    async def handle(self, inbound: Inbound, receive: Receive, reply_to: Send) -> None:
         """Serve one call from its key to its last byte; never raises for a fault."""
         snapshot = self._parts.snapshot()
         settings = _DEFAULTS if snapshot is None else snapshot.settings
         watch = Watch(_TOTAL_S)
         self._running.add(watch)
-        reply = Reply(send, watch, settings.client_stall_s)
+        reply = Reply(reply_to, watch, settings.client_stall_s)
         try:
             call = self._opened(inbound, snapshot, watch, reply)
             await self._serve(call, receive)
@@ -137,7 +140,7 @@ class Pipeline:
                 code="starting",
                 retry_after_s=_BUSY_RETRY_S,
             )
-        caller = authenticate.authenticate(inbound, snapshot, parts.trust)
+        caller = self._recognition.caller(inbound, snapshot)
         return Call(
             inbound,
             caller,
@@ -229,13 +232,14 @@ class Pipeline:
             raise plan.nothing_left(ways, request.model)
         tokens = admit.estimate(request)
         call.recorder.estimate(tokens)
+        now = self._parts.clock.monotonic()
         reservation = admit.size(request, candidate, caller.key, call.settings, tokens)
         call.admission = await self._admitter.admit(
             call.inbound.request_id, limited, reservation, tokens
         )
         if call.admission.ticket is not None:
             call.watch.on_beat(partial(self._renew, call), _RENEW_S)
-            call.limit_headers = await self._admitter.headers(limited)
+            call.limit_headers = await self._admitter.headers(limited, now)
         return candidate
 
     async def _attempt(self, call: Call, candidate: Candidate) -> Failure | None:
@@ -249,8 +253,9 @@ class Pipeline:
         call.attempt = None
         secret: Secret | None = None
         try:
-            secret = self._secret(candidate)
-            out = translate.build_call(call.inbound, call.request, candidate, secret)
+            opened = self._vault.open(candidate)
+            secret = opened.secret
+            out = translate.build_call(call.inbound, call.request, candidate, opened)
             number = call.recorder.attempts + 1
             default = call.settings.default_unpriced_price
             attempt = Attempt(number, candidate, admission, self._parts.clock, default)
@@ -280,8 +285,8 @@ class Pipeline:
             first_byte_s = min(first_byte_s, call.settings.connect_deadline_s)
         call.watch.end_within(attempt.candidate.route.provider.timeouts.total_s)
         asked_at = parts.clock.monotonic()
-        answer = await send.send(
-            parts.client, out, attempt.tally, call.watch, first_byte_s=first_byte_s
+        answer = await self._sender.send(
+            out, attempt.tally, call.watch, first_byte_s=first_byte_s
         )
         call.waited_s += parts.clock.monotonic() - asked_at
         try:
@@ -321,14 +326,9 @@ class Pipeline:
             answer.headers, out, is_same=is_same
         )
         now_s = self._parts.clock.time_ns() / 1e9
-        return verdict.judge_status(answer.status, detail, answer.headers, now_s=now_s)
-
-    def _secret(self, candidate: Candidate) -> Secret | None:
-        credential = candidate.route.credential
-        if credential is None:
-            return None
-        origin = candidate.route.provider.origin
-        return translate.open_secret(self._parts.ring, credential, origin)
+        raise AttemptFailedError(
+            verdict.judge_status(answer.status, detail, answer.headers, now_s=now_s)
+        )
 
     def _open_stream(self, call: Call) -> None:
         """Prepare what the pool itself may have to say inside the client's stream."""

@@ -2,65 +2,96 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from msgspec.structs import replace
 
-from poolsite.destinations import EgressRefusedError, OriginMismatchError
-from poolsite.egress import EgressError
+from poolsite.destinations import (
+    Destination,
+    EgressRefusedError,
+    HostPort,
+    OriginMismatchError,
+)
+from poolsite.egress import EgressError, Timeouts
 from providers.proxy import verdict
 from providers.proxy.exchange import AttemptFailedError, Failure, Tally, UpstreamCall
 from providers.proxy.ports import Answer, UpstreamClient
 from providers.proxy.watch import Watch
 
+_MOST_JUDGED: Final = 10_000
 
-async def send(
-    client: UpstreamClient,
-    call: UpstreamCall,
-    tally: Tally,
-    watch: Watch,
-    *,
-    first_byte_s: float,
-) -> Answer:
-    """Send a call, return its answer with the head read.
 
-    The secret's own origin goes along and the client compares it with the address it
-    is about to open: a secret never travels anywhere else. Redirects come back as
-    answers.
+class Sender:
+    """Send calls, and remember which destinations were judged already.
 
-    Units:   ``first_byte_s`` may be shorter than the provider's own.
-    Errors:  AttemptFailedError.
+    A judgement depends on the URL, the provider's permission and the client's fixed
+    policy alone; every new socket is judged again, by the address it really gets.
     """
-    candidate = call.candidate
-    timeouts = candidate.timeouts
-    if first_byte_s < timeouts.first_byte_s:
-        timeouts = type(timeouts)(
-            connect_s=timeouts.connect_s,
-            first_byte_s=first_byte_s,
-            gap_s=timeouts.gap_s,
-            total_s=None,
-        )
-    secret = call.secret
-    # The client keeps the deadline of the head itself.
-    watch.rest()
-    try:
-        destination = client.prepare(call.url, candidate.allowed)
-        tally.is_sent = True
-        return await client.send(
-            destination,
-            headers=call.headers,
-            body=call.sent.body,
-            secret_origin=None if secret is None else secret.origin,
-            timeouts=timeouts,
-        )
-    except OriginMismatchError as error:
-        tally.is_sent = False
-        raise AttemptFailedError(verdict.unreadable()) from error
-    except EgressError as error:
-        failure = verdict.judge_transport(error.category, before_head=True)
-        if failure.kind == "connect":
+
+    __slots__ = ("_client", "_judged")
+
+    def __init__(self, client: UpstreamClient) -> None:
+        self._client = client
+        self._judged: dict[tuple[str, frozenset[HostPort]], Destination] = {}
+
+    async def send(
+        self, call: UpstreamCall, tally: Tally, watch: Watch, *, first_byte_s: float
+    ) -> Answer:
+        """Send a call, return its answer with the head read.
+
+        The secret's own origin goes along and the client compares it with the address
+        it is about to open: a secret never travels anywhere else. Redirects come back
+        as answers.
+
+        Units:   ``first_byte_s`` may be shorter than the provider's own.
+        Errors:  AttemptFailedError.
+        """
+        timeouts = call.candidate.timeouts
+        if first_byte_s < timeouts.first_byte_s:
+            timeouts = _sooner(timeouts, first_byte_s)
+        secret = call.secret
+        # The client keeps the deadline of the head itself.
+        watch.rest()
+        try:
+            destination = self._destination(call.url, call.candidate.allowed)
+            tally.is_sent = True
+            return await self._client.send(
+                destination,
+                headers=call.headers,
+                body=call.sent.body,
+                secret_origin=None if secret is None else secret.origin,
+                timeouts=timeouts,
+            )
+        except OriginMismatchError as error:
             tally.is_sent = False
-        if isinstance(error, EgressRefusedError):
-            failure = _refused_by_policy(failure)
-        raise AttemptFailedError(failure) from error
+            raise AttemptFailedError(verdict.unreadable()) from error
+        except EgressError as error:
+            failure = verdict.judge_transport(error.category, before_head=True)
+            if failure.kind == "connect":
+                tally.is_sent = False
+            if isinstance(error, EgressRefusedError):
+                failure = _refused_by_policy(failure)
+            raise AttemptFailedError(failure) from error
+
+    def _destination(self, url: str, allowed: frozenset[HostPort]) -> Destination:
+        known = self._judged.get((url, allowed))
+        if known is None:
+            known = self._client.prepare(url, allowed)
+            if len(self._judged) >= _MOST_JUDGED:
+                self._judged.clear()
+            self._judged[(url, allowed)] = known
+        return known
+
+
+@lru_cache(maxsize=256)
+def _sooner(timeouts: Timeouts, first_byte_s: float) -> Timeouts:
+    return Timeouts(
+        connect_s=timeouts.connect_s,
+        first_byte_s=first_byte_s,
+        gap_s=timeouts.gap_s,
+        total_s=None,
+    )
 
 
 def _refused_by_policy(failure: Failure) -> Failure:
