@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
 
 from oauth.models import Account
 from poolsite import secrets
@@ -43,7 +45,11 @@ def settings_record() -> types.SettingsRecord:
         name = key.removeprefix(SETTING_PREFIX)
         if name in known and _is_valid(name, value):
             values[name] = value
-    tokens = ApiToken.objects.filter(revoked_at=None).order_by("pk")
+    tokens = ApiToken.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=timezone.now()),
+        revoked_at=None,
+        user__is_active=True,
+    ).order_by("pk")
     values["metrics_tokens"] = [
         f"{token.pepper_id}:{token.digest}"
         for token in tokens
