@@ -1,7 +1,7 @@
 """Match a path to a wire format's route, forgiving what users paste wrong every day.
 
-``//`` is one slash, a slash at the end is none, ``/v1/v1/`` is ``/v1/``, and a missing
-``/v1`` is put back. Only paths that then belong to a format are the proxy's; all
+``//`` is one slash, a slash at the end is none, ``/v1/v1/`` is ``/v1/``, and where no
+slash ends the path a missing ``/v1`` is put back. Only paths that then belong to a format are the proxy's; all
 others stay as they were and go to the console.
 """
 
@@ -119,7 +119,8 @@ def _spellings(path: str) -> Iterable[str]:
     """Yield what a path was probably meant to be."""
     clean = _collapsed(path)
     yield clean
-    if not clean.startswith(("/v1/", "/v1beta/", "/api/")):
+    # The console's own paths end in a slash (/models/), those of clients do not.
+    if not path.endswith("/") and not clean.startswith(("/v1/", "/v1beta/", "/api/")):
         yield f"/v1{clean}"
 
 
