@@ -74,6 +74,7 @@ class RequestRow:
 
     row: Request
     state: str
+    tries: list[tuple[str, str]] = field(default_factory=list)
     key: str = ""
     model: str = ""
     served: str = ""
@@ -188,15 +189,50 @@ def requests(filters: Filters) -> QuerySet[Request]:
     return rows
 
 
-def in_words(rows: Sequence[Request]) -> list[RequestRow]:
-    """Put names to the numbers of one page; two queries."""
-    names = strings(_numbers(rows))
-    keys = dict(
-        ClientKey.objects.filter(
-            pk__in={row.client_key_id for row in rows if row.client_key_id}
-        ).values_list("pk", "name")
+@dataclass
+class Names:
+    """The words behind the numbers of one page: strings and client keys."""
+
+    strings: dict[int, str] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)
+
+    def of(self, number: int | None) -> str:
+        """Return the string of a number, blank for none."""
+        return self.strings.get(number, "") if number is not None else ""
+
+    def key(self, pk: int | None) -> str:
+        """Return the name of a client key, also of a revoked one."""
+        return self.keys.get(pk, "") if pk is not None else ""
+
+
+def names_for(
+    rows: Sequence[Request],
+    *,
+    also: Iterable[int | None] = (),
+    also_keys: Iterable[int] = (),
+) -> Names:
+    """Look up every name a page of requests needs, and some more; two queries."""
+    keys = {row.client_key_id for row in rows if row.client_key_id} | set(also_keys)
+    found = (
+        dict(ClientKey.objects.filter(pk__in=keys).values_list("pk", "name"))
+        if keys
+        else {}
     )
-    return [_in_words(row, names, keys) for row in rows]
+    return Names(strings([*_numbers(rows), *also]), found)
+
+
+def in_words(
+    rows: Sequence[Request], names: Names | None = None, *, with_tries: bool = True
+) -> list[RequestRow]:
+    """Put names to the numbers of one page.
+
+    Shapes:  each row carries its attempts as (state, status) in their order; without
+             ``with_tries`` only where one attempt tells it all.
+    Cost:    two queries for the names unless given, one for the attempts.
+    """
+    names = names or names_for(rows)
+    tries = _tries(rows) if with_tries else {}
+    return [_in_words(row, names, tries.get(row.id, [])) for row in rows]
 
 
 def detail(request_id: UUID) -> RequestDetail | None:
@@ -243,9 +279,14 @@ def first_request() -> RequestRow | None:
     return None if row is None else in_words([row])[0]
 
 
-def latest(count: int = 20) -> list[RequestRow]:
-    """Return the newest requests; three queries."""
-    return in_words(list(Request.objects.order_by("-at", "-id")[:count]))
+def latest(count: int = 20) -> list[Request]:
+    """Return the newest requests, still in numbers; one query."""
+    return list(Request.objects.order_by("-at", "-id")[:count])
+
+
+def newest_id() -> UUID | None:
+    """Return the id of the newest request: what a live table asks for; one query."""
+    return Request.objects.order_by("-at", "-id").values_list("id", flat=True).first()
 
 
 def _status(text: str) -> Q:
@@ -275,17 +316,43 @@ def _numbers(rows: Iterable[Request]) -> Iterable[int | None]:
         )
 
 
-def _in_words(row: Request, names: dict[int, str], keys: dict[int, str]) -> RequestRow:
-    def name(number: int | None) -> str:
-        return names.get(number, "") if number is not None else ""
+def _tries(rows: Sequence[Request]) -> dict[UUID, list[tuple[str, str]]]:
+    """Return the outcome of each attempt of one page, with its status; one query.
 
+    Only what had more than one attempt is asked for: one attempt ended as the request.
+    """
+    wanted = {row.id: row for row in rows if row.attempts > 1}
+    found: dict[UUID, list[tuple[str, str]]] = {}
+    if not wanted:
+        return found
+    times = [row.at for row in wanted.values()]
+    attempts = (
+        Attempt.objects.filter(
+            request_id__in=list(wanted), at__range=(min(times), max(times))
+        )
+        .order_by("request_id", "number")
+        .values_list("id", "request_id", "status")
+    )
+    for pk, request_id, status in attempts:
+        served = wanted[request_id].serving_attempt == pk
+        state = "ok" if served else "failed"
+        found.setdefault(request_id, []).append((state, str(status or "no answer")))
+    return found
+
+
+def _in_words(row: Request, names: Names, tries: list[tuple[str, str]]) -> RequestRow:
+    name = names.of
     state = _STATES.get(Request.Outcome(row.outcome), "failed")
+    if row.attempts == 1:
+        kind = {"ok": "ok", "cancelled": "cut", "cut": "cut"}.get(state, "failed")
+        tries = [(kind, str(row.status))]
     if state == "ok" and row.attempts > 1:
         state = "fallback"
     return RequestRow(
         row=row,
         state=state,
-        key=keys.get(row.client_key_id or 0, ""),
+        tries=tries,
+        key=names.key(row.client_key_id),
         model=name(row.model_asked_dim),
         served=name(row.model_served_dim),
         provider=name(row.provider_dim),

@@ -125,6 +125,16 @@ class ProviderForm(forms.Form):
                 "priority": 50,
             }
 
+    def clean_slug(self) -> str:
+        """Refuse an id in use before anything is sent out.
+
+        Errors: ValidationError.
+        """
+        slug = str(self.cleaned_data["slug"]).lower()
+        if Provider.objects.filter(slug=slug, deleted_at=None).exists():
+            raise forms.ValidationError(f"A provider named {slug} exists already.")
+        return slug
+
     @property
     def main_fields(self) -> list[Any]:
         """The fields everybody fills in."""

@@ -1,100 +1,254 @@
-"""The overview: what the pool did in the last day and what needs a person."""
+"""The overview: what the pool did lately and what needs a person."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
 from poolsite.models import Alert
-from poolsite.ui.charts import Part
-from poolsite.ui.render import render
+from poolsite.money import format_usd
+from poolsite.ui.charts import Part, columns, series_tone
+from poolsite.ui.render import render, unchanged, wants_piece
 from providers import selectors
+from providers.models import Provider
+from providers.views import status
 from usage import log, recent
-from usage.models import ClientKey
+from usage.log import Names
+from usage.models import ClientKey, Request
+
+_SERIES = 7
+_LISTED = 8
+_TRAFFIC = 20
+_WORDS = {
+    "invalid_key": ("No usable key is left.", "Add a key"),
+    "degraded": ("The last test failed.", "Look"),
+}
+
+
+class Range(NamedTuple):
+    """A choice of how far back the figures reach."""
+
+    name: str
+    label: str
+    words: str
+    hours: int
+    steps: int
+
+
+RANGES = {
+    "1h": Range("1h", "1 h", "the last hour", 1, 4),
+    "24h": Range("24h", "24 h", "the last 24 hours", 24, 24),
+    "7d": Range("7d", "7 d", "the last 7 days", 168, 28),
+}
 
 
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show figures, what needs attention, and the newest requests."""
+    """Show figures, what needs attention, and the newest requests.
+
+    Cost: twelve queries, session and person included; four for a poll without news.
+    """
+    chosen = RANGES.get(request.GET.get("range", ""), RANGES["24h"])
+    if wants_piece(request) and (same := unchanged(request, _version(log.newest_id()))):
+        return same
     providers = selectors.providers_with_counts()
-    states = [(each, selectors.provider_state(each)) for each in providers]
-    today = recent.last_hours(24)
-    by_provider = recent.last_day("provider")
-    spend = sorted(by_provider.items(), key=lambda item: -item[1]["cost_nano_usd"])
-    context: dict[str, Any] = {
-        "today": today,
-        "providers": len(providers),
-        "healthy": sum(state in ("healthy", "untested") for _, state in states),
-        "attention": _attention(states),
-        "spend": _parts(spend),
-        "top_models": _top("model"),
-        "top_keys": _top("key"),
-        "traffic": log.latest(20),
-        "checklist": _checklist(bool(providers)),
-    }
-    return render(request, "providers/overview/page.html", context)
-
-
-@require_GET
-def traffic(request: HttpRequest) -> HttpResponse:
-    """Refresh the newest requests."""
-    context = {"traffic": log.latest(20)}
-    return render(
-        request,
-        "providers/overview/traffic_page.html",
-        context,
-        piece="providers/overview/_traffic.html",
+    traffic = log.latest(_TRAFFIC)
+    spend = recent.spend("provider", chosen.hours)
+    busiest = recent.top("model", "key")
+    names = log.names_for(
+        traffic,
+        also=[*spend.by_ref, *(ref for ref, _ in busiest["model"])],
+        also_keys=[ref for ref, _ in busiest["key"]],
     )
+    now = recent.last_hours(chosen.hours, steps=chosen.steps)
+    states = [(row, selectors.provider_state(row)) for row in providers]
+    context: dict[str, Any] = {
+        "chosen": chosen,
+        "ranges": RANGES.values(),
+        "version": _version(traffic[0].id if traffic else None),
+        "now": now,
+        "enabled": sum(state != "disabled" for _, state in states),
+        "healthy": sum(state in status.USABLE for _, state in states),
+        "attention": _attention(states, now.current),
+        **_spend_chart(spend, names, chosen),
+        "models": [(names.of(ref), use) for ref, use in busiest["model"]],
+        "keys": [(ref, names.key(ref), use) for ref, use in busiest["key"]],
+        "traffic": log.in_words(traffic, names, with_tries=False),
+        "checklist": _checklist(bool(providers), traffic),
+    }
+    with status.known(providers):
+        return render(
+            request,
+            "providers/overview/page.html",
+            context,
+            piece="providers/overview/_live.html",
+        )
 
 
-def _attention(states: list[tuple[Any, str]]) -> list[dict[str, str]]:
-    """List what a person should look at, alerts first."""
-    found = [
-        {
-            "title": alert.title,
-            "text": alert.detail,
-            "link": alert.link,
-            "state": alert.severity,
-        }
-        for alert in Alert.objects.filter(resolved_at=None).order_by("-last_at")[:8]
+def _version(newest: object) -> str:
+    """Name what the page shows; the minute lets figures age without requests."""
+    return f"{newest or 0}-{timezone.now():%H%M}"
+
+
+# What needs a person
+
+
+class Task(NamedTuple):
+    """One line of the list: what is wrong, and the page that mends it.
+
+    Shapes:  ``state`` is a pill, blank for an alert, which has a ``tone`` instead.
+    """
+
+    title: str
+    text: str
+    state: str
+    link: str
+    verb: str = "Look"
+    tone: str = ""
+
+
+def _attention(states: Sequence[tuple[Provider, str]], now: recent.Span) -> list[Task]:
+    """List what a person should look at, the worst first."""
+    found = [_of_alert(alert) for alert in _open_alerts()]
+    for provider, state in states:
+        if state in _WORDS:
+            text, verb = _WORDS[state]
+            link = reverse("providers:provider-detail", args=[provider.slug])
+            found.append(
+                Task(provider.name, provider.last_error or text, state, link, verb)
+            )
+    found += [_of_budget(window) for window in recent.near_budgets()]
+    if now.unpriced:
+        text = f"{now.unpriced:,} requests went to a model without a known price."
+        found.append(
+            Task("Cost unknown", text, "unpriced", reverse("providers:request-list"))
+        )
+    return found[:_LISTED]
+
+
+def _open_alerts() -> Sequence[Alert]:
+    rows = Alert.objects.filter(resolved_at=None).order_by("-last_at")
+    return list(rows[:_LISTED])
+
+
+def _of_alert(alert: Alert) -> Task:
+    tone = "warn" if alert.severity == "warning" else alert.severity
+    return Task(alert.title, alert.detail, "", alert.link, tone=tone)
+
+
+def _of_budget(window: Any) -> Task:
+    budget = window.budget
+    spent, amount = window.spent_nano_usd, budget.amount_nano_usd
+    is_over = spent >= amount
+    text = f"{format_usd(spent)} of {format_usd(amount)} spent."
+    state = "over_budget" if is_over else "near_budget"
+    if budget.client_key is None:
+        return Task(f"Budget of the {budget.scope}", text, state, "")
+    link = reverse("providers:key-edit", args=[budget.client_key_id])
+    return Task(budget.client_key.name, text, state, link, "Raise")
+
+
+# The chart
+
+
+def _spend_chart(spend: recent.Spend, names: Names, chosen: Range) -> dict[str, Any]:
+    """Draw spend by provider: the seven dearest, the others as one."""
+    ordered = sorted(spend.by_ref, key=lambda ref: -spend.total(ref))
+    shown, rest = ordered[:_SERIES], ordered[_SERIES:]
+    series = [(names.of(ref) or str(ref), spend.by_ref[ref]) for ref in shown]
+    if rest:
+        costs = [spend.by_ref[ref] for ref in rest]
+        added = [sum(step) for step in zip(*costs, strict=True)]
+        series.append((f"{len(rest)} others", added))
+    parts = [
+        Part(name, sum(costs), series_tone(index), format_usd(sum(costs)))
+        for index, (name, costs) in enumerate(series)
+        if sum(costs)
     ]
-    found += [
-        {
-            "title": provider.name,
-            "text": provider.last_error or "No usable key.",
-            "link": f"/providers/{provider.slug}/",
-            "state": state,
-        }
-        for provider, state in states
-        if state in ("degraded", "invalid_key")
+    total = sum(int(part.value) for part in parts)
+    sentence = f"Spend in {chosen.words}: {format_usd(total)}" + (
+        f", most of it at {parts[0].label}" if parts else ""
+    )
+    zone = timezone.get_current_timezone()
+    starts = [start.astimezone(zone) for start in spend.starts]
+    form = "{:%a %d}" if chosen.hours > 48 else "{:%H:%M}"
+    labels = [form.format(start) for start in starts]
+    return {
+        "parts": parts,
+        "total": total,
+        "zone": str(zone),
+        "chart": _columns(series, labels, sentence) if total else "",
+        "table": [
+            (label, [format_usd(costs[index]) for _, costs in series])
+            for index, label in enumerate(labels)
+            if any(costs[index] for _, costs in series)
+        ],
+    }
+
+
+def _columns(
+    series: list[tuple[str, list[int]]], labels: list[str], sentence: str
+) -> SafeString:
+    stacks = [
+        [
+            Part(
+                name,
+                costs[index],
+                series_tone(place),
+                f"{labels[index]}: {format_usd(costs[index])}",
+            )
+            for place, (name, costs) in enumerate(series)
+        ]
+        for index in range(len(labels))
     ]
-    return found
+    largest = max(sum(part.value for part in stack) for stack in stacks)
+    return columns(stacks, labels, sentence, ticks=_ticks(largest), height=200)
 
 
-def _parts(spend: list[tuple[str, dict[str, int]]]) -> list[Part]:
-    return [
-        Part(name, row["cost_nano_usd"], str(index % 7 + 1))
-        for index, (name, row) in enumerate(spend[:7])
-        if row["cost_nano_usd"]
-    ]
+def _ticks(largest: float) -> list[tuple[float, str]]:
+    """Choose two or three round amounts below the highest column."""
+    power = 10 ** (len(str(int(largest))) - 1)
+    step = next(
+        power * part for part in (0.25, 0.5, 1, 2.5, 5) if largest / (power * part) < 4
+    )
+    count = int(largest / step)
+    return [(step * n, format_usd(int(step * n))) for n in range(1, count + 1)]
 
 
-def _top(by: str) -> list[dict[str, Any]]:
-    rows = recent.last_day(by)
-    ordered = sorted(rows.items(), key=lambda item: -item[1]["requests"])[:5]
-    return [{"name": name, **row} for name, row in ordered]
+# The first steps
 
 
-def _checklist(has_provider: bool) -> list[dict[str, Any]]:
+def _checklist(has_provider: bool, traffic: Sequence[Request]) -> list[dict[str, Any]]:
     """Say what is left to do; empty for good once everything was done."""
-    has_key = ClientKey.objects.filter(revoked_at=None).exists()
-    has_request = log.first_request() is not None
-    if has_provider and has_key and has_request:
+    answered = any(row.outcome == Request.Outcome.OK for row in traffic) or (
+        bool(traffic) and Request.objects.filter(outcome=Request.Outcome.OK).exists()
+    )
+    if has_provider and answered:
         return []
+    has_key = ClientKey.objects.filter(revoked_at=None).exists()
     return [
-        {"text": "Add a provider", "url": "/providers/add/", "done": has_provider},
-        {"text": "Create a client key", "url": "/keys/add/", "done": has_key},
-        {"text": "Send a request", "url": "/setup/test/", "done": has_request},
+        {
+            "text": "Add a provider",
+            "why": "Where requests go: an account at any vendor, or a local server.",
+            "url": reverse("providers:provider-add"),
+            "done": has_provider,
+        },
+        {
+            "text": "Create a client key",
+            "why": "What your programs present instead of a vendor's key.",
+            "url": reverse("providers:key-add"),
+            "done": has_key,
+        },
+        {
+            "text": "Send a request",
+            "why": "Copy a snippet, run it, and watch it arrive.",
+            "url": reverse("providers:setup-test"),
+            "done": answered,
+        },
     ]

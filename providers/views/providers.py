@@ -1,26 +1,49 @@
-"""Providers: the list, adding one, its page with keys and models."""
+"""Providers: the list, adding one, its page, its switch and its test."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from poolsite import audit
 from poolsite.ui import access
-from poolsite.ui.render import Confirmation, confirm, refused, render, saved
+from poolsite.ui.pills import pill
+from poolsite.ui.render import Confirmation, confirm, render, saved, wants_piece
 from poolsite.views import actor_of
 from providers import selectors
 from providers.catalogue import spec
 from providers.discovery.check import CheckResult, check_provider
-from providers.models import ApiKey, Provider, ProviderModel
-from providers.services import credentials, models, onboard, providers
+from providers.models import Provider
+from providers.services import onboard, providers
 from providers.services.errors import ServiceError
-from providers.views.forms import ApiKeyForm, ModelsForm, ProviderForm
+from providers.views import status
+from providers.views.forms import ProviderForm
+from providers.views.words import SOURCES
 from usage import recent
+from usage.recent import Use
 
 _FORM = require_http_methods(["GET", "POST"])
+_MODELS_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """A provider in the list."""
+
+    provider: Provider
+    state: str
+    use: Use
+
+    @property
+    def is_found_by(self) -> str:
+        """The text a search looks into."""
+        each = self.provider
+        return f"{each.slug} {each.name} {each.base_url}".lower()
+
 
 # Pages
 
@@ -28,22 +51,35 @@ _FORM = require_http_methods(["GET", "POST"])
 @require_GET
 def provider_list(request: HttpRequest) -> HttpResponse:
     """List providers with what they did in the last day."""
-    usage = recent.last_day("provider")
-    rows = [
-        {
-            "provider": provider,
-            "state": selectors.provider_state(provider),
-            "usage": usage.get(provider.slug),
-        }
-        for provider in selectors.providers_with_counts()
+    providers = selectors.providers_with_counts()
+    used = recent.last_day("provider") if providers else {}
+    every = [
+        Row(each, selectors.provider_state(each), used.get(each.slug, Use()))
+        for each in providers
     ]
-    context = {"rows": rows, "featured": [] if rows else spec.featured()}
-    return render(
-        request,
-        "providers/providers/page.html",
-        context,
-        piece="providers/providers/_table.html",
-    )
+    text = request.GET.get("q", "").strip().lower()
+    wanted = request.GET.get("state", "")
+    rows = [
+        row for row in every if text in row.is_found_by and wanted in ("", row.state)
+    ]
+    counts: dict[str, int] = {}
+    for row in every:
+        counts[row.state] = counts.get(row.state, 0) + 1
+    context = {
+        "rows": rows,
+        "q": text,
+        "state": wanted,
+        "counts": [(name, pill(name).word, n) for name, n in sorted(counts.items())],
+        "total": len(every),
+        "featured": [] if every else spec.featured(),
+    }
+    with status.known(providers):
+        return render(
+            request,
+            "providers/providers/page.html",
+            context,
+            piece="providers/providers/_table.html",
+        )
 
 
 @_FORM
@@ -57,48 +93,36 @@ def provider_add(request: HttpRequest) -> HttpResponse:
     form = ProviderForm(request.POST or None, entry=entry)
     result: CheckResult | None = None
     if form.is_valid():
-        new = form.new_provider()
-        as_disabled = "save_disabled" in request.POST
-        result = onboard.try_new(new)
-        if as_disabled or (result.ok and "test_only" not in request.POST):
-            try:
-                provider = onboard.save_new(
-                    actor_of(request), new, result, enabled=not as_disabled
-                )
-            except ServiceError as exc:
-                _put_error(form, exc)
-            else:
-                to = reverse("providers:provider-detail", args=[provider.slug])
-                return saved(request, to, f"{provider.name} was added.")
-    failed = result is not None and not result.ok
-    context = {
-        "form": form,
-        "entry": entry,
-        "chosen": chosen,
-        "result": result,
-        "failed": failed,
-    }
-    status = 422 if failed else None
-    return render(request, "providers/providers/add.html", context, status=status)
+        provider, result = onboard_from(request, form)
+        if provider is not None:
+            return saved(request, _url(provider), f"{provider.name} was added.")
+    context = {"form": form, "entry": entry, "chosen": chosen, **shown(result)}
+    return render(
+        request,
+        "providers/providers/add.html",
+        context,
+        piece="providers/providers/_check.html",
+        status=_code(request, context),
+    )
 
 
 @require_GET
 def provider_detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one provider with its keys and models."""
-    return _detail(request, slug)
+    return detail(request, slug)
 
 
 @_FORM
 @access.require_role(access.OPERATOR)
 def provider_edit(request: HttpRequest, slug: str) -> HttpResponse:
     """Change a provider's values."""
-    provider = _provider(slug)
+    provider = live(slug)
     form = ProviderForm(request.POST or None, provider=provider)
     if form.is_valid():
         try:
             providers.update_provider(actor_of(request), provider, **form.values())
         except ServiceError as exc:
-            _put_error(form, exc)
+            put_error(form, exc)
         else:
             return saved(request, _url(provider), "Saved.")
     context = {"form": form, "provider": provider}
@@ -112,17 +136,17 @@ def provider_edit(request: HttpRequest, slug: str) -> HttpResponse:
 @access.require_role(access.OPERATOR)
 def provider_test(request: HttpRequest, slug: str) -> HttpResponse:
     """Try the provider now and show each step."""
-    provider = _provider(slug)
+    provider = live(slug)
     result = check_provider(provider)
     providers.record_test(provider, error=result.error)
-    return _detail(request, slug, result=result)
+    return detail(request, slug, result=result)
 
 
 @require_POST
 @access.require_role(access.OPERATOR)
 def provider_enable(request: HttpRequest, slug: str) -> HttpResponse:
     """Switch a provider on."""
-    provider = _provider(slug)
+    provider = live(slug)
     providers.set_enabled(actor_of(request), provider, enabled=True)
     return saved(request, _url(provider), f"{provider.name} is on.")
 
@@ -131,7 +155,7 @@ def provider_enable(request: HttpRequest, slug: str) -> HttpResponse:
 @access.require_role(access.OPERATOR)
 def provider_disable(request: HttpRequest, slug: str) -> HttpResponse:
     """Switch a provider off."""
-    provider = _provider(slug)
+    provider = live(slug)
     providers.set_enabled(actor_of(request), provider, enabled=False)
     return saved(request, _url(provider), f"{provider.name} is off.")
 
@@ -139,8 +163,8 @@ def provider_disable(request: HttpRequest, slug: str) -> HttpResponse:
 @_FORM
 @access.require_role(access.OPERATOR)
 def provider_remove(request: HttpRequest, slug: str) -> HttpResponse:
-    """Remove a provider after its name was typed."""
-    provider = _provider(slug)
+    """Remove a provider after its id was typed."""
+    provider = live(slug)
     question = Confirmation(
         title=f"Delete {provider.name}?",
         verb="Delete provider",
@@ -163,157 +187,103 @@ def provider_remove(request: HttpRequest, slug: str) -> HttpResponse:
     return saved(request, "providers:provider-list", f"{provider.name} was deleted.")
 
 
-@_FORM
-@access.require_role(access.OPERATOR)
-def key_add(request: HttpRequest, slug: str) -> HttpResponse:
-    """Add API keys, many at once."""
-    provider = _provider(slug)
-    form = ApiKeyForm(request.POST or None)
-    if form.is_valid():
-        text = "\n".join(form.cleaned_data["secrets"])
-        added, problems = credentials.add_keys(actor_of(request), provider, text)
-        for problem in problems:
-            form.add_error("secrets", problem)
-        if not problems:
-            word = "key was" if len(added) == 1 else "keys were"
-            return saved(request, _url(provider), f"{len(added)} {word} added.")
-    context = {"form": form, "provider": provider}
-    return render(request, "providers/providers/keys_add.html", context)
+# Shared with the wizard and with the provider's parts
 
 
-@_FORM
-@access.require_role(access.OPERATOR)
-def key_switch(request: HttpRequest, slug: str, pk: int, switch: str) -> HttpResponse:
-    """Enable, disable or remove one API key."""
-    provider = _provider(slug)
-    key = access.find(
-        ApiKey.objects.select_related("provider"),
-        "API key",
-        pk=pk,
-        provider=provider,
-        deleted_at=None,
-    )
-    actor = actor_of(request)
-    if switch == "remove":
-        question = Confirmation(
-            title=f"Delete {key.label or key.mask}?",
-            verb="Delete key",
-            back=_url(provider),
-            text="The key is deleted from the pool, not at the provider.",
+def live(slug: str) -> Provider:
+    """Return the provider with this id, or answer 404."""
+    return access.find(Provider, "provider", slug=slug, deleted_at=None)
+
+
+def onboard_from(
+    request: HttpRequest, form: ProviderForm
+) -> tuple[Provider | None, CheckResult | None]:
+    """Try what a valid form says and store it, unless only a test was asked for.
+
+    Shapes:  the provider is None when nothing was stored: the test failed, was all
+             that was wanted, or the form now carries an error.
+    """
+    new = form.new_provider()
+    as_disabled = "save_disabled" in request.POST
+    result = onboard.try_new(new)
+    if "test_only" in request.POST or not (result.ok or as_disabled):
+        return None, result
+    try:
+        enabled = not as_disabled
+        return onboard.save_new(actor_of(request), new, result, enabled=enabled), result
+    except ServiceError as exc:
+        put_error(form, exc)
+    return None, None
+
+
+def shown(result: CheckResult | None) -> dict[str, Any]:
+    """Return what a page needs to show a test's result."""
+    return {"result": result, "failed": result is not None and not result.ok}
+
+
+def put_error(form: Any, exc: ServiceError) -> None:
+    """Say a service's refusal at its field, or above the form."""
+    form.add_error(exc.field if exc.field in form.fields else None, exc.message)
+
+
+def detail(
+    request: HttpRequest, slug: str, *, result: CheckResult | None = None
+) -> HttpResponse:
+    """Answer the page of one provider; eleven queries."""
+    every = selectors.providers_with_counts()
+    provider = next((each for each in every if each.slug == slug), None)
+    if provider is None:
+        raise Http404("There is no such provider. It may have been deleted.")
+    text = request.GET.get("q", "").strip()
+    models = selectors.models_with_prices(provider)
+    for row in models:
+        row["source_words"] = SOURCES.get(row["source"], row["source"])
+    matching = [row for row in models if text.lower() in row["model"].model_id.lower()]
+    shows_all = "all" in request.GET
+    context: dict[str, Any] = {
+        "provider": provider,
+        "state": selectors.provider_state(provider),
+        "keys": provider.api_keys.filter(deleted_at=None).order_by("-priority", "id"),
+        "models": matching if shows_all else matching[:_MODELS_SHOWN],
+        "model_count": len(models),
+        "matching": len(matching),
+        "hidden": 0 if shows_all else max(0, len(matching) - _MODELS_SHOWN),
+        "q": text,
+        "use": recent.last_day("provider").get(slug, Use()),
+        "events": audit.history_of(provider, limit=8),
+        "result": result,
+        "entry": spec.entries().get(provider.catalogue_id),
+    }
+    with status.known(every):
+        return render(
+            request,
+            "providers/providers/detail.html",
+            context,
+            piece="providers/providers/_models.html",
         )
-        if request.method == "GET":
-            return confirm(request, question)
-        credentials.remove_key(actor, key)
-        return saved(request, _url(provider), f"{key.mask} was deleted.")
-    if request.method != "POST" or switch not in ("enable", "disable"):
-        raise Http404("There is no such page.")
-    credentials.set_key_enabled(actor, key, enabled=switch == "enable")
-    return saved(request, _url(provider), f"{key.mask} is {switch}d.")
-
-
-@require_POST
-@access.require_role(access.OPERATOR)
-def model_sync(request: HttpRequest, slug: str) -> HttpResponse:
-    """Add what the provider lists; nothing is removed."""
-    provider = _provider(slug)
-    result = check_provider(provider)
-    if not result.ok:
-        return refused(request, _url(provider), f"Nothing changed. {result.error}")
-    added = models.add_models(
-        actor_of(request),
-        provider,
-        result.models,
-        source=ProviderModel.Source.DISCOVERED,
-    )
-    text = f"{len(result.models)} models listed, {len(added)} new."
-    return saved(request, _url(provider), text)
-
-
-@_FORM
-@access.require_role(access.OPERATOR)
-def model_add(request: HttpRequest, slug: str) -> HttpResponse:
-    """Add models by id."""
-    provider = _provider(slug)
-    form = ModelsForm(request.POST or None)
-    if form.is_valid():
-        try:
-            added = models.add_models(
-                actor_of(request), provider, form.cleaned_data["models"]
-            )
-        except ServiceError as exc:
-            _put_error(form, exc)
-        else:
-            return saved(request, _url(provider), f"{len(added)} models added.")
-    context = {"form": form, "provider": provider}
-    return render(request, "providers/providers/models_add.html", context)
-
-
-@require_POST
-@access.require_role(access.OPERATOR)
-def model_switch(request: HttpRequest, slug: str, pk: int, switch: str) -> HttpResponse:
-    """Enable, disable or remove one model."""
-    provider = _provider(slug)
-    model = access.find(
-        ProviderModel, "model", pk=pk, provider=provider, deleted_at=None
-    )
-    actor = actor_of(request)
-    if switch == "remove":
-        models.remove_model(actor, model)
-        return saved(request, _url(provider), f"{model.model_id} was removed.")
-    if switch not in ("enable", "disable"):
-        raise Http404("There is no such page.")
-    models.set_model_enabled(actor, model, enabled=switch == "enable")
-    return saved(request, _url(provider), f"{model.model_id} is {switch}d.")
 
 
 # Private helpers
-
-
-def _provider(slug: str) -> Provider:
-    return access.find(Provider, "provider", slug=slug, deleted_at=None)
 
 
 def _url(provider: Provider) -> str:
     return reverse("providers:provider-detail", args=[provider.slug])
 
 
+def _code(request: HttpRequest, context: dict[str, Any]) -> int | None:
+    """Return 422 for a page whose test failed; for a piece that is an answer."""
+    return 422 if context["failed"] and not wants_piece(request) else None
+
+
 def _catalogue(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "")
+    query = request.GET.get("q", "").strip()
     have = set(
         Provider.objects.filter(deleted_at=None).values_list("catalogue_id", flat=True)
     )
-    context = {
-        "q": query,
-        "entries": spec.search(query),
-        "featured": [] if query else spec.featured(),
-        "have": have,
-    }
+    context = {"q": query, "entries": spec.search(query), "have": have}
     return render(
         request,
         "providers/providers/catalogue.html",
         context,
         piece="providers/providers/_tiles.html",
     )
-
-
-def _detail(
-    request: HttpRequest, slug: str, *, result: CheckResult | None = None
-) -> HttpResponse:
-    rows = {row.slug: row for row in selectors.providers_with_counts()}
-    provider = rows.get(slug)
-    if provider is None:
-        raise Http404("There is no such provider. It may have been deleted.")
-    context: dict[str, Any] = {
-        "provider": provider,
-        "state": selectors.provider_state(provider),
-        "keys": provider.api_keys.filter(deleted_at=None).order_by("-priority", "id"),
-        "models": selectors.models_with_prices(provider),
-        "usage": recent.last_day("provider").get(slug),
-        "result": result,
-        "entry": spec.entries().get(provider.catalogue_id),
-    }
-    return render(request, "providers/providers/detail.html", context)
-
-
-def _put_error(form: Any, exc: ServiceError) -> None:
-    form.add_error(exc.field if exc.field in form.fields else None, exc.message)

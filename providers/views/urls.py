@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from providers.views import client_keys, overview, providers, requests, setup
+from providers.views import (
+    client_keys,
+    overview,
+    provider_parts,
+    providers,
+    requests,
+    setup,
+)
 
 app_name = "providers"
 urlpatterns = [
     path("", overview.overview, name="overview"),
-    path("overview/traffic/", overview.traffic, name="overview-traffic"),
     # /setup/
     path("setup/", setup.account, name="setup"),
     path("setup/provider/", setup.provider, name="setup-provider"),
@@ -38,17 +44,19 @@ urlpatterns = [
         providers.provider_remove,
         name="provider-remove",
     ),
-    path("providers/<slug:slug>/sync/", providers.model_sync, name="model-sync"),
-    path("providers/<slug:slug>/keys/add/", providers.key_add, name="api-key-add"),
+    path("providers/<slug:slug>/sync/", provider_parts.model_sync, name="model-sync"),
+    path("providers/<slug:slug>/keys/add/", provider_parts.key_add, name="api-key-add"),
     path(
         "providers/<slug:slug>/keys/<int:pk>/<str:switch>/",
-        providers.key_switch,
+        provider_parts.key_switch,
         name="api-key-switch",
     ),
-    path("providers/<slug:slug>/models/add/", providers.model_add, name="model-add"),
+    path(
+        "providers/<slug:slug>/models/add/", provider_parts.model_add, name="model-add"
+    ),
     path(
         "providers/<slug:slug>/models/<int:pk>/<str:switch>/",
-        providers.model_switch,
+        provider_parts.model_switch,
         name="model-switch",
     ),
     # /keys/
