@@ -25,8 +25,12 @@ setup: $(DEV_STAMP) $(BIN)/pool
 run: $(RUN_STAMP) $(BIN)/pool
 	@exec $(BIN)/pool serve
 
+# The embedded default first, then everything that touches a database on PostgreSQL.
 test: setup
 	$(BIN)/pytest -q -m "not long"
+	$(BIN)/python -m tests.servers postgres redis -- \
+	  $(BIN)/pytest -q -m "not long and not process and not browser" \
+	  tests/poolsite tests/pricing tests/providers tests/usage
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -238,6 +238,8 @@ def _die_at(step: int) -> Callable[[str], None]:
 def _ship_in_child(root: Path, step: int) -> bool:
     """Ship in a forked process that is killed at a step; True when it finished."""
     connections.close_all()
+    if connection.vendor == "postgresql":
+        connection.close_pool()  # a child must not share its sockets
     child = os.fork()
     if child == 0:
         try:
