@@ -72,8 +72,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """The URL people use; the bound address when none is set."""
         if self.public_url:
             return self.public_url.rstrip("/")
+        return f"http://{self.own_address}"
+
+    @property
+    def own_address(self) -> str:
+        """How this machine reaches the proxy: ``host:port``, IPv6 in brackets."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
-        return f"http://{host}:{self.port}"
+        shown = f"[{host}]" if ":" in host else host
+        return f"{shown}:{self.port}"
 
 
 class Roots(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,8 +83,10 @@ class ControlClient:
         read_timeout_s: float = _READ_S,
         tls: ssl.SSLContext | None = None,
         limit_bytes: int = ANSWER_LIMIT_BYTES,
+        deadline_s: float = _DEADLINE_S,
     ) -> None:
         self.vetter = vetter
+        self._deadline_s = deadline_s
         self.limit_bytes = limit_bytes
         self._read_timeout_s = read_timeout_s
         self._tls = tls or tls_context()
@@ -135,7 +137,7 @@ class ControlClient:
             with client.stream(
                 method, request.url, headers=request.headers, content=body
             ) as response:
-                data = self._read(response, started + _DEADLINE_S)
+                data = self._read(response, started + self._deadline_s)
         encoding = response.headers.get("content-encoding", "")
         return Answer(
             status=response.status_code,

@@ -1,19 +1,22 @@
 """Read the environment: every variable of the product, once, loudly.
 
-The table in README.md lists the same names; ``tests/poolsite/test_env.py``
-compares the two.
+The table in README.md lists the same names; ``tests/test_architecture.py`` compares
+the two.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from poolsite.config import Config
+from poolsite.destinations import Vetter
 
 # name in the environment -> (reader of environ.Env, default, what it does)
 VARIABLES: dict[str, tuple[str, Any, str]] = {
@@ -49,6 +52,12 @@ VARIABLES: dict[str, tuple[str, Any, str]] = {
 _CHOICES = {
     "POOL_DURABILITY": ("os", "group", "always"),
     "POOL_LIMITS": ("exact", "approximate"),
+}
+
+_SCHEMES = {
+    "DATABASE_URL": ("postgres", "postgresql", "sqlite"),
+    "REDIS_URL": ("redis", "rediss", "unix"),
+    "POOL_PUBLIC_URL": ("http", "https"),
 }
 
 
@@ -87,8 +96,12 @@ def _read(name: str, kind: str, default: object) -> Any:
     try:
         value = getattr(reader, kind)(name, default=default)
     except ValueError as exc:
-        raise ImproperlyConfigured(f"{name} must be {kind}: {exc}") from exc
-    return value
+        raise ImproperlyConfigured(
+            f"{name} is {os.environ[name]!r}; it must be a whole number"
+        ) from exc
+    if kind == "list":
+        return [part.strip() for part in value if part.strip()]
+    return value.strip() if kind == "str" else value
 
 
 def _check(values: dict[str, Any]) -> None:
@@ -99,6 +112,35 @@ def _check(values: dict[str, Any]) -> None:
             )
     if not 0 < values["POOL_PORT"] < 65536:
         raise ImproperlyConfigured("POOL_PORT must be between 1 and 65535")
+    if values["POOL_SNAPSHOT_MAX_AGE_S"] < 0:
+        raise ImproperlyConfigured("POOL_SNAPSHOT_MAX_AGE_S must be 0 or more")
+    for name, schemes in _SCHEMES.items():
+        _check_url(name, values[name], schemes)
+    _check_addresses(values)
+
+
+def _check_url(name: str, url: str, schemes: tuple[str, ...]) -> None:
+    # The value is not repeated: it may hold a password.
+    parts = urlsplit(url)
+    if not url:
+        return
+    if parts.scheme not in schemes:
+        allowed = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ImproperlyConfigured(f"{name} must start with {allowed}")
+    if parts.scheme.startswith("http") and not parts.hostname:
+        raise ImproperlyConfigured(f"{name} names no host")
+
+
+def _check_addresses(values: dict[str, Any]) -> None:
+    try:
+        Vetter(values["POOL_ALLOW_PRIVATE"])
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"POOL_ALLOW_PRIVATE: {exc}") from exc
+    for address in values["POOL_TRUSTED_PROXIES"]:
+        try:
+            ipaddress.ip_network(address, strict=False)
+        except ValueError as exc:
+            raise ImproperlyConfigured(f"POOL_TRUSTED_PROXIES: {exc}") from exc
     unknown = set(values["POOL_CLOUD_METADATA"]) - {"aws", "azure", "gcp"}
     if unknown:
         raise ImproperlyConfigured(

@@ -3,7 +3,8 @@
 Order: the pipe a parent left open, then the environment (removed from it after
 reading), then files of mode 0600 in ``<data>/keys``. Files are made only when
 the caller says the data directory is new: a lost key must never be replaced by
-a fresh one over existing ciphertext.
+a fresh one over existing ciphertext. What this process made itself is remembered,
+so that a restore can take it back.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _NAMES = {
     "peppers": "POOL_PEPPERS",
 }
 _cached: Roots | None = None
+_made: list[Path] = []
+_from_environment: set[str] = set()
 
 
 class MissingRootError(Exception):
@@ -56,6 +59,27 @@ def key_directory(data_dir: Path) -> Path:
     return data_dir / "keys"
 
 
+def is_from_environment(name: str) -> bool:
+    """Tell whether this process was given a root by its variable, not by its file.
+
+    Shapes: ``name`` is secret_key | encryption_keys | peppers.
+    """
+    return name in _from_environment
+
+
+def take_back() -> list[str]:
+    """Remove the key files this very process made; return their names.
+
+    For a data directory that gets its history from elsewhere: keys made a moment ago
+    open nothing of it and would only look like the right ones.
+    """
+    names = [path.name for path in _made]
+    for path in _made:
+        path.unlink(missing_ok=True)
+    _made.clear()
+    return names
+
+
 def _from_pipe() -> Roots | None:
     fd = os.environ.pop(PIPE_VARIABLE, None)
     if fd is None:
@@ -66,6 +90,7 @@ def _from_pipe() -> Roots | None:
 
 def _from_environment_and_files(data_dir: Path, may_create: bool) -> Roots:
     found = {name: os.environ.pop(var, "") for name, var in _NAMES.items()}
+    _from_environment.update(name for name, value in found.items() if value)
     directory = key_directory(data_dir)
     for name in _NAMES:
         if not found[name]:
@@ -105,4 +130,5 @@ def _file(directory: Path, name: str, may_create: bool) -> str:
         return path.read_text(encoding="ascii").strip()
     with os.fdopen(fd, "w", encoding="ascii") as stream:
         stream.write(value + "\n")
+    _made.append(path)
     return value

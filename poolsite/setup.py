@@ -11,16 +11,19 @@ import secrets
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from poolsite import audit
+from poolsite.actor import SYSTEM, Actor
+from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
 from poolsite.models import OneTimeToken, User
 
 KIND = "setup"
 LIFETIME = timedelta(minutes=30)
 _CLOCK = SystemClock()
-_OPEN_PATHS = ("/setup/", "/static/", "/healthz", "/readyz")
+# The API answers strangers itself; a redirect would hide its 401.
+_OPEN_PATHS = ("/setup/", "/static/", "/healthz", "/readyz", "/api/")
 
 
 def is_first_run() -> bool:
@@ -28,20 +31,25 @@ def is_first_run() -> bool:
     return not User.objects.exists()
 
 
-@transaction.atomic
-def new_token(*, clock: Clock = _CLOCK) -> str:
+class SetupError(ValueError):
+    """The first run is over; the message says what to do instead."""
+
+
+@one_change
+def new_token(actor: Actor = SYSTEM, *, clock: Clock = _CLOCK) -> str:
     """Make a setup token; the ones before it stop working.
 
-    Errors: ValueError when somebody exists already.
+    Errors: SetupError when somebody exists already.
     """
     if not is_first_run():
-        raise ValueError("The pool is set up already; sign in instead.")
+        raise SetupError("The pool is set up already; sign in instead.")
     OneTimeToken.objects.filter(kind=KIND, used_at=None).delete()
     token = secrets.token_urlsafe(24)
     now = clock.now()
-    OneTimeToken.objects.create(
+    row = OneTimeToken.objects.create(
         kind=KIND, digest=_digest(token), created_at=now, expires_at=now + LIFETIME
     )
+    audit.record(actor, "setup.token", row, clock=clock)
     return token
 
 
@@ -53,7 +61,11 @@ def token_is_valid(token: str, *, clock: Clock = _CLOCK) -> bool:
 
 
 def use_token(token: str, *, clock: Clock = _CLOCK) -> bool:
-    """Spend the token; False when it is wrong, old or was spent before."""
+    """Spend the token; False when it is wrong, old or was spent before.
+
+    Of two who spend it at the same moment one gets True. Inside the caller's
+    transaction it is unspent again when that fails.
+    """
     now = clock.now()
     spent = OneTimeToken.objects.filter(
         kind=KIND, digest=_digest(token), used_at=None, expires_at__gt=now

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
 
 from poolsite import audit
 from poolsite.actor import Actor
+from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
+from poolsite.columns import ColumnError, check_columns
 from poolsite.crypto import Peppers
 from poolsite.models import ApiToken, User
 
@@ -28,7 +29,16 @@ _PREFIX: Final = "pa"
 _SEEN_EVERY: Final = timedelta(minutes=1)
 
 
-@transaction.atomic
+class TokenError(ValueError):
+    """A token is refused; ``field`` names the input, the message says why."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+@one_change
 def create_token(
     actor: Actor,
     *,
@@ -40,17 +50,20 @@ def create_token(
 ) -> tuple[ApiToken, str]:
     """Make a token; the text is returned once and stored nowhere.
 
-    Errors:  ValueError for a blank name or an unknown scope.
+    Errors:  TokenError for a blank name, one in use, an unknown scope, or an expiry
+             in the past.
     """
-    if not name.strip():
-        raise ValueError("The token needs a name.")
     if not scopes or set(scopes) - set(SCOPES):
-        raise ValueError(f"Scopes are {', '.join(SCOPES)}.")
-    public_id = secrets.token_hex(4)
+        raise TokenError(f"Scopes are {', '.join(SCOPES)}.", field="scopes")
+    if expires_at is not None and expires_at <= clock.now():
+        raise TokenError("The expiry lies in the past.", field="expires_at")
+    name = name.strip()
+    _check_name(name, user)
+    public_id = secrets.token_hex(8)
     text = f"{_PREFIX}_{public_id}_{secrets.token_urlsafe(32)}"
     pepper_id, digest = Peppers(settings.ROOTS.peppers).digest(text)
     token = ApiToken.objects.create(
-        name=name.strip(),
+        name=name,
         public_id=public_id,
         digest=digest,
         pepper_id=pepper_id,
@@ -63,9 +76,12 @@ def create_token(
     return token, text
 
 
-@transaction.atomic
+@one_change
 def revoke_token(actor: Actor, token: ApiToken, *, clock: Clock = _CLOCK) -> None:
-    """Revoke a token for good."""
+    """Revoke a token for good; doing it twice changes nothing."""
+    token.refresh_from_db()
+    if token.revoked_at is not None:
+        return
     token.revoked_at = clock.now()
     token.save(update_fields=["revoked_at"])
     audit.record(actor, "api_token.revoke", token)
@@ -93,3 +109,14 @@ def find_token(text: str, *, clock: Clock = _CLOCK) -> ApiToken | None:
     if token.last_used_at is None or now - token.last_used_at > _SEEN_EVERY:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
     return token
+
+
+def _check_name(name: str, user: User) -> None:
+    if not name:
+        raise TokenError("The token needs a name.", field="name")
+    try:
+        check_columns(ApiToken(name=name), ["name"])
+    except ColumnError as exc:
+        raise TokenError(str(exc), field="name") from exc
+    if ApiToken.objects.filter(name=name, user=user, revoked_at=None).exists():
+        raise TokenError(f"A token named {name} exists already.", field="name")

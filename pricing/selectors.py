@@ -24,7 +24,10 @@ def custom_price(model: str, provider_slug: str = "") -> CustomPrice | None:
 
 
 def custom_price_table() -> list[dict[str, Any]]:
-    """Return every price people set; USD per million tokens as text. One query."""
+    """Return every price people set; one query.
+
+    Units:   USD per million tokens as text, ``per_request`` in USD a request.
+    """
     rows = CustomPrice.objects.filter(deleted_at=None).select_related("version")
     return [
         {
@@ -34,6 +37,8 @@ def custom_price_table() -> list[dict[str, Any]]:
             "output": usd(row.version.output),
             "cache_read": usd(row.version.cache_read),
             "cache_write": usd(row.version.cache_write),
+            "cache_write_1h": usd(row.version.cache_write_1h),
+            "per_request": usd(row.version.per_request, units=1_000_000),
         }
         for row in rows.order_by("provider_slug", "model")
     ]
@@ -45,9 +50,9 @@ def versions(ids: set[int]) -> dict[int, tuple[PriceVersion, PriceSpec]]:
     return {row.pk: (row, spec_of(row)) for row in rows}
 
 
-def usd(nano: int | None) -> str | None:
-    """Turn nano-USD into a plain decimal text; None stays None."""
+def usd(nano: int | None, *, units: int = 1) -> str | None:
+    """Turn nano-USD for so many units into a plain decimal text; None stays None."""
     if nano is None:
         return None
-    text = f"{Decimal(nano) / _NANO:f}"
+    text = f"{Decimal(nano) / _NANO / units:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
-from usage import rollups
+from poolsite.client_keys import mask_client_key
+from usage import rollups, services
 from usage.limits.windows import window_at
 from usage.models import (
     Budget,
@@ -43,7 +44,6 @@ SUMMED: Final = {
     "cost_nano_usd": "cost_nano_usd",
     "unpriced_requests": "unpriced",
 }
-_KEY_KINDS: Final = (rollups.CLIENT_KEY,)
 _NUMBER_KINDS: Final = (rollups.STATUS,)
 
 
@@ -57,8 +57,8 @@ def usage_summary(
 
     Shapes:  ``{"totals": {...}, "groups": [{"name", ...}]}`` with the names of SUMMED;
              groups are dearest first. ``by`` is a key of GROUPS.
-    Units:   nano-USD; times are cut to the quarter of an hour before them (sessions and
-             users: to the UTC day).
+    Units:   nano-USD; ``until`` itself is not part of it. The span is widened to whole
+             quarters of an hour (sessions and users: to whole UTC days).
     Cost:    at most three queries for the totals and four for the groups.
     """
     totals = _sums(rollups.TOTAL, since, until)
@@ -97,21 +97,66 @@ def strings(ids: Iterable[int | None]) -> dict[int, str]:
 
 def key_table() -> list[dict[str, Any]]:
     """Return live client keys with budget and spending; three queries."""
-    keys = list(ClientKey.objects.filter(revoked_at=None).order_by("name"))
-    spent = spending(Budget.objects.filter(client_key__in=keys))
+    keys = list(
+        ClientKey.objects.filter(revoked_at=None)
+        .select_related("team")
+        .order_by("name")
+    )
+    budgets: dict[int, list[dict[str, Any]]] = {}
+    for row in spending(Budget.objects.filter(client_key__revoked_at=None)):
+        budgets.setdefault(row["client_key_id"], []).append(row)
     return [
         {
             "name": key.name,
-            "key": f"pp_{key.public_id[:4]}…{key.last4}",
+            "key": mask_client_key(key.public_id, key.last4),
+            "team": key.team.slug if key.team else None,
             "models": key.model_access,
             "rpm": key.rpm,
             "tpm": key.tpm,
             "concurrency": key.concurrency,
-            "budgets": [row for row in spent if row["client_key_id"] == key.pk],
+            "budgets": budgets.get(key.pk, []),
             "expires_at": key.expires_at.isoformat() if key.expires_at else None,
         }
         for key in keys
     ]
+
+
+def key_facts(key: ClientKey) -> dict[str, Any]:
+    """Return what there is to know about one client key; two queries.
+
+    Shapes:  the names of ``services.EDITABLE`` as they are stored; no secret, no
+             digest.
+    """
+    plain = {
+        name: getattr(key, name)
+        for name in sorted(services.EDITABLE - {"team", "owner", "expires_at"})
+    }
+    return {
+        **plain,
+        "key": mask_client_key(key.public_id, key.last4),
+        "team": key.team.slug if key.team else None,
+        "created_at": key.created_at.isoformat(),
+        "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+        "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,
+        "budgets": spending(Budget.objects.filter(client_key=key)),
+    }
+
+
+def budget_table() -> list[dict[str, Any]]:
+    """Return every budget with whose it is and what it has spent; two queries."""
+    budgets = Budget.objects.select_related("client_key", "team").order_by("pk")
+    whose = {row.pk: _whose(row) for row in budgets}
+    return [
+        {"id": row["id"], "scope": row["scope"], "of": whose[row["id"]], **row}
+        for row in spending(budgets)
+    ]
+
+
+def team_table() -> list[dict[str, Any]]:
+    """Return teams with how many live keys they have; one query."""
+    live = Count("clientkey", filter=Q(clientkey__revoked_at=None))
+    rows = Team.objects.annotate(live_keys=live).order_by("slug")
+    return [{"id": row.slug, "name": row.name, "keys": row.live_keys} for row in rows]
 
 
 def spending(
@@ -124,12 +169,19 @@ def spending(
     """
     now = now or datetime.now(UTC)
     rows = list(budgets)
-    windows = {row.pk: window_at(row.window, row.time_zone, now) for row in rows}
-    where = Q(pk__in=[])
-    for key, window in windows.items():
-        where |= Q(budget_id=key, window_id=window.id)
+    spans = {
+        terms: window_at(*terms, now)
+        for terms in {(row.window, row.time_zone) for row in rows}
+    }
+    windows = {row.pk: spans[row.window, row.time_zone] for row in rows}
+    found = BudgetWindow.objects.filter(
+        budget__in=budgets.order_by().values("pk"),
+        window_id__in={window.id for window in spans.values()},
+    )
     spent = {
-        row.budget_id: row.spent_nano_usd for row in BudgetWindow.objects.filter(where)
+        row.budget_id: row.spent_nano_usd
+        for row in found
+        if row.budget_id in windows and row.window_id == windows[row.budget_id].id
     }
     return [
         {
@@ -147,32 +199,36 @@ def spending(
     ]
 
 
+def _whose(budget: Budget) -> str:
+    if budget.client_key is not None:
+        return budget.client_key.name
+    return budget.team.slug if budget.team is not None else ""
+
+
 def _sums(
     kind: str, since: datetime | None, until: datetime | None
 ) -> dict[int, dict[str, int]]:
     """Add rollup rows up by value: whole days from days, the edges from quarters."""
     found: dict[int, dict[str, int]] = {}
-    days = RollupDay.objects.filter(kind=kind)
-    if kind in rollups.DAY_ONLY or (since is None and until is None):
-        if since is not None:
-            days = days.filter(bucket__gte=since.astimezone(UTC).date())
-        if until is not None:
-            days = days.filter(bucket__lte=until.astimezone(UTC).date())
-        _add(found, days)
-        return found
-    quarters = Rollup15.objects.filter(kind=kind)
     start = rollups.quarter(since.astimezone(UTC)) if since else None
-    end = until.astimezone(UTC) if until else None
+    end = _next_quarter(until.astimezone(UTC)) if until else None
+    days = RollupDay.objects.filter(kind=kind)
+    if kind in rollups.DAY_ONLY:
+        start = _midnight(start) if start else None
+        end = _next_midnight(end) if end else None
     first_day = _next_midnight(start) if start else None
     last_day = _midnight(end) if end else None
+    quarters = Rollup15.objects.filter(kind=kind)
     if first_day and last_day and first_day > last_day:
         _add(found, quarters.filter(bucket__gte=start, bucket__lt=end))
         return found
-    if start and first_day:
+    if start and first_day and start < first_day:
         _add(found, quarters.filter(bucket__gte=start, bucket__lt=first_day))
-        days = days.filter(bucket__gte=first_day.date())
-    if end and last_day:
+    if end and last_day and last_day < end:
         _add(found, quarters.filter(bucket__gte=last_day, bucket__lt=end))
+    if first_day:
+        days = days.filter(bucket__gte=first_day.date())
+    if last_day:
         days = days.filter(bucket__lt=last_day.date())
     _add(found, days)
     return found
@@ -198,3 +254,8 @@ def _midnight(moment: datetime) -> datetime:
 def _next_midnight(moment: datetime) -> datetime:
     day = _midnight(moment)
     return day if day == moment else day + timedelta(days=1)
+
+
+def _next_quarter(moment: datetime) -> datetime:
+    start = rollups.quarter(moment)
+    return start if start == moment else start + rollups.QUARTER

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import zoneinfo
+import ipaddress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 
 from poolsite import audit, version
 from poolsite.actor import Actor
+from poolsite.change import one_change
 from poolsite.client_keys import ParsedKey, new_client_key
 from poolsite.clock import Clock, SystemClock
+from poolsite.columns import ColumnError, check_columns, check_time_zone
 from poolsite.crypto import Peppers
-from usage.models import Budget, ClientKey
+from usage.models import Budget, ClientKey, Team
 
 _CLOCK = SystemClock()
 EDITABLE = frozenset(
@@ -48,6 +49,10 @@ class BudgetTerms:
     time_zone: str = "UTC"
 
 
+_LIMITS: Final = ("rpm", "tpm", "tpd", "concurrency", "window_requests", "window_s")
+_RICHEST: Final = 10**18  # a billion dollars
+
+
 class UsageError(Exception):
     """A change to keys or budgets is refused; ``field`` names the input."""
 
@@ -57,7 +62,7 @@ class UsageError(Exception):
         self.field = field
 
 
-@transaction.atomic
+@one_change
 def create_key(
     actor: Actor, name: str, *, clock: Clock = _CLOCK, **values: Any
 ) -> tuple[ClientKey, str]:
@@ -69,35 +74,25 @@ def create_key(
     key = ClientKey(created_at=clock.now())
     _assign(key, {**values, "name": name}, clock)
     _put_secret(key, made)
-    try:
-        with transaction.atomic():
-            key.save(force_insert=True)
-    except IntegrityError as exc:
-        raise UsageError(
-            f"A key named {key.name} exists already.", field="name"
-        ) from exc
+    key.save(force_insert=True)
     version.bump(key)
     audit.record(actor, "client_key.create", key, after=_shown(key))
     return key, made.key.reveal()
 
 
-@transaction.atomic
+@one_change
 def update_key(
     actor: Actor, key: ClientKey, *, clock: Clock = _CLOCK, **values: Any
 ) -> ClientKey:
     """Change what a key may do.
 
-    Errors:  UsageError naming the field.
+    Errors:  UsageError naming the field; for a revoked key, which stays revoked.
     """
+    key.refresh_from_db()
+    _require_live(key)
     before = _shown(key)
     _assign(key, values, clock)
-    try:
-        with transaction.atomic():
-            key.save()
-    except IntegrityError as exc:
-        raise UsageError(
-            f"A key named {key.name} exists already.", field="name"
-        ) from exc
+    key.save(update_fields=list(values))
     version.bump(key)
     after = _shown(key)
     changed = [name for name in after if after[name] != before[name]]
@@ -111,7 +106,7 @@ def update_key(
     return key
 
 
-@transaction.atomic
+@one_change
 def rotate_key(
     actor: Actor, key: ClientKey, *, grace: str = "now", clock: Clock = _CLOCK
 ) -> str:
@@ -121,8 +116,8 @@ def rotate_key(
     """
     if grace not in GRACES:
         raise UsageError(f"The grace is one of {', '.join(GRACES)}.", field="grace")
-    if key.revoked_at is not None:
-        raise UsageError("A revoked key cannot be rotated; create a new one.")
+    key.refresh_from_db()
+    _require_live(key)
     gone = [key.previous_public_id] if key.previous_public_id else []
     if GRACES[grace]:
         key.previous_public_id = key.public_id
@@ -135,16 +130,17 @@ def rotate_key(
         key.grace_until = None
     made = new_client_key()
     _put_secret(key, made)
-    key.save()
+    key.save(update_fields=_SECRET_COLUMNS)
     version.bump_gone("client_key", gone, clock=clock)
     version.bump(key)
     audit.record(actor, "client_key.rotate", key, after={"grace": grace})
     return made.key.reveal()
 
 
-@transaction.atomic
+@one_change
 def revoke_key(actor: Actor, key: ClientKey, *, clock: Clock = _CLOCK) -> None:
     """Revoke a key for good; every worker refuses it within 2 s."""
+    key.refresh_from_db()
     if key.revoked_at is None:
         key.revoked_at = clock.now()
         key.save(update_fields=["revoked_at"])
@@ -152,7 +148,29 @@ def revoke_key(actor: Actor, key: ClientKey, *, clock: Clock = _CLOCK) -> None:
         audit.record(actor, "client_key.revoke", key)
 
 
-@transaction.atomic
+@one_change
+def create_team(
+    actor: Actor, *, slug: str, name: str = "", clock: Clock = _CLOCK
+) -> Team:
+    """Create a team: keys that share budgets and reports.
+
+    Errors:  UsageError for an id that is no slug or is in use.
+    """
+    team = Team(slug=slug, name=name.strip() or slug, created_at=clock.now())
+    _check_columns(team, ["slug", "name"])
+    if not slug.replace("-", "").replace("_", "").isalnum() or not slug.isascii():
+        raise UsageError(
+            "Use letters, digits, dash and underscore for the team's id.", field="slug"
+        )
+    if Team.objects.filter(slug=slug).exists():
+        raise UsageError(f"A team {slug} exists already.", field="slug")
+    team.save(force_insert=True)
+    version.bump(team)
+    audit.record(actor, "team.create", team, after={"slug": slug, "name": team.name})
+    return team
+
+
+@one_change
 def set_key_budget(
     actor: Actor,
     key: ClientKey,
@@ -167,40 +185,72 @@ def set_key_budget(
     budget = key.budget_set.filter(scope=Budget.Scope.KEY).first()
     if terms is None:
         if budget is not None:
-            version.bump_gone("budget", [str(budget.pk)], clock=clock)
-            audit.record(actor, "budget.remove", budget)
-            budget.delete()
-            version.bump(key)
+            _remove(actor, budget, clock)
         return None
-    _check_terms(terms)
     if budget is None:
         budget = Budget(scope=Budget.Scope.KEY, client_key=key, created_at=clock.now())
+    return _put_terms(actor, budget, terms)
+
+
+@one_change
+def set_shared_budget(
+    actor: Actor,
+    terms: BudgetTerms,
+    *,
+    team: Team | None = None,
+    clock: Clock = _CLOCK,
+) -> Budget:
+    """Set what a team, or without one the whole pool, may spend in one window.
+
+    There may be one for each window: so much a day, and so much a month.
+
+    Errors:  UsageError for a negative amount, unknown window or time zone.
+    """
+    scope = Budget.Scope.POOL if team is None else Budget.Scope.TEAM
+    budget = Budget.objects.filter(scope=scope, team=team, window=terms.window).first()
+    if budget is None:
+        budget = Budget(scope=scope, team=team, created_at=clock.now())
+    return _put_terms(actor, budget, terms)
+
+
+@one_change
+def remove_budget(actor: Actor, budget: Budget, *, clock: Clock = _CLOCK) -> None:
+    """Take a budget away; what was spent stays in the ledger."""
+    if Budget.objects.filter(pk=budget.pk).exists():
+        _remove(actor, budget, clock)
+
+
+def _put_terms(actor: Actor, budget: Budget, terms: BudgetTerms) -> Budget:
+    _check_terms(terms)
     before = (
-        {"amount_nano_usd": budget.amount_nano_usd, "window": budget.window}
-        if budget.pk
-        else None
+        {name: getattr(budget, name) for name in asdict(terms)} if budget.pk else None
     )
     for name, value in asdict(terms).items():
         setattr(budget, name, value)
     budget.save()
-    version.bump(budget, key)
+    version.bump(budget, *([budget.client_key] if budget.client_key else []))
     audit.record(actor, "budget.set", budget, before=before, after=asdict(terms))
     return budget
 
 
+def _remove(actor: Actor, budget: Budget, clock: Clock) -> None:
+    # Keys go on naming it until they change; what is unknown does not bind.
+    version.bump_gone("budget", [str(budget.pk)], clock=clock)
+    audit.record(actor, "budget.remove", budget)
+    budget.delete()
+
+
 def _check_terms(terms: BudgetTerms) -> None:
-    if terms.amount_nano_usd < 0:
-        raise UsageError("A budget is not negative.", field="budget")
+    if not 0 <= terms.amount_nano_usd <= _RICHEST:
+        raise UsageError("A budget is neither negative nor absurd.", field="budget")
     if terms.window not in Budget.Window.values:
         raise UsageError(
             f"The window is one of {', '.join(Budget.Window.values)}.", field="window"
         )
     try:
-        zoneinfo.ZoneInfo(terms.time_zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as exc:
-        raise UsageError(
-            f"{terms.time_zone} is not a time zone.", field="time_zone"
-        ) from exc
+        check_time_zone(terms.time_zone)
+    except ColumnError as exc:
+        raise UsageError(str(exc), field=exc.field) from exc
 
 
 def _put_secret(key: ClientKey, made: ParsedKey) -> None:
@@ -211,24 +261,73 @@ def _put_secret(key: ClientKey, made: ParsedKey) -> None:
     key.last4 = made.last4
 
 
+_SECRET_COLUMNS: Final = (
+    "public_id", "digest", "pepper_id", "last4", "previous_public_id",
+    "previous_digest", "previous_pepper_id", "grace_until",
+)  # fmt: skip
+
+
+def _require_live(key: ClientKey) -> None:
+    if key.revoked_at is not None:
+        raise UsageError("This key is revoked; create a new one.")
+
+
 def _assign(key: ClientKey, values: dict[str, Any], clock: Clock) -> None:
     unknown = set(values) - EDITABLE
     if unknown:
         raise UsageError(f"Unknown settings: {', '.join(sorted(unknown))}.")
+    for name, value in values.items():
+        setattr(key, name, value)
+    if "name" in values:
+        key.name = str(key.name).strip()
+    _check_columns(key, list(values))
+    _check_name(key)
+    _check_limits(key, values, clock)
+
+
+def _check_columns(row: ClientKey | Team, names: list[str]) -> None:
+    try:
+        check_columns(row, names)
+    except ColumnError as exc:
+        raise UsageError(str(exc), field=exc.field) from exc
+
+
+def _check_name(key: ClientKey) -> None:
+    if not key.name:
+        raise UsageError("The key needs a name.", field="name")
+    taken = ClientKey.objects.filter(name=key.name, revoked_at=None)
+    if taken.exclude(pk=key.pk).exists():
+        raise UsageError(f"A key named {key.name} exists already.", field="name")
+
+
+def _check_limits(key: ClientKey, values: dict[str, Any], clock: Clock) -> None:
     expires: datetime | None = values.get("expires_at")
     if expires is not None and expires <= clock.now():
         raise UsageError("The expiry lies in the past.", field="expires_at")
-    for name, value in values.items():
-        setattr(key, name, value)
-    key.name = key.name.strip()
-    if not key.name:
-        raise UsageError("The key needs a name.", field="name")
-    if key.model_access == ClientKey.Access.ONLY and not key.models_allowed:
+    for name in _LIMITS:
+        if values.get(name) == 0:
+            raise UsageError(
+                "A limit is at least 1; leave it out for none.", field=name
+            )
+    if (key.window_requests is None) != (key.window_s is None):
         raise UsageError(
-            "Name the models, or choose All or None.", field="models_allowed"
+            "A window needs its requests and its seconds.", field="window_s"
         )
+    for access, names, what in (
+        ("model_access", "models_allowed", "models"),
+        ("provider_access", "providers_allowed", "providers"),
+    ):
+        if getattr(key, access) == ClientKey.Access.ONLY and not getattr(key, names):
+            raise UsageError(f"Name the {what}, or choose All or None.", field=names)
+    for entry in key.ip_allow:
+        try:
+            ipaddress.ip_network(entry, strict=False)
+        except ValueError as exc:
+            raise UsageError(
+                f"{entry} is neither an address nor a network.", field="ip_allow"
+            ) from exc
 
 
 def _shown(key: ClientKey) -> dict[str, Any]:
     shown = sorted(EDITABLE - {"team", "owner"})
-    return {name: getattr(key, name) for name in shown}
+    return {**{name: getattr(key, name) for name in shown}, "team": key.team_id}

@@ -58,6 +58,8 @@ def search(text: str) -> list[CatalogueEntry]:
     found = [
         entry
         for entry in entries().values()
-        if wanted in entry.id or wanted in entry.name.lower() or wanted in entry.base_url
+        if wanted in entry.id
+        or wanted in entry.name.lower()
+        or wanted in entry.base_url
     ]
     return sorted(found, key=lambda e: (not e.name.lower().startswith(wanted), e.name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from django.conf import settings
@@ -29,18 +30,17 @@ from providers.formats import registry
 from providers.models import ApiKey, Provider
 
 TIMEOUT_S: Final = 10.0
+MOST_MODELS: Final = 5000
+_LIST_LIMIT_BYTES: Final = 16 * 1024 * 1024
+_LONGEST_NAME: Final = 200
 _CURES: Final = {
     Category.DNS: "The host name does not resolve; check the base URL.",
     Category.REFUSED: "Nothing answers at this address; is the server running?",
     Category.TLS: "The TLS certificate is not valid for this host.",
-    Category.TIMEOUT: f"No answer within {TIMEOUT_S:.0f} s.",
+    Category.TIMEOUT: "The provider did not answer in time; try again later.",
     Category.RESET: "The connection was cut; check the port and the protocol.",
     Category.TOO_LARGE: "The answer was too large to be a model list.",
 }
-_POLICY_CURE: Final = (
-    "This address is private. Allow it for this provider (allow private address) "
-    "or with POOL_ALLOW_PRIVATE."
-)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,10 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is tried: a provider, stored or not yet."""
+    """What is tried: a provider, stored or not yet.
+
+    Shapes:  ``base_url`` may be anything somebody entered.
+    """
 
     base_url: str
     api_format: str
@@ -96,7 +99,22 @@ class Candidate:
     needs_key: bool = True
 
 
-def check_provider(provider: Provider, key: ApiKey | None = None) -> CheckResult:
+def candidate_of(provider: Provider) -> Candidate:
+    """Return what there is to try of a provider, stored or not."""
+    entry = spec.entries().get(provider.catalogue_id)
+    is_cloud = provider.location == Provider.Location.CLOUD
+    return Candidate(
+        base_url=provider.base_url,
+        api_format=provider.api_format,
+        allow_private=provider.allow_private,
+        headers=tuple(provider.headers.items()),
+        needs_key=entry.needs_key if entry else is_cloud,
+    )
+
+
+def check_provider(
+    provider: Provider, key: ApiKey | None = None, *, timeout_s: float = TIMEOUT_S
+) -> CheckResult:
     """Try a stored provider with one of its keys, the best one by default.
 
     Fails:  never raises for what the provider does; the result says what went wrong.
@@ -108,49 +126,49 @@ def check_provider(provider: Provider, key: ApiKey | None = None) -> CheckResult
         try:
             secret = secrets.open_for(key, "secret")
         except UnreadableSecretError as exc:
-            return _failed("authentication", str(exc), "invalid_key")
-    entry = spec.entries().get(provider.catalogue_id)
-    candidate = Candidate(
-        base_url=provider.base_url,
-        api_format=provider.api_format,
-        allow_private=provider.allow_private,
-        headers=tuple(provider.headers.items()),
-        needs_key=entry.needs_key if entry else provider.location == "cloud",
-    )
-    return check_candidate(candidate, secret)
+            return failed("authentication", str(exc), "invalid_key")
+    return check_candidate(candidate_of(provider), secret, timeout_s=timeout_s)
 
 
-def check_candidate(candidate: Candidate, secret: Secret | None) -> CheckResult:
+def check_candidate(
+    candidate: Candidate, secret: Secret | None, *, timeout_s: float = TIMEOUT_S
+) -> CheckResult:
     """Try a provider that need not be stored yet.
 
     Fails:  never raises for what the provider does.
     Cost:   one outbound request of at most 10 s.
     """
     if secret is None and candidate.needs_key:
-        return _failed("authentication", "There is no usable key.", "invalid_key")
+        return failed("authentication", "There is no usable key.", "invalid_key")
     wire = registry.get(candidate.api_format)
     headers = dict(candidate.headers)
     if secret is not None:
         headers.update(wire.auth_headers(secret.reveal()))
     url = candidate.base_url + wire.upstream_path("models", model="", stream=False)
     vetter = Vetter(settings.CONFIG.allow_private, settings.CONFIG.cloud_metadata)
-    allowed = (
-        frozenset({host_port_of(candidate.base_url)})
-        if candidate.allow_private
-        else frozenset()
-    )
     try:
-        with ControlClient(vetter, read_timeout_s=TIMEOUT_S) as client:
+        own = {host_port_of(candidate.base_url)} if candidate.allow_private else set()
+        with ControlClient(
+            vetter,
+            read_timeout_s=timeout_s,
+            deadline_s=timeout_s,
+            limit_bytes=_LIST_LIMIT_BYTES,
+        ) as client:
             answer = client.send(
-                client.prepare(url, allowed),
+                client.prepare(url, frozenset(own)),
                 headers=headers,
                 secret_origin=origin_of(candidate.base_url) if secret else None,
             )
     except EgressRefusedError as exc:
-        return _failed("connectivity", f"{exc} {_POLICY_CURE}", "error")
+        return failed("connectivity", str(exc), "error")
     except EgressError as exc:
-        return _failed("connectivity", _CURES.get(exc.category, str(exc)), "error")
+        return failed("connectivity", _CURES.get(exc.category, str(exc)), "error")
     return _judge(answer)
+
+
+def failed(stage: str, text: str, state: str) -> CheckResult:
+    """Return a result that ended at this stage."""
+    return CheckResult(stages=[Stage(stage, False, text)], state=state)
 
 
 def _judge(answer: Answer) -> CheckResult:
@@ -196,22 +214,26 @@ def _failure(answer: Answer) -> tuple[Stage, str] | None:
 
 
 def _model_ids(data: Any) -> Iterable[str]:
-    items = data.get("data") if isinstance(data, dict) else None
+    """Return the distinct names in a model list, at most MOST_MODELS.
+
+    Errors:  ValueError when it is no list.
+    """
+    # Some vendors answer with the bare list.
+    items = data.get("data") if isinstance(data, dict) else data
     if not isinstance(items, list):
         raise ValueError("no list")  # noqa: TRY004 - the caller asks about the value
-    names = {item.get("id") for item in items if isinstance(item, dict)}
-    return {
-        name
-        for name in names
-        if isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable()
-    }
+    names = (item.get("id") for item in items if isinstance(item, dict))
+    good = (name.strip() for name in names if isinstance(name, str) and _is_name(name))
+    return islice(dict.fromkeys(good), MOST_MODELS)
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text.strip()) <= _LONGEST_NAME and text.isprintable()
 
 
 def _best_key(provider: Provider) -> ApiKey | None:
     keys = provider.api_keys.filter(deleted_at=None, enabled=True)
-    usable = keys.exclude(state__in=["unreadable", "origin_changed"])
+    usable = keys.exclude(
+        state__in=[ApiKey.State.UNREADABLE, ApiKey.State.ORIGIN_CHANGED]
+    )
     return usable.order_by("-priority", "id").first()
-
-
-def _failed(stage: str, text: str, state: str) -> CheckResult:
-    return CheckResult(stages=[Stage(stage, False, text)], state=state)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.conf import settings
-from django.db import IntegrityError, transaction
 
 from poolsite import audit, secrets, version
 from poolsite.actor import Actor
+from poolsite.change import one_change
 from poolsite.client_keys import mask_vendor_secret
 from poolsite.clock import Clock, SystemClock
+from poolsite.columns import ColumnError, check_columns
 from poolsite.crypto import Peppers
 from poolsite.destinations import origin_of
 from providers.models import ApiKey, Provider
 from providers.services.errors import ServiceError
 
 _CLOCK = SystemClock()
+_LONGEST_SECRET: Final = 8192
+_LOST: Final = (ApiKey.State.ORIGIN_CHANGED, ApiKey.State.UNREADABLE)
 
 
-@transaction.atomic
+@one_change
 def add_key(
     actor: Actor,
     provider: Provider,
@@ -28,29 +33,41 @@ def add_key(
 ) -> ApiKey:
     """Store one key, encrypted and bound to the provider's origin and to its row.
 
-    Errors:  ServiceError when it is empty, holds white space inside, or is known.
+    A known key that became unusable (the provider moved, or the key that encrypted it
+    is lost) is taken as entered again, in its old row.
+
+    Errors:  ServiceError when it is empty, holds white space inside, or is known; when
+             the provider was removed.
     """
     text = clean_secret(secret)
+    if not Provider.objects.filter(pk=provider.pk, deleted_at=None).exists():
+        raise ServiceError(f"The provider {provider.slug} was removed.")
     pepper_id, digest = Peppers(settings.ROOTS.peppers).digest(text)
-    key = ApiKey(
-        provider=provider,
-        label=label.strip(),
-        mask=mask_vendor_secret(text),
-        digest=digest,
-        pepper_id=pepper_id,
-        origin=origin_of(provider.base_url),
-        created_at=clock.now(),
-    )
-    try:
-        with transaction.atomic():
-            key.save(force_insert=True)
-    except IntegrityError as exc:
-        raise ServiceError("This key is in the pool already.", field="secret") from exc
+    key = provider.api_keys.filter(digest=digest, deleted_at=None).first()
+    if key is not None and key.state not in _LOST:
+        raise ServiceError("This key is in the pool already.", field="secret")
+    is_new = key is None
+    if key is None:
+        key = ApiKey(
+            provider=provider,
+            mask=mask_vendor_secret(text),
+            digest=digest,
+            pepper_id=pepper_id,
+            created_at=clock.now(),
+        )
+    key.label = label.strip() or key.label
+    key.origin = origin_of(provider.base_url)
+    key.state = ApiKey.State.OK
+    _check_label(key)
+    key.save()
     secrets.seal_for(key, "secret", text)  # binds to the row's id: after the insert
     key.save(update_fields=["secret", "enc_kid"])
     version.bump(key, provider)
     audit.record(
-        actor, "api_key.add", key, after={"provider": provider.slug, "mask": key.mask}
+        actor,
+        "api_key.add" if is_new else "api_key.reenter",
+        key,
+        after={"provider": provider.slug, "mask": key.mask},
     )
     return key
 
@@ -71,9 +88,15 @@ def add_keys(
     return added, refused
 
 
-@transaction.atomic
+@one_change
 def set_key_enabled(actor: Actor, key: ApiKey, *, enabled: bool) -> None:
-    """Switch a key on or off; on also clears a state that kept it out of routing."""
+    """Switch a key on or off; on also clears a state that kept it out of routing.
+
+    Errors:  ServiceError for a removed key.
+    """
+    key.refresh_from_db()
+    if key.deleted_at is not None:
+        raise ServiceError("This key was removed.")
     key.enabled = enabled
     if enabled and key.state == ApiKey.State.NEEDS_ATTENTION:
         key.state = ApiKey.State.OK
@@ -83,9 +106,12 @@ def set_key_enabled(actor: Actor, key: ApiKey, *, enabled: bool) -> None:
     audit.record(actor, "api_key.enable" if enabled else "api_key.disable", key)
 
 
-@transaction.atomic
+@one_change
 def remove_key(actor: Actor, key: ApiKey, *, clock: Clock = _CLOCK) -> None:
     """Remove a key and its ciphertext; its usage stays in the ledger."""
+    key.refresh_from_db()
+    if key.deleted_at is not None:
+        return
     key.deleted_at = clock.now()
     key.secret = ""
     key.enc_kid = ""
@@ -100,13 +126,22 @@ def clean_secret(secret: str) -> str:
 
     Errors:  ServiceError when nothing is left, or when it cannot be a header value.
     """
-    text = secret.strip().strip("\"'")
-    if text.lower().startswith("bearer "):
-        text = text[7:].strip()
+    text = secret.strip().strip("\"'").strip()
+    if text.lower().partition(" ")[0] == "bearer":
+        text = text[6:].strip()
     if not text:
         raise ServiceError("The key is empty.", field="secret")
+    if len(text) > _LONGEST_SECRET:
+        raise ServiceError("This is too long to be a key.", field="secret")
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ServiceError(
             "A key holds printable characters without spaces.", field="secret"
         )
     return text
+
+
+def _check_label(key: ApiKey) -> None:
+    try:
+        check_columns(key, ["label"])
+    except ColumnError as exc:
+        raise ServiceError(str(exc), field="label") from exc

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-
-from django.db import transaction
+from typing import Final, NamedTuple
 
 from poolsite import audit, version
 from poolsite.actor import Actor
+from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
+from poolsite.columns import ColumnError, check_columns, is_plain
 from providers.models import Alias, AliasTarget, Provider, ProviderModel
 from providers.services.errors import ServiceError
 
 _CLOCK = SystemClock()
-_MAX_NAME = 200
+_MAX_NAME: Final = 200
+_MOST_TARGETS: Final = 100
 
 
-@transaction.atomic
+class Target(NamedTuple):
+    """Where an alias leads; a blank provider means whoever serves the model."""
+
+    model_id: str
+    provider_slug: str = ""
+
+    def __str__(self) -> str:
+        slug = self.provider_slug
+        return f"{slug}/{self.model_id}" if slug else self.model_id
+
+
+@one_change
 def add_models(
     actor: Actor,
     provider: Provider,
@@ -27,8 +40,11 @@ def add_models(
 ) -> list[ProviderModel]:
     """Add models by id; ids that are there already are left as they are.
 
-    Errors:  ServiceError when an id is blank, too long or not printable.
+    Errors:  ServiceError when an id is blank, too long or not printable, or when the
+             provider was removed.
     """
+    if not Provider.objects.filter(pk=provider.pk, deleted_at=None).exists():
+        raise ServiceError(f"The provider {provider.slug} was removed.")
     wanted = list(dict.fromkeys(_clean_id(name) for name in ids))
     known = set(
         provider.models.filter(deleted_at=None).values_list("model_id", flat=True)
@@ -57,18 +73,27 @@ def add_models(
     return made
 
 
-@transaction.atomic
+@one_change
 def set_model_enabled(actor: Actor, model: ProviderModel, *, enabled: bool) -> None:
-    """Offer a model to clients, or stop offering it."""
+    """Offer a model to clients, or stop offering it.
+
+    Errors:  ServiceError for a model that was removed.
+    """
+    model.refresh_from_db()
+    if model.deleted_at is not None:
+        raise ServiceError("This model was removed.")
     model.enabled = enabled
     model.save(update_fields=["enabled"])
     version.bump(model)
     audit.record(actor, "model.enable" if enabled else "model.disable", model)
 
 
-@transaction.atomic
+@one_change
 def remove_model(actor: Actor, model: ProviderModel, *, clock: Clock = _CLOCK) -> None:
-    """Take a model out of its provider."""
+    """Take a model out of its provider; aliases that name it lead past it."""
+    model.refresh_from_db()
+    if model.deleted_at is not None:
+        return
     model.deleted_at = clock.now()
     model.enabled = False
     model.save(update_fields=["deleted_at", "enabled"])
@@ -76,33 +101,46 @@ def remove_model(actor: Actor, model: ProviderModel, *, clock: Clock = _CLOCK) -
     audit.record(actor, "model.remove", model)
 
 
-@transaction.atomic
+@one_change
 def set_alias(
     actor: Actor,
     name: str,
-    targets: Sequence[str],
+    targets: Sequence[str | Target],
     *,
     description: str = "",
     clock: Clock = _CLOCK,
 ) -> Alias:
     """Create an alias or replace its targets, in order.
 
-    Shapes:  a target is ``provider/model``, or a model id that any provider serves.
-    Errors:  ServiceError for a blank name, no targets, or an unknown provider.
+    Shapes:  a text is ``provider/model``, or a model id that any provider serves; a
+             ``Target`` is taken as it is, also when nothing serves it yet.
+    Errors:  ServiceError for a blank name, no targets, or an unknown target.
     """
     name = _clean_id(name)
-    if not targets:
-        raise ServiceError("An alias needs at least one target.", field="targets")
+    if not 0 < len(targets) <= _MOST_TARGETS:
+        raise ServiceError(
+            f"An alias needs 1 to {_MOST_TARGETS} targets.", field="targets"
+        )
+    found = [
+        _checked(each) if isinstance(each, Target) else read_target(each)
+        for each in targets
+    ]
+    if len(set(found)) < len(found):
+        raise ServiceError("A target is named twice.", field="targets")
     alias = Alias.objects.filter(name=name, deleted_at=None).first()
-    before = _spelled(alias) if alias else []
+    before = [str(target) for target in targets_of(alias)] if alias else []
     if alias is None:
-        alias = Alias.objects.create(name=name, created_at=clock.now())
-    alias.description = description
+        alias = Alias(name=name, created_at=clock.now())
+    alias.description = description.strip()
     alias.enabled = True
+    _check_alias(alias)
     alias.save()
     alias.targets.all().delete()
     AliasTarget.objects.bulk_create(
-        [_target(alias, position, text) for position, text in enumerate(targets)]
+        [
+            AliasTarget(alias=alias, position=place, **target._asdict())
+            for place, target in enumerate(found)
+        ]
     )
     version.bump(alias)
     audit.record(
@@ -110,14 +148,17 @@ def set_alias(
         "alias.set",
         alias,
         before={"targets": before},
-        after={"targets": list(targets)},
+        after={"targets": [str(target) for target in found]},
     )
     return alias
 
 
-@transaction.atomic
+@one_change
 def remove_alias(actor: Actor, alias: Alias, *, clock: Clock = _CLOCK) -> None:
     """Take the name away; requests for it are answered 404 from then on."""
+    alias.refresh_from_db()
+    if alias.deleted_at is not None:
+        return
     alias.deleted_at = clock.now()
     alias.enabled = False
     alias.save(update_fields=["deleted_at", "enabled"])
@@ -126,36 +167,59 @@ def remove_alias(actor: Actor, alias: Alias, *, clock: Clock = _CLOCK) -> None:
     audit.record(actor, "alias.remove", alias)
 
 
-def _spelled(alias: Alias) -> list[str]:
-    return [
-        f"{target.provider_slug}/{target.model_id}"
-        if target.provider_slug
-        else target.model_id
-        for target in alias.targets.all()
-    ]
+def targets_of(alias: Alias) -> list[Target]:
+    """Return where an alias leads, in order; one query."""
+    return [Target(row.model_id, row.provider_slug) for row in alias.targets.all()]
 
 
-def _target(alias: Alias, position: int, text: str) -> AliasTarget:
+def read_target(text: str) -> Target:
+    """Read ``provider/model``, or a model id that any provider serves.
+
+    Errors:  ServiceError when the pool has neither.
+    """
     slug, _, rest = text.strip().partition("/")
-    provider = Provider.objects.filter(slug=slug, deleted_at=None).first()
-    if rest and provider is not None:
-        return AliasTarget(
-            alias=alias, position=position, provider_slug=slug, model_id=_clean_id(rest)
-        )
-    # A model id may hold slashes itself (vendor/model), so an unknown first part is
-    # only wrong when no provider serves the whole id.
+    served = ProviderModel.objects.filter(
+        deleted_at=None, provider__deleted_at=None, provider__slug=slug, model_id=rest
+    )
+    if rest and served.exists():
+        return Target(_clean_id(rest), slug)
+    # A model id may hold slashes itself (vendor/model), so a first part that is no
+    # provider is only wrong when nobody serves the whole id.
     model_id = _clean_id(text)
-    if not ProviderModel.objects.filter(model_id=model_id, deleted_at=None).exists():
+    if not ProviderModel.objects.filter(
+        model_id=model_id, deleted_at=None, provider__deleted_at=None
+    ).exists():
         raise ServiceError(
             f"{text} is neither provider/model nor a model in the pool.",
             field="targets",
         )
-    return AliasTarget(alias=alias, position=position, model_id=model_id)
+    return Target(model_id)
+
+
+def _checked(target: Target) -> Target:
+    row = AliasTarget(**target._asdict())
+    try:
+        check_columns(row, ["provider_slug"])
+    except ColumnError as exc:
+        raise ServiceError(str(exc), field="targets") from exc
+    return Target(_clean_id(target.model_id), target.provider_slug)
+
+
+def _check_alias(alias: Alias) -> None:
+    try:
+        check_columns(alias, ["name", "description"])
+    except ColumnError as exc:
+        raise ServiceError(str(exc), field=exc.field) from exc
 
 
 def _clean_id(name: str) -> str:
     text = name.strip()
-    if not text or len(text) > _MAX_NAME or not text.isprintable():
+    if (
+        not text
+        or len(text) > _MAX_NAME
+        or not text.isprintable()
+        or not is_plain(text)
+    ):
         raise ServiceError(
             f"A model name is 1 to {_MAX_NAME} printable characters.", field="models"
         )

@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
-
 from poolsite.actor import Actor
+from poolsite.change import one_change
 from poolsite.secret_type import Secret
-from providers.catalogue import spec
-from providers.discovery.check import Candidate, CheckResult, check_candidate
+from providers.discovery.check import CheckResult, candidate_of, check_candidate, failed
 from providers.models import Provider, ProviderModel
 from providers.services import credentials, models, providers
+from providers.services.errors import ServiceError
 
 
 @dataclass
@@ -36,22 +35,20 @@ class NewProvider:
 def try_new(new: NewProvider) -> CheckResult:
     """Try what was entered, with the first key; nothing is stored.
 
-    Cost: one outbound request of at most 10 s.
+    Fails:  never raises: what could not even be sent is a failed first stage.
+    Cost:   one outbound request of at most 10 s.
     """
-    entry = spec.entries().get(new.catalogue_id)
-    base_url = str(new.values.get("base_url") or (entry.base_url if entry else ""))
-    location = str(new.values.get("location") or "cloud")
-    candidate = Candidate(
-        base_url=base_url.strip().rstrip("/"),
-        api_format=str(new.values.get("api_format") or "openai"),
-        allow_private=bool(new.values.get("allow_private")),
-        needs_key=entry.needs_key if entry else location == "cloud",
-    )
-    secret = Secret(new.secrets[0]) if new.secrets else None
-    return check_candidate(candidate, secret)
+    try:
+        draft = providers.draft(
+            slug=new.slug, catalogue_id=new.catalogue_id, **new.values
+        )
+        secret = credentials.clean_secret(new.secrets[0]) if new.secrets else ""
+    except ServiceError as exc:
+        return failed("input", exc.message, "error")
+    return check_candidate(candidate_of(draft), Secret(secret) if secret else None)
 
 
-@transaction.atomic
+@one_change
 def save_new(
     actor: Actor, new: NewProvider, result: CheckResult | None, *, enabled: bool = True
 ) -> Provider:
@@ -75,5 +72,5 @@ def save_new(
             models.add_models(
                 actor, provider, result.models, source=ProviderModel.Source.DISCOVERED
             )
-        providers.record_test(provider, error=result.error)
+        providers.record_test(provider, error=result.error, actor=actor)
     return provider

@@ -47,8 +47,7 @@ def ask(
 
     Fails:  never raises for what the proxy answers; the result says why.
     """
-    config = settings.CONFIG
-    host = "127.0.0.1" if config.host in ("0.0.0.0", "::", "localhost") else config.host  # noqa: S104 - compared, not bound
+    address = settings.CONFIG.own_address
     token = make_internal_token(
         settings.ROOTS.secret_key, key_id=key.public_id, purpose=purpose, clock=clock
     )
@@ -57,13 +56,12 @@ def ask(
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": 64,
     }
-    shown_host = f"[{host}]" if ":" in host else host
-    url = f"http://{shown_host}:{config.port}/v1/chat/completions"
+    url = f"http://{address}/v1/chat/completions"
     headers = {
         "authorization": f"Bearer {token.reveal()}",
         "content-type": "application/json",
     }
-    vetter = Vetter([f"{shown_host}:{config.port}"])
+    vetter = Vetter([address])
     try:
         with ControlClient(vetter, read_timeout_s=_TIMEOUT_S) as client:
             answer = client.send(
@@ -84,15 +82,14 @@ def ask(
 
 
 def _text(status: int, data: Any) -> str:
-    if not isinstance(data, dict):
-        raise ValueError("not an answer")  # noqa: TRY004 - the caller asks about the value
-    if status != 200:
-        error = data.get("error")
-        return (
-            str(error.get("message", status))
-            if isinstance(error, dict)
-            else str(status)
-        )
-    choices = data.get("choices") or [{}]
-    message = choices[0].get("message") or {}
-    return str(message.get("content") or "").strip() or "(an empty answer)"
+    """Find the answer, or the reason why there is none.
+
+    Errors:  ValueError when this is neither.
+    """
+    try:
+        if status != 200:
+            return str(data["error"]["message"])
+        content = data["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError) as exc:
+        raise ValueError("not an answer of the proxy") from exc
+    return str(content or "").strip() or "(an empty answer)"

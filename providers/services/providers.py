@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
+from oauth import services as accounts
 from poolsite import audit, version
 from poolsite.actor import Actor
+from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
-from poolsite.destinations import EgressRefusedError, host_port_of, origin_of, parse_url
+from poolsite.destinations import origin_of
 from providers.catalogue import spec
-from providers.formats import registry
 from providers.models import ApiKey, Provider
 from providers.services.errors import ServiceError
+from providers.services.values import EDITABLE, check_provider
 
 _CLOCK = SystemClock()
-_SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
-EDITABLE = frozenset(
-    {
-        "name", "base_url", "api_format", "location", "priority", "weight", "headers",
-        "timeouts", "allow_private", "tls_verify", "model_access", "models_allowed",
-        "rpm", "tpm", "tpd", "concurrency", "billing_on_abort", "description",
-        "website", "key_url", "default_model", "forced_model", "proxy_url",
-    }
-)  # fmt: skip
-"""What a person may change; everything else is the product's own knowledge."""
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def live() -> Any:
@@ -36,7 +27,7 @@ def live() -> Any:
     return Provider.objects.filter(deleted_at=None)
 
 
-@transaction.atomic
+@one_change
 def create_provider(
     actor: Actor,
     *,
@@ -51,15 +42,41 @@ def create_provider(
     Shapes:  ``values`` are the names in EDITABLE; the catalogue fills what is absent.
     Errors:  ServiceError naming the field.
     """
+    provider = draft(
+        slug=slug, catalogue_id=catalogue_id, enabled=enabled, clock=clock, **values
+    )
+    if live().filter(slug=provider.slug).exists():
+        raise ServiceError(
+            f"A provider named {provider.slug} exists already.", field="slug"
+        )
+    provider.save(force_insert=True)
+    version.bump(provider)
+    names = {"name", "base_url", *_given(values)}
+    after = {"slug": provider.slug, **_shown(provider, names)}
+    audit.record(actor, "provider.create", provider, after=after)
+    return provider
+
+
+def draft(
+    *,
+    slug: str,
+    catalogue_id: str = "",
+    enabled: bool = True,
+    clock: Clock = _CLOCK,
+    **values: Any,
+) -> Provider:
+    """Return a provider as it would be stored; nothing is.
+
+    Errors:  ServiceError naming the field.
+    """
     values = {**_from_catalogue(catalogue_id), **_given(values)}
     slug = (slug or slugify(str(values.get("name", "")))).lower()
-    if not _SLUG.match(slug):
+    if not _SLUG.fullmatch(slug):
         raise ServiceError(
             "Use lower-case letters, digits, dot, dash and underscore; start with a "
             "letter or digit.",
             field="slug",
         )
-    values.setdefault("name", slug)
     now = clock.now()
     provider = Provider(
         slug=slug,
@@ -69,70 +86,72 @@ def create_provider(
         updated_at=now,
     )
     _assign(provider, values)
-    _check(provider)
-    try:
-        with transaction.atomic():
-            provider.save(force_insert=True)
-    except IntegrityError as exc:
-        raise ServiceError(
-            f"A provider named {slug} exists already.", field="slug"
-        ) from exc
-    version.bump(provider)
-    audit.record(actor, "provider.create", provider, after={"slug": slug, **values})
+    check_provider(provider, EDITABLE)
     return provider
 
 
-@transaction.atomic
+@one_change
 def update_provider(
     actor: Actor, provider: Provider, *, clock: Clock = _CLOCK, **values: Any
 ) -> Provider:
     """Change values of a provider.
 
     A new origin makes its stored keys unusable until they are entered again: a
-    secret is never sent to a place it was not given for.
+    secret is never sent to a place it was not given for. The old origin makes them
+    usable again.
 
-    Errors:  ServiceError naming the field.
+    Errors:  ServiceError naming the field, or for a provider that was removed.
     """
     values = _given(values)
-    before = {name: getattr(provider, name) for name in values}
-    old_origin = _origin(provider)
+    _refresh(provider)
+    before = _shown(provider, values)
+    old_origin = origin_of(provider.base_url)
     _assign(provider, values)
-    _check(provider)
+    check_provider(provider, values)
     provider.updated_at = clock.now()
-    provider.save()
+    provider.save(update_fields=[*values, "updated_at"])
     changed: list[Any] = [provider]
-    if _origin(provider) != old_origin:
+    if origin_of(provider.base_url) != old_origin:
         changed += _park_keys(provider)
     version.bump(*changed)
-    changes = {k: v for k, v in values.items() if before[k] != v}
+    after = _shown(provider, values)
+    changes = [name for name in after if before[name] != after[name]]
     audit.record(
         actor,
         "provider.update",
         provider,
-        before={k: before[k] for k in changes},
-        after=changes,
+        before={name: before[name] for name in changes},
+        after={name: after[name] for name in changes},
     )
     return provider
 
 
-@transaction.atomic
+@one_change
 def set_enabled(actor: Actor, provider: Provider, *, enabled: bool) -> None:
-    """Switch a provider on or off; off takes effect for new requests within 2 s."""
+    """Switch a provider on or off; off takes effect for new requests within 2 s.
+
+    Errors:  ServiceError for a provider that was removed.
+    """
+    _refresh(provider)
     provider.enabled = enabled
     provider.save(update_fields=["enabled"])
     version.bump(provider)
     audit.record(actor, "provider.enable" if enabled else "provider.disable", provider)
 
 
-@transaction.atomic
+@one_change
 def remove_provider(actor: Actor, provider: Provider, *, clock: Clock = _CLOCK) -> None:
-    """Remove a provider with its keys and models; bills keep its name."""
+    """Remove a provider with its keys, accounts and models; bills keep its name."""
+    provider.refresh_from_db()
+    if provider.deleted_at is not None:
+        return
     now = clock.now()
     keys = list(provider.api_keys.filter(deleted_at=None))
     for key in keys:
         # The ciphertext goes with the key: a removed secret has no reader left.
         key.deleted_at, key.secret, key.enc_kid = now, "", ""
     ApiKey.objects.bulk_update(keys, ["deleted_at", "secret", "enc_kid"])
+    accounts.remove_accounts_of(actor, provider.slug, clock=clock)
     models = list(provider.models.filter(deleted_at=None))
     provider.models.filter(deleted_at=None).update(deleted_at=now)
     provider.deleted_at = now
@@ -142,21 +161,45 @@ def remove_provider(actor: Actor, provider: Provider, *, clock: Clock = _CLOCK) 
     audit.record(actor, "provider.remove", provider)
 
 
-def record_test(provider: Provider, *, error: str, clock: Clock = _CLOCK) -> None:
-    """Keep what the last test said; blank is success. No new version: not routing."""
+@one_change
+def record_test(
+    provider: Provider,
+    *,
+    error: str,
+    actor: Actor | None = None,
+    clock: Clock = _CLOCK,
+) -> None:
+    """Keep what the last test said; blank is success. No new version: not routing.
+
+    Shapes:  ``actor`` is the person who asked for the test, None for a schedule.
+    """
     now = clock.now()
     provider.tested_at = now
     provider.last_error = error[:300]
     provider.last_error_at = now if error else provider.last_error_at
     provider.status = Provider.Status.ERROR if error else Provider.Status.ACTIVE
     provider.save(update_fields=["tested_at", "last_error", "last_error_at", "status"])
+    if actor is not None:
+        result = "failed" if error else "ok"
+        audit.record(actor, "provider.test", provider, result=result)
+
+
+def _refresh(provider: Provider) -> None:
+    provider.refresh_from_db()
+    if provider.deleted_at is not None:
+        raise ServiceError(f"The provider {provider.slug} was removed.")
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was not said: None means none only where none is possible."""
     unknown = set(values) - EDITABLE
     if unknown:
         raise ServiceError(f"Unknown settings: {', '.join(sorted(unknown))}.")
-    return {name: value for name, value in values.items() if value is not None}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None or Provider._meta.get_field(name).null
+    }
 
 
 def _from_catalogue(catalogue_id: str) -> dict[str, Any]:
@@ -173,56 +216,44 @@ def _from_catalogue(catalogue_id: str) -> dict[str, Any]:
         "api_format": entry.format,
         "location": entry.location,
         "key_url": entry.key_url,
+        # Who picks a server of this machine from the list means this machine.
+        "allow_private": entry.location == "local",
     }
 
 
 def _assign(provider: Provider, values: dict[str, Any]) -> None:
     for name, value in values.items():
         setattr(provider, name, value)
-    provider.base_url = (provider.base_url or "").strip().rstrip("/")
+    for name in ("name", "base_url"):
+        if isinstance(getattr(provider, name), str):
+            setattr(provider, name, getattr(provider, name).strip())
+    if isinstance(provider.base_url, str):
+        provider.base_url = provider.base_url.rstrip("/")
+    provider.name = provider.name or provider.slug
     entry = spec.entries().get(provider.catalogue_id)
     if entry is not None:
         provider.type = entry.type
 
 
-def _check(provider: Provider) -> None:
-    if provider.api_format not in registry.formats():
-        known = ", ".join(sorted(registry.formats()))
-        raise ServiceError(
-            f"This version speaks {known} to a provider.", field="api_format"
-        )
-    if not provider.base_url:
-        raise ServiceError("The base URL is missing.", field="base_url")
-    try:
-        parse_url(provider.base_url)
-    except EgressRefusedError as exc:
-        raise ServiceError(str(exc), field="base_url") from exc
-    if not 0 <= provider.priority <= 100:
-        raise ServiceError("The priority is between 0 and 100.", field="priority")
-    if not provider.tls_verify and not _is_private(provider):
-        raise ServiceError(
-            "TLS checks stay on for public addresses.", field="tls_verify"
-        )
-
-
-def _is_private(provider: Provider) -> bool:
-    host = host_port_of(provider.base_url)[0]
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_private
-    except ValueError:
-        return provider.allow_private
-
-
-def _origin(provider: Provider) -> str:
-    return origin_of(provider.base_url)
+def _shown(provider: Provider, names: Any) -> dict[str, Any]:
+    """Return values for the audit trail; of headers only which there are."""
+    shown = {name: getattr(provider, name) for name in sorted(names)}
+    if "headers" in shown:
+        shown["headers"] = sorted(shown["headers"])
+    return shown
 
 
 def _park_keys(provider: Provider) -> list[ApiKey]:
-    origin = _origin(provider)
-    parked = list(provider.api_keys.filter(deleted_at=None).exclude(origin=origin))
-    for key in parked:
-        key.state = ApiKey.State.ORIGIN_CHANGED
+    """Set aside keys of another origin, and take back those of this one."""
+    origin = origin_of(provider.base_url)
+    changed = []
+    for key in provider.api_keys.filter(deleted_at=None):
+        if key.origin != origin and key.state != ApiKey.State.UNREADABLE:
+            key.state = ApiKey.State.ORIGIN_CHANGED
+        elif key.origin == origin and key.state == ApiKey.State.ORIGIN_CHANGED:
+            key.state = ApiKey.State.OK
+        else:
+            continue
         key.save(update_fields=["state"])
-    return parked
+        changed.append(key)
+    return changed
