@@ -1,8 +1,8 @@
 """Count what the data plane does, and tell it in Prometheus' text format.
 
 Each worker counts for itself and writes its counters to a small file every second; the
-worker that is asked adds up all files, so any one answers for all, and what a killed
-worker had counted is not lost. Labels are bounded: dialects, slugs and outcome words,
+worker that is asked adds up all files, so any one answers for all, and of what a killed
+worker had counted only the last second is lost. Labels are bounded: dialects, slugs and outcome words,
 never what a client sent.
 
 This is not prometheus-client's multi-process mode, which keeps a memory-mapped file for

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
-from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -27,7 +26,7 @@ _LONGEST: Final = 1024
 class Match(Struct, frozen=True):
     """Name the format and operation a path stands for.
 
-    Shapes:  ``path_model`` is the model a path names, decoded. ``allowed`` lists the
+    Shapes:  ``path_model`` is the model a path names; the server decoded it. ``allowed`` lists the
              methods of a path that exists under others only; ``op`` is then of no use.
     """
 
@@ -98,7 +97,7 @@ class RouteTable:
                 suffix = route.path[len(prefix) + len(_MODEL) :]
                 if path.startswith(prefix) and path.endswith(suffix):
                     end = len(path) - len(suffix)
-                    return Match(wire, route.op, path, unquote(path[len(prefix) : end]))
+                    return Match(wire, route.op, path, path[len(prefix) : end])
         return None
 
     def _other_methods(self, path: str) -> Match | None:

@@ -33,6 +33,7 @@ from providers.proxy.spend import SpendFollower, wait_for_the_dead
 from providers.proxy.token_source import KeeperTokens
 from providers.routing.health import COOLDOWN_FACT, Health
 from providers.snapshot.store import SnapshotStore
+from providers.snapshot.types import BUDGET
 from providers.snapshot.view import Snapshot
 from usage.journal.records import Fact
 from usage.journal.writer import Journal
@@ -92,12 +93,13 @@ class Runtime:
         config = self.config
         config.run_path.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self.store.poll()
-        is_only_one = config.workers == 1 and not config.redis_url
-        await wait_for_the_dead(
-            config.journal_path,
-            news=config.run_path / SPEND_FILE,
-            is_only_one=is_only_one,
-        )
+        if self._has_budgets():
+            # Rates start from nothing; only money must be known from before.
+            await wait_for_the_dead(
+                config.journal_path,
+                news=config.run_path / SPEND_FILE,
+                is_only_one=config.workers == 1 and not config.redis_url,
+            )
         journal = self._journal = await asyncio.to_thread(self._open_journal)
         limits = self._limits = await self._open_limits(journal.origin)
         spend = SpendFollower(config.run_path / SPEND_FILE, limits)
@@ -255,6 +257,10 @@ class Runtime:
             limits_are_shared=bool(self.config.redis_url),
             snapshot_max_age_s=float(self.config.snapshot_max_age_s),
         )
+
+    def _has_budgets(self) -> bool:
+        snapshot = self.store()
+        return snapshot is not None and snapshot.counts()[BUDGET] > 0
 
     def _open_journal(self) -> Journal:
         durability = cast("Literal['os', 'group', 'always']", self.config.durability)

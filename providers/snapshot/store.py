@@ -11,6 +11,7 @@ import asyncio
 import gc
 import logging
 import os
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -24,6 +25,7 @@ from providers.snapshot.view import EMPTY, ClientKeys, Snapshot, Tables, make_in
 POLL_INTERVAL_S: Final = 0.25
 _SLICE_BYTES: Final = 128 * 1024
 _DECODE_SLICE: Final = 500
+_CHANGE_SLICE: Final = 5_000
 _RETRY_S: Final = 2.0
 _log: Final = logging.getLogger("providers.snapshot")
 
@@ -181,8 +183,13 @@ class SnapshotStore:
         if changes.others:
             tables = await _tables_after(self._tables, changes.others)
             index = await asyncio.to_thread(make_index, tables)
+        left = iter(changes.keys.items())
+        for _ in range(len(changes.keys) // _CHANGE_SLICE):
+            # A change of very many keys takes effect in slices.
+            self._keys.change(dict(islice(left, _CHANGE_SLICE)))
+            await asyncio.sleep(0)
         # No pause from here on: keys and tables of one version appear together.
-        self._keys.change(changes.keys)
+        self._keys.change(dict(left))
         self._tables = tables
         current = self._current
         if current is None or index is not None:

@@ -104,4 +104,5 @@ def test_a_model_is_named_by_its_path(data: DataProcess) -> None:
     status, _, body = data.ask("GET", "/v1/models/gpt-test/", key=data.keys[0])
     assert status == 200
     assert json.loads(body)["id"] == "gpt-test"
-    assert data.ask("GET", "/v1/models/none", key=data.keys[0])[0] == 404
+    for path, expected in (("none", 404), ("gpt%2Dtest", 200), ("gpt%252Dtest", 404)):
+        assert data.ask("GET", f"/v1/models/{path}", key=data.keys[0])[0] == expected
