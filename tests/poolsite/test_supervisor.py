@@ -32,6 +32,7 @@ def config(tmp_path: Path) -> Config:
 def test_several_workers_need_redis_or_the_word_approximate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
     with pytest.raises(OptionsError, match="REDIS_URL"):
         options.read(["--workers", "2"])
     monkeypatch.setenv("POOL_LIMITS", "approximate")
