@@ -38,7 +38,7 @@ FAULTS = {
     "stalling": ["fault-len-200+stall-20"],
     "cutting": ["fault-len-200+cut-rst-chunk-20"],
     "failing": ["fault-len-200+error-mid-20"],
-    "slow": ["fault-slow-first-2500+len-20"],
+    "slow": ["fault-slow-first-1800+len-20"],
 }
 
 

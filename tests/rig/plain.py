@@ -48,12 +48,19 @@ def call(
     *,
     method: str = "",
     headers: dict[str, str] | None = None,
+    source: str = "",
     timeout_s: float = 20,
 ) -> Reply:
-    """Make one call on a connection of its own."""
+    """Make one call on a connection of its own.
+
+    Shapes:  source is the loopback address it comes from, the usual one if blank.
+    """
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(
-        parts.hostname or "", parts.port, timeout=timeout_s
+        parts.hostname or "",
+        parts.port,
+        timeout=timeout_s,
+        source_address=(source, 0) if source else None,
     )
     data = json.dumps(body).encode() if isinstance(body, dict) else body
     sent = {"content-type": "application/json", **(headers or {})}
