@@ -139,6 +139,7 @@ class Delivery:
     async def _open(self) -> None:
         """Send the head, unless a keep-alive already did."""
         call = self._call
+        call.watch.listen_now()
         await call.reply.settle_pulse()
         call.is_useful = True
         if not call.reply.is_started:

@@ -250,7 +250,7 @@ class Pipeline:
         admission = call.admission
         if admission is None:  # pragma: no cover - admitted before
             raise RuntimeError("A call is admitted before it is attempted.")
-        call.attempt = None
+        call.attempt = call.failure = None
         secret: Secret | None = None
         try:
             opened = self._vault.open(candidate)

@@ -79,6 +79,8 @@ def judge_body(detail: ErrorDetail, *, now_s: float) -> Failure:
     Its words never reach the client verbatim: the upstream did not call it an error.
     """
     status = detail.status or _status_of_words(detail)
+    if status is None:
+        return _failure("server_error", CANDIDATE, None, detail, is_transient=True)
     failure = judge_status(status, detail, {}, now_s=now_s)
     if not failure.is_verbatim:
         return failure
@@ -155,7 +157,7 @@ def _failure(  # noqa: PLR0913 - the one place that makes a Failure
     )
 
 
-def _status_of_words(detail: ErrorDetail) -> int:
+def _status_of_words(detail: ErrorDetail) -> int | None:
     """Find the status an error without one would have had."""
     text = f"{detail.type or ''} {detail.code or ''} {detail.message}".lower()
     if "rate_limit" in text or "rate limit" in text:
@@ -168,4 +170,4 @@ def _status_of_words(detail: ErrorDetail) -> int:
         return 401
     if "invalid_request" in text or "context_length" in text:
         return 400
-    return 502
+    return None

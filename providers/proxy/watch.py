@@ -105,6 +105,11 @@ class Watch:
         """Look out for the client's leaving; its body has been read."""
         self._receive = receive
 
+    def listen_now(self) -> None:
+        """Start looking out at once; worth its price for a stream."""
+        if self._listener is None and self._receive is not None:
+            self._listener = self._loop.create_task(self._listen(self._receive))
+
     def on_silence(self, call: Callable[[], float], after_s: float) -> None:
         """Call back after some time, and again after what the call returns."""
         self._on_silence = call
@@ -156,8 +161,7 @@ class Watch:
     def _look(self) -> None:
         """See what is due and when to look again."""
         now = self._loop.time()
-        if self._listener is None and self._receive is not None:
-            self._listener = self._loop.create_task(self._listen(self._receive))
+        self.listen_now()
         if now >= self._total_at:
             self._total_at = inf
             self.trip(TOTAL)

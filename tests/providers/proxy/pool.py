@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from poolsite.clock import Clock, SystemClock
 from poolsite.client_keys import new_client_key
+from poolsite.clock import Clock, SystemClock
 from poolsite.crypto import KeyRing, Peppers
 from poolsite.destinations import Vetter
 from poolsite.egress import UpstreamClient
@@ -114,10 +114,11 @@ class Answered:
 
     @property
     def events(self) -> list[Any]:
-        frames = [f for f in self.body.decode().split("\n\n") if f.startswith("data: ")]
-        return [
-            json.loads(f[6:]) if f[6:] != "[DONE]" else "[DONE]" for f in frames
+        lines = [
+            line for line in self.body.decode().splitlines() if line[:5] == "data:"
         ]
+        payloads = [line[5:].strip() for line in lines]
+        return [json.loads(p) if p != "[DONE]" else p for p in payloads]
 
 
 class Client:
@@ -139,7 +140,11 @@ class Client:
                 await asyncio.sleep(self._slow)
             part = self._parts.pop(0)
             self.received += len(part)
-            return {"type": "http.request", "body": part, "more_body": bool(self._parts)}
+            return {
+                "type": "http.request",
+                "body": part,
+                "more_body": bool(self._parts),
+            }
         await self.left.wait()
         return {"type": "http.disconnect"}
 
@@ -368,6 +373,11 @@ class Pool:
             await task
         return client.answer
 
+    async def sent(self) -> None:
+        """Wait until an attempt was announced."""
+        while not self.intents:  # noqa: ASYNC110 - the journal has no events
+            await asyncio.sleep(0.005)
+
     @property
     def settles(self) -> list[Settle]:
         return [r for r in self.journal.records if isinstance(r, Settle)]
@@ -397,7 +407,11 @@ class Pool:
 
 
 def chat(model: str = "gpt-test", **fields: Any) -> dict[str, Any]:
-    return {"model": model, "messages": [{"role": "user", "content": "Hello"}], **fields}
+    return {
+        "model": model,
+        "messages": [{"role": "user", "content": "Hello"}],
+        **fields,
+    }
 
 
 CHAT = chat()

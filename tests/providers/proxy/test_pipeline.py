@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.providers.proxy.pool import CHAT, STREAM, Pool, chat
+from tests.providers.proxy.pool import CHAT, STREAM, Pool
 from tests.upstream.server import FaultUpstream
 
 
@@ -12,7 +12,8 @@ async def test_a_json_call_is_served_and_settled(
     assert answer.json["model"] == "gpt-test"
     served = upstream.served[0]
     settle = pool.request
-    assert settle.request is not None and settle.attempt is not None
+    assert settle.request is not None
+    assert settle.attempt is not None
     assert settle.request.outcome == "ok"
     assert settle.attempt.decision == "served"
     assert settle.attempt.usage is not None
@@ -33,6 +34,7 @@ async def test_a_stream_is_served_and_settled(
     assert answer.events[-1] == "[DONE]"
     assert answer.is_complete
     settle = pool.request
-    assert settle.attempt is not None and settle.attempt.usage is not None
+    assert settle.attempt is not None
+    assert settle.attempt.usage is not None
     assert settle.attempt.usage.output_tokens == upstream.served[0].completion_tokens
     assert settle.attempt.ttft_ms is not None
