@@ -24,10 +24,13 @@ atexit.register(_remove)
 os.environ["POOL_DATA_DIR"] = _directory
 
 from poolsite.settings import *  # noqa: E402, F403 - after the directory is chosen
-from poolsite.settings import DATABASES  # noqa: E402
+from poolsite.settings import BASE_DIR, DATABASES  # noqa: E402
 
 # A file, as in the product: threads of a live server have connections of their own.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(_directory, "test.sqlite3")}
 # Argon2 is slow on purpose; no test here is about that.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Served as they are: what collectstatic makes of them is another test's business.
+STATIC_ROOT = BASE_DIR / "static"
+STATICFILES_DIRS: list[str] = []

@@ -6,13 +6,13 @@ one query for a page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from poolsite.ids import uuid7_at
 from pricing.cost import CostLine, cost_lines
@@ -279,9 +279,28 @@ def first_request() -> RequestRow | None:
     return None if row is None else in_words([row])[0]
 
 
-def latest(count: int = 20) -> list[Request]:
-    """Return the newest requests, still in numbers; one query."""
-    return list(Request.objects.order_by("-at", "-id")[:count])
+def latest(count: int = 20, *, key: ClientKey | None = None) -> list[Request]:
+    """Return the newest requests, of all or of one client key, still in numbers; one
+    query.
+    """  # noqa: D205 - one sentence
+    rows = Request.objects.all()
+    if key is not None:
+        rows = rows.filter(client_key_id=key.pk)
+    return list(rows.order_by("-at", "-id")[:count])
+
+
+def last_used(keys: Collection[int]) -> dict[int, datetime]:
+    """Return when each of these client keys made its last request; one query.
+
+    Cost:  one step down an index for each key.
+    """
+    newest = (
+        Request.objects.filter(client_key_id=OuterRef("pk"))
+        .order_by("-at")
+        .values("at")[:1]
+    )
+    rows = ClientKey.objects.filter(pk__in=keys).annotate(used_at=Subquery(newest))
+    return {pk: at for pk, at in rows.values_list("pk", "used_at") if at is not None}
 
 
 def newest_id() -> UUID | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from django.contrib import messages
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
-from poolsite.ui import access
+from poolsite import audit
+from poolsite.ui import access, keyset
 from poolsite.ui.render import Confirmation, confirm, render, saved, show_once
 from poolsite.views import actor_of
 from providers import selectors
@@ -21,29 +26,56 @@ from usage import selectors as usage_selectors
 from usage.models import Budget, ClientKey
 
 _FORM = require_http_methods(["GET", "POST"])
+_LATEST = 20
 
 # Pages
 
 
+@dataclass(frozen=True)
+class Row:
+    """A client key in the list."""
+
+    key: ClientKey
+    state: str
+    budget: dict[str, Any] | None
+    month: recent.Month
+    used_at: datetime | None
+
+
+SHOWN = {"live": "In use", "ended": "Revoked and expired", "all": "All"}
+
+
 @require_GET
 def key_list(request: HttpRequest) -> HttpResponse:
-    """List client keys with budgets and the last day's use."""
-    shown = request.GET.get("show", "live")
-    keys = ClientKey.objects.select_related("owner").order_by("name")
-    keys = keys.filter(revoked_at=None) if shown == "live" else keys
-    listed = list(keys[:500])
-    budgets = _budgets(listed)
-    usage = recent.last_day("key")
+    """List client keys with budgets and the last month's use; nine queries."""
+    shown = request.GET.get("show", "")
+    shown = shown if shown in SHOWN else "live"
+    text = request.GET.get("q", "").strip()
+    page = keyset.paginate(
+        _narrowed(shown, text).select_related("owner"),
+        request.GET.get("cursor", ""),
+        key=("id",),
+    )
+    keys: list[ClientKey] = list(page.rows)
+    budgets, months = _budgets(keys), recent.last_month("key", _ids(keys))
+    used = log.last_used(_ids(keys))
     rows = [
-        {
-            "key": key,
-            "state": _state(key, budgets.get(key.pk)),
-            "budget": budgets.get(key.pk),
-            "usage": usage.get(key.name),
-        }
-        for key in listed
+        Row(
+            key,
+            _state(key, budgets.get(key.pk)),
+            budgets.get(key.pk),
+            months.get(key.pk, recent.Month()),
+            used.get(key.pk),
+        )
+        for key in keys
     ]
-    context = {"rows": rows, "shown": shown}
+    context = {
+        "page": replace(page, rows=rows),
+        "shown": shown,
+        "choices": SHOWN.items(),
+        "q": text,
+        "is_new": not (rows or text) and shown == "live" and not page.has_other,
+    }
     return render(
         request, "providers/keys/page.html", context, piece="providers/keys/_table.html"
     )
@@ -56,9 +88,9 @@ def key_add(request: HttpRequest) -> HttpResponse:
     form = ClientKeyForm(request.POST or None)
     if form.is_valid():
         try:
-            key, text = _create(request, form)
+            key, text = create(request, form)
         except services.UsageError as exc:
-            _put_error(form, exc)
+            put_error(form, exc)
         else:
             return _show(request, key, text)
     return render(request, "providers/keys/form.html", {"form": form})
@@ -69,15 +101,17 @@ def key_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one key: what it may do, what it used, its last requests."""
     key = access.find(ClientKey.objects.select_related("owner"), "client key", pk=pk)
     budget = _budgets([key]).get(key.pk)
-    rows = log.requests(log.Filters(key=key.name)).order_by("-at", "-id")[:20]
+    rows = log.in_words(log.latest(_LATEST, key=key))
     context = {
         "key": key,
         "state": _state(key, budget),
         "budget": budget,
-        "usage": recent.last_day("key").get(key.name),
-        "requests": log.in_words(list(rows)),
+        "use": recent.last_day("key", refs=[key.pk]).get(key.name, recent.Use()),
+        "month": recent.last_month("key", [key.pk]).get(key.pk, recent.Month()),
+        "requests": rows,
         "snippets": snippets.for_clients(_model(key)),
         "grace_is_on": bool(key.grace_until and key.grace_until > timezone.now()),
+        "events": audit.history_of(key, limit=8),
     }
     return render(request, "providers/keys/detail.html", context)
 
@@ -92,8 +126,9 @@ def key_edit(request: HttpRequest, pk: int) -> HttpResponse:
         try:
             _update(request, key, form)
         except services.UsageError as exc:
-            _put_error(form, exc)
+            put_error(form, exc)
         else:
+            _warn_when_spent(request, key)
             return saved(request, _url(key), "Saved.")
     return render(request, "providers/keys/form.html", {"form": form, "key": key})
 
@@ -142,10 +177,15 @@ def _url(key: ClientKey) -> str:
 
 
 @transaction.atomic
-def _create(request: HttpRequest, form: ClientKeyForm) -> tuple[ClientKey, str]:
+def create(request: HttpRequest, form: ClientKeyForm) -> tuple[ClientKey, str]:
+    """Create the key a valid form describes, with its budget; the maker owns it.
+
+    Errors:  UsageError naming the field; then nothing is stored.
+    """
     values = form.values()
     actor = actor_of(request)
-    key, text = services.create_key(actor, values.pop("name"), **values)
+    name = values.pop("name")
+    key, text = services.create_key(actor, name, owner=actor.user, **values)
     terms = form.terms()
     if terms is not None:
         services.set_key_budget(actor, key, terms)
@@ -176,6 +216,38 @@ def _model(key: ClientKey) -> str:
     return next((model.model_id for model in selectors.live_models()), "your-model")
 
 
+def _ids(keys: list[ClientKey]) -> list[int]:
+    return [key.pk for key in keys]
+
+
+def _narrowed(shown: str, text: str) -> QuerySet[ClientKey]:
+    keys = ClientKey.objects.all()
+    over = Q(expires_at__lte=timezone.now())
+    if shown == "live":
+        keys = keys.filter(revoked_at=None).exclude(over)
+    elif shown == "ended":
+        keys = keys.filter(Q(revoked_at__isnull=False) | over)
+    if text:
+        public = text.removeprefix("pp_").partition("…")[0]
+        keys = keys.filter(Q(name__icontains=text) | Q(public_id__startswith=public))
+    return keys
+
+
+def _warn_when_spent(request: HttpRequest, key: ClientKey) -> None:
+    budget = _budgets([key]).get(key.pk)
+    if budget and budget["hard"] and _left(budget) <= 0:
+        messages.warning(
+            request,
+            "This budget is below what the key has spent already: it is refused "
+            "until the reset.",
+        )
+
+
+def _left(budget: dict[str, Any]) -> int:
+    left: int = budget["amount_nano_usd"] - budget["spent_nano_usd"]
+    return left
+
+
 def _budgets(keys: list[ClientKey]) -> dict[int, dict[str, Any]]:
     rows = usage_selectors.spending(
         Budget.objects.filter(client_key__in=keys, scope=Budget.Scope.KEY)
@@ -188,15 +260,15 @@ def _state(key: ClientKey, budget: dict[str, Any] | None) -> str:
         return "revoked"
     if key.expires_at is not None and key.expires_at <= timezone.now():
         return "expired"
-    if budget is not None and budget["hard"]:
-        left = budget["amount_nano_usd"] - budget["spent_nano_usd"]
-        if left <= 0:
-            return "over_budget"
-        if left * 5 < budget["amount_nano_usd"]:
+    if budget is not None and budget["amount_nano_usd"]:
+        if _left(budget) <= 0:
+            return "over_budget" if budget["hard"] else "near_budget"
+        if _left(budget) * 5 < budget["amount_nano_usd"]:
             return "near_budget"
     return "active"
 
 
-def _put_error(form: ClientKeyForm, exc: services.UsageError) -> None:
+def put_error(form: ClientKeyForm, exc: services.UsageError) -> None:
+    """Say a service's refusal at its field, or above the form."""
     field = "budget_usd" if exc.field == "budget" else exc.field
     form.add_error(field if field in form.fields else None, exc.message)

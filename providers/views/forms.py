@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from django import forms
 from django.utils import timezone
 
 from poolsite.forms import time_zones
-from poolsite.money import nano_from_usd
+from poolsite.money import nano_from_usd, usd_from_nano
 from poolsite.ui.forms import SecretLinesField
 from providers.catalogue.spec import CatalogueEntry
 from providers.formats import registry
@@ -202,7 +203,7 @@ class ClientKeyForm(forms.Form):
     models_allowed = LinesField(
         label="Only these models",
         required=False,
-        help_text="Names or patterns such as gpt-*; used with Only these.",
+        help_text="One a line: names, or patterns such as gpt-*.",
     )
     budget_usd = forms.DecimalField(
         label="Budget in USD",
@@ -210,7 +211,8 @@ class ClientKeyForm(forms.Form):
         min_value=Decimal(0),
         max_digits=15,
         decimal_places=9,
-        help_text="Empty: no budget. Zero: only free models.",
+        widget=forms.NumberInput(attrs={"placeholder": "No budget", "step": "any"}),
+        help_text="Zero means only models that cost nothing.",
     )
     window = forms.ChoiceField(
         label="Budget resets every",
@@ -223,6 +225,7 @@ class ClientKeyForm(forms.Form):
         ],
         initial="month",
     )
+    time_zone = forms.ChoiceField(label="Budget's time zone", initial="UTC")
     hard = forms.ChoiceField(
         label="When the budget is used up",
         choices=[
@@ -232,20 +235,33 @@ class ClientKeyForm(forms.Form):
         widget=forms.RadioSelect,
         initial="1",
     )
-    time_zone = forms.ChoiceField(label="Budget's time zone", initial="UTC")
+    expiry = forms.ChoiceField(
+        label="Expires",
+        choices=[
+            ("30", "In 30 days"),
+            ("90", "In 90 days"),
+            ("365", "In a year"),
+            ("date", "On a date"),
+            ("never", "Never"),
+        ],
+        initial="365",
+    )
+    expires_at = forms.DateTimeField(
+        label="Expiry date",
+        required=False,
+        widget=forms.DateTimeInput(
+            attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
+        ),
+        help_text="In your own time zone.",
+    )
     rpm = forms.IntegerField(label="Requests a minute", min_value=1, required=False)
     tpm = forms.IntegerField(label="Tokens a minute", min_value=1, required=False)
     concurrency = forms.IntegerField(
         label="Requests at the same time", min_value=1, required=False
     )
-    expires_at = forms.DateTimeField(
-        label="Expires",
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text="Empty: never.",
-    )
 
-    ADVANCED = ("time_zone", "rpm", "tpm", "concurrency", "expires_at")
+    BUDGET = ("window", "time_zone", "hard")
+    ADVANCED = ("rpm", "tpm", "concurrency")
 
     def __init__(self, *args: Any, key: ClientKey | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -253,15 +269,13 @@ class ClientKeyForm(forms.Form):
         self.key = key
         if key is not None:
             self.initial = _key_initial(key)
-
-    @property
-    def main_fields(self) -> list[Any]:
-        """The fields everybody fills in."""
-        return [self[name] for name in self.fields if name not in self.ADVANCED]
+        else:
+            own = timezone.get_current_timezone_name()
+            self.initial = {"time_zone": own, **self.initial}
 
     @property
     def advanced_fields(self) -> list[Any]:
-        """Limits and expiry."""
+        """Limits."""
         return [self[name] for name in self.ADVANCED]
 
     @property
@@ -270,14 +284,25 @@ class ClientKeyForm(forms.Form):
         return any(name in self.errors for name in self.ADVANCED)
 
     def clean(self) -> dict[str, Any]:
-        """Ask for names when only some models are allowed."""
+        """Ask for what the choices leave open."""
         data: dict[str, Any] = super().clean() or {}
         if data.get("model_access") == "only" and not data.get("models_allowed"):
             self.add_error("models_allowed", "Name at least one model or pattern.")
-        expires = data.get("expires_at")
-        if expires is not None and expires <= timezone.now():
-            self.add_error("expires_at", "This lies in the past.")
+        chosen = data.get("expiry")
+        if chosen == "date":
+            self._check_date(data.get("expires_at"))
+        elif chosen is not None:
+            days = None if chosen == "never" else int(chosen)
+            data["expires_at"] = days and timezone.now() + timedelta(days=days)
         return data
+
+    def _check_date(self, expires: datetime | None) -> None:
+        if "expires_at" in self.errors:
+            return
+        if expires is None:
+            self.add_error("expires_at", "Choose the date.")
+        elif expires <= timezone.now():
+            self.add_error("expires_at", "This lies in the past.")
 
     def values(self) -> dict[str, Any]:
         """Return what the key service takes, the name included."""
@@ -323,13 +348,19 @@ def _key_initial(key: ClientKey) -> dict[str, Any]:
     names = ("name", "model_access", "models_allowed", "rpm", "tpm", "concurrency")
     initial = {name: getattr(key, name) for name in names}
     initial["expires_at"] = key.expires_at
+    initial["expiry"] = "never" if key.expires_at is None else "date"
     budget = key.budget_set.filter(scope=Budget.Scope.KEY).first()
-    initial["hard"] = "1"
-    initial["window"] = "month"
-    initial["time_zone"] = "UTC"
+    initial["time_zone"] = timezone.get_current_timezone_name()
     if budget is not None:
-        initial["budget_usd"] = Decimal(budget.amount_nano_usd) / 1_000_000_000
+        initial["budget_usd"] = _plain(budget.amount_nano_usd)
         initial["window"] = budget.window
         initial["hard"] = "1" if budget.hard else "0"
         initial["time_zone"] = budget.time_zone
     return initial
+
+
+def _plain(nano: int) -> str:
+    """Write an amount without zeros that say nothing."""
+    whole, _, rest = f"{usd_from_nano(nano):f}".partition(".")
+    rest = rest.rstrip("0")
+    return f"{whole}.{rest.ljust(2, '0')}" if rest else whole

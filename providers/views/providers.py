@@ -102,7 +102,7 @@ def provider_add(request: HttpRequest) -> HttpResponse:
         "providers/providers/add.html",
         context,
         piece="providers/providers/_check.html",
-        status=_code(request, context),
+        status=code(request, context),
     )
 
 
@@ -221,6 +221,11 @@ def shown(result: CheckResult | None) -> dict[str, Any]:
     return {"result": result, "failed": result is not None and not result.ok}
 
 
+def code(request: HttpRequest, context: dict[str, Any]) -> int | None:
+    """Return 422 for a page whose test failed; for a piece that is an answer."""
+    return 422 if context["failed"] and not wants_piece(request) else None
+
+
 def put_error(form: Any, exc: ServiceError) -> None:
     """Say a service's refusal at its field, or above the form."""
     form.add_error(exc.field if exc.field in form.fields else None, exc.message)
@@ -268,11 +273,6 @@ def detail(
 
 def _url(provider: Provider) -> str:
     return reverse("providers:provider-detail", args=[provider.slug])
-
-
-def _code(request: HttpRequest, context: dict[str, Any]) -> int | None:
-    """Return 422 for a page whose test failed; for a piece that is an answer."""
-    return 422 if context["failed"] and not wants_piece(request) else None
 
 
 def _catalogue(request: HttpRequest) -> HttpResponse:

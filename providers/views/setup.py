@@ -18,15 +18,13 @@ from poolsite.accounts import OWNER
 from poolsite.actor import Actor
 from poolsite.models import User
 from poolsite.ui import access
-from poolsite.ui.render import render, stop_polling
-from poolsite.views import actor_of
+from poolsite.ui.render import render, saved, stop_polling
 from providers import selectors
 from providers.catalogue import spec
 from providers.discovery.check import CheckResult
 from providers.models import Provider
-from providers.services import onboard, own_call
-from providers.services.errors import ServiceError
-from providers.views import snippets
+from providers.services import own_call
+from providers.views import client_keys, providers, snippets
 from providers.views.forms import AccountForm, ClientKeyForm, ProviderForm
 from usage import services as usage_services
 from usage.log import first_request
@@ -69,29 +67,18 @@ def provider(request: HttpRequest) -> HttpResponse:
     form = ProviderForm(request.POST or None, entry=entry)
     result: CheckResult | None = None
     if form.is_valid():
-        new = form.new_provider()
-        as_disabled = "save_disabled" in request.POST
-        result = onboard.try_new(new)
-        if result.ok or as_disabled:
-            try:
-                onboard.save_new(
-                    actor_of(request), new, result, enabled=not as_disabled
-                )
-            except ServiceError as exc:
-                form.add_error(
-                    exc.field if exc.field in form.fields else None, str(exc)
-                )
-            else:
-                return redirect("providers:setup-key")
-    failed = result is not None and not result.ok
+        made, result = providers.onboard_from(request, form)
+        if made is not None:
+            return saved(request, "providers:setup-key")
     context = _step(
-        "Provider", form=form, entry=entry, chosen=chosen, result=result, failed=failed
+        "Provider", form=form, entry=entry, chosen=chosen, **providers.shown(result)
     )
     return render(
         request,
         "providers/setup/provider_form.html",
         context,
-        status=422 if failed else None,
+        piece="providers/providers/_check.html",
+        status=providers.code(request, context),
     )
 
 
@@ -100,18 +87,12 @@ def provider(request: HttpRequest) -> HttpResponse:
 @access.require_role(OWNER)
 def key(request: HttpRequest) -> HttpResponse:
     """Create the first client key and show it, once."""
-    initial = {
-        "name": "my-laptop",
-        "model_access": "all",
-        "window": "month",
-        "hard": "1",
-    }
-    form = ClientKeyForm(request.POST or None, initial=initial)
+    form = ClientKeyForm(request.POST or None, initial={"name": "my-laptop"})
     if form.is_valid():
         try:
-            created, text = _create_key(request, form)
+            created, text = client_keys.create(request, form)
         except usage_services.UsageError as exc:
-            form.add_error(exc.field if exc.field in form.fields else None, str(exc))
+            client_keys.put_error(form, exc)
         else:
             model = _a_model()
             context = _step(
@@ -217,17 +198,6 @@ def _provider_tiles() -> dict[str, Any]:
         in_environment=found,
         existing=Provider.objects.filter(deleted_at=None).count(),
     )
-
-
-@transaction.atomic
-def _create_key(request: HttpRequest, form: ClientKeyForm) -> tuple[ClientKey, str]:
-    actor = actor_of(request)
-    values = form.values()
-    created, text = usage_services.create_key(actor, values.pop("name"), **values)
-    terms = form.terms()
-    if terms is not None:
-        usage_services.set_key_budget(actor, created, terms)
-    return created, text
 
 
 def _a_model() -> str:
