@@ -14,14 +14,14 @@ from typing import Final
 from msgspec import Struct
 
 from poolsite.clock import Clock
-from poolsite.money import format_usd
-from pricing.cost import PriceSpec
+from poolsite.money import UNITS_PER_PRICE, format_usd
 from pricing.estimate import Reservation, estimate_input_tokens, reserve
 from providers.formats.base import ChatRequest
 from providers.proxy.errors import InternalError, LimitReachedError
 from providers.proxy.exchange import Admission, Caller, Candidate, Headers
 from providers.proxy.ports import LimitStore, SnapshotPort
 from providers.snapshot.types import BudgetRecord, ClientKeyRecord, SettingsRecord
+from usage.journal.records import BudgetRef
 from usage.limits.contract import (
     Ask,
     Budget,
@@ -69,6 +69,7 @@ class Limited(Struct, frozen=True):
     version: int
     good_until: float
     scopes: tuple[Scope, ...]
+    budgets: tuple[BudgetRef, ...]
     has_hard_budget: bool
 
 
@@ -145,7 +146,13 @@ class Admitter:
             if isinstance(answer, Refusal):
                 raise refused(answer)
             ticket = answer
-        return Admission(ticket, amount, estimate_tokens, reservation.output_tokens)
+        return Admission(
+            ticket,
+            amount,
+            estimate_tokens,
+            reservation.output_tokens,
+            () if ticket is None else limited.budgets,
+        )
 
     async def change(
         self, admission: Admission, spent_nano: int, reservation: Reservation
@@ -179,6 +186,7 @@ class Admitter:
             amount,
             admission.input_estimate_tokens,
             reservation.output_tokens,
+            admission.budgets,
         )
 
     async def headers(self, limited: Limited, now: float) -> Headers:
@@ -229,19 +237,23 @@ def size(
     Shapes:  a model without a price is sized by the configured default, if any.
     """
     model = candidate.route.model
-    return reserve(
+    price = model.price or settings.default_unpriced_price
+    sized = reserve(
         input_tokens=estimate_tokens,
         asked_output=request.max_output_tokens,
         model_max_output=model.max_output_tokens,
         assumed_output=key.assumed_output_tokens or settings.assumed_output_tokens,
         n=request.n,
-        price=price_of(candidate, settings),
+        price=None if candidate.is_plain else price,
     )
-
-
-def price_of(candidate: Candidate, settings: SettingsRecord) -> PriceSpec | None:
-    """Return the price a reservation is made at."""
-    return candidate.route.model.price or settings.default_unpriced_price
+    if not candidate.is_plain or price is None:
+        return sized
+    # Two rates and nothing else: what cost_nano_usd finds after asking for the rest.
+    amount = sized.input_tokens * (price.input or 0)
+    amount += sized.output_tokens * (price.output or 0)
+    return Reservation(
+        sized.input_tokens, sized.output_tokens, -(-amount // UNITS_PER_PRICE)
+    )
 
 
 def needs_price(limited: Limited, settings: SettingsRecord) -> bool:
@@ -329,7 +341,14 @@ def _limited(key: ClientKeyRecord, snapshot: SnapshotPort, now_s: float) -> Limi
         # A day is a rate of its own; the subject has only one per kind.
         day = Rate(max(1, key.tpd), max(1, key.tpd), _DAY_US)
         scopes.append(Scope(key=f"key:{key.id}:day", tpm=day))
-    return Limited(key, snapshot.version, good_until, tuple(scopes), has_hard)
+    return Limited(
+        key,
+        snapshot.version,
+        good_until,
+        tuple(scopes),
+        tuple((budget.budget_id, budget.window_id) for budget in budgets),
+        has_hard,
+    )
 
 
 def _budget(record: BudgetRecord, now_s: float) -> Budget:

@@ -29,7 +29,7 @@ from providers.formats.base import (
 )
 from providers.routing.types import Route
 from providers.snapshot.types import ClientKeyRecord
-from usage.journal.records import PriceRef, Target
+from usage.journal.records import BudgetRef, PriceRef, Target
 from usage.limits.contract import Ticket
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -82,7 +82,8 @@ class Candidate(Struct, frozen=True):
     Shapes:  ``allowed`` is the one private address the provider may have;
              ``name_headers`` are the answer's x-pool-provider and x-pool-model.
              ``is_pooled_account`` keeps the vendor's rate-limit headers from the
-             client: what they count is not the client's alone.
+             client: what they count is not the client's alone. ``is_plain`` = the
+             price has an input and an output rate and no rule that could change them.
     """
 
     route: Route
@@ -94,12 +95,14 @@ class Candidate(Struct, frozen=True):
     timeouts: Timeouts
     name_headers: tuple[tuple[bytes, bytes], ...]
     is_pooled_account: bool
+    is_plain: bool
 
 
 class Admission(Struct, frozen=True):
     """What was taken for a call.
 
-    Shapes:  ``ticket`` None = the caller has no limits, or their store is away.
+    Shapes:  ``ticket`` None = the caller has no limits, or their store is away;
+             ``budgets`` are the windows that pay.
     Units:   ``reservation_nano`` of the attempt ahead, nano-USD; the rest in tokens.
     """
 
@@ -107,6 +110,7 @@ class Admission(Struct, frozen=True):
     reservation_nano: int
     input_estimate_tokens: int
     output_reserved_tokens: int
+    budgets: tuple[BudgetRef, ...] = ()
 
 
 class Skip(Struct, frozen=True):
@@ -120,8 +124,8 @@ class Skip(Struct, frozen=True):
 class UpstreamCall(Struct, frozen=True):
     """One attempt's request, ready to be sent.
 
-    Shapes:  ``secret`` carries the origin it is bound to and serves the scan of what
-             comes back; None for a provider without one.
+    Shapes:  ``secret`` carries the origin it is bound to, None for a provider without
+             one; ``marks`` are the spellings of it that must not come back.
     """
 
     candidate: Candidate
@@ -129,6 +133,7 @@ class UpstreamCall(Struct, frozen=True):
     headers: dict[str, str]
     sent: UpstreamRequest
     secret: Secret | None
+    marks: tuple[bytes, ...] = ()
 
 
 class Failure(Struct, frozen=True):

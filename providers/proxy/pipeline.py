@@ -200,19 +200,23 @@ class Pipeline:
     def _check_open(self, call: Call) -> None:
         """Refuse work this process cannot take now."""
         parts, settings = self._parts, call.settings
-        age_s = parts.clock.time_ns() / 1e9 - call.snapshot.made_at
-        limit_s = parts.snapshot_max_age_s
         if self.is_draining:
             code, words = "draining", "The pool is restarting."
         elif len(self._running) > settings.max_in_flight:
             code, words = "overloaded", "The pool is at its limit of parallel requests."
         elif not parts.journal.can_admit():
             code, words = "cannot_record", "The pool's disk is full."
-        elif 0 < limit_s < age_s:
+        elif self._is_stale(call.snapshot):
             code, words = "snapshot_stale", "The pool's configuration is out of date."
         else:
             return
         raise InternalError(words, status=503, code=code, retry_after_s=_BUSY_RETRY_S)
+
+    def _is_stale(self, snapshot: SnapshotPort) -> bool:
+        limit_s = self._parts.snapshot_max_age_s
+        if limit_s <= 0:
+            return False
+        return self._parts.clock.time_ns() / 1e9 - snapshot.made_at > limit_s
 
     async def _admitted(self, call: Call, found: Resolution) -> Candidate:
         """Choose the first candidate and take what it needs, before anything is sent."""

@@ -337,6 +337,7 @@ def _prepared(route: Route, inbound: WireFormat) -> Candidate | None:
         ),
         is_pooled_account=is_shared
         or (credential is not None and credential.kind == ACCOUNT),
+        is_plain=_is_plain(model.price),
     )
 
 
@@ -348,6 +349,16 @@ def _private_address(provider: ProviderRecord) -> frozenset[HostPort]:
         return frozenset((host_port_of(provider.base_url),))
     except EgressRefusedError:
         return frozenset()
+
+
+def _is_plain(price: PriceSpec | None) -> bool:
+    return (
+        price is not None
+        and price.input is not None
+        and price.output is not None
+        and price.long_threshold is None
+        and price.per_request is None
+    )
 
 
 def _has_price(price: PriceSpec | None) -> bool:

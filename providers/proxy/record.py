@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from poolsite.clock import Clock
@@ -35,6 +36,8 @@ from usage.journal import records
 from usage.journal.records import (
     AttemptIntent,
     AttemptSettle,
+    BudgetDelta,
+    BudgetRef,
     Fact,
     PriceRef,
     Progress,
@@ -89,25 +92,14 @@ class Attempt:
             self.price = PriceRef(spec=default_price, source=_DEFAULT)
 
 
-class Bill:
+class Bill(Struct, frozen=True):
     """What one attempt used and costs."""
 
-    __slots__ = ("cost_nano", "is_estimated", "price", "usage", "vendor_cost")
-
-    def __init__(
-        self,
-        usage: TokenUsage | None,
-        cost_nano: int | None,
-        price: PriceRef,
-        *,
-        is_estimated: bool = False,
-        vendor_cost: str | None = None,
-    ) -> None:
-        self.usage = usage
-        self.cost_nano = cost_nano
-        self.price = price
-        self.is_estimated = is_estimated
-        self.vendor_cost = vendor_cost
+    usage: TokenUsage | None
+    cost_nano: int | None
+    price: PriceRef
+    is_estimated: bool = False
+    vendor_cost: str | None = None
 
 
 class Recorder:
@@ -223,7 +215,7 @@ class Recorder:
             reservation_nano=_reservation(attempt),
             input_estimate_tokens=admission.input_estimate_tokens,
             price=attempt.price,
-            budgets=_budgets(admission.ticket),
+            budgets=admission.budgets,
         )
         try:
             await self._journal.append_durable(intent)
@@ -356,7 +348,7 @@ class Recorder:
             reservation_nano=_reservation(attempt),
             latency_ms=max(0, round((ended - attempt.started_at) * 1000)),
             ttft_ms=ttft_ms,
-            budget_deltas=_deltas(attempt.admission.ticket, bill.cost_nano),
+            budget_deltas=_deltas(attempt.admission.budgets, bill.cost_nano),
         )
 
     def _add(self, bill: Bill) -> None:
@@ -472,19 +464,9 @@ def _reservation(attempt: Attempt) -> int | None:
     return attempt.admission.reservation_nano
 
 
-def _budgets(ticket: Ticket | None) -> tuple[tuple[int, str], ...]:
-    if ticket is None:
-        return ()
-    return tuple(
-        (budget.budget_id, budget.window_id)
-        for scope in ticket.ask.scopes
-        for budget in scope.budgets
-    )
-
-
 def _deltas(
-    ticket: Ticket | None, cost_nano: int | None
-) -> tuple[tuple[int, str, int], ...]:
-    if ticket is None or not cost_nano:
+    budgets: tuple[BudgetRef, ...], cost_nano: int | None
+) -> tuple[BudgetDelta, ...]:
+    if not budgets or not cost_nano:
         return ()
-    return tuple((*ref, cost_nano) for ref in _budgets(ticket))
+    return tuple([(budget, window, cost_nano) for budget, window in budgets])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -28,6 +29,7 @@ from providers.proxy.exchange import (
     Inbound,
     UpstreamCall,
 )
+from providers.snapshot.types import ProviderRecord
 
 SCAN_LIMIT_BYTES: Final = 64 * 1024
 REDACTED: Final = b"[redacted]"
@@ -74,6 +76,7 @@ _OWN_HEADERS: Final = {
     "accept-encoding": "identity",
 }
 _SHORTEST_SCANNED: Final = 8
+_STAYS, _HINT, _VENDOR, _RATE = range(4)
 
 
 def read_request(inbound: Inbound, body: bytes) -> ChatRequest:
@@ -88,10 +91,16 @@ def read_request(inbound: Inbound, body: bytes) -> ChatRequest:
 
 
 class Opened(Struct, frozen=True):
-    """A secret ready for use, and the headers that carry it."""
+    """A secret ready for use.
 
+    Shapes:  ``headers`` is what every request to this provider carries, the secret
+             included; ``marks`` is what must not come back.
+    """
+
+    provider: ProviderRecord
     secret: Secret | None
     headers: dict[str, str]
+    marks: tuple[bytes, ...] = ()
 
 
 class Vault:
@@ -108,7 +117,7 @@ class Vault:
     def __init__(self, ring: KeyRing, clock: Clock) -> None:
         self._ring = ring
         self._clock = clock
-        self._opened: dict[tuple[str, str, str], tuple[float, Opened]] = {}
+        self._opened: dict[tuple[int, str], tuple[float, Opened]] = {}
 
     def open(self, candidate: Candidate) -> Opened:
         """Return a candidate's secret and the headers every request to it has.
@@ -117,22 +126,23 @@ class Vault:
                  and one that belongs to another row or another address.
         """
         provider, credential = candidate.route.provider, candidate.route.credential
-        if credential is None:
-            return _NO_SECRET
-        key = (credential.token, provider.origin, provider.format)
+        token = "" if credential is None else credential.token
         now = self._clock.monotonic()
-        kept = self._opened.get(key)
-        if kept is not None and now < kept[0]:
+        kept = self._opened.get((provider.id, token))
+        if kept is not None and now < kept[0] and kept[1].provider is provider:
             return kept[1]
-        try:
-            secret = self._ring.open(
-                credential.token, context=credential.context, origin=provider.origin
-            )
-        except UnreadableSecretError as error:
-            raise AttemptFailedError(verdict.unreadable()) from error
-        made = Opened(secret, _auth_headers(candidate, secret))
+        secret: Secret | None = None
+        if credential is not None:
+            try:
+                secret = self._ring.open(
+                    token, context=credential.context, origin=provider.origin
+                )
+            except UnreadableSecretError as error:
+                raise AttemptFailedError(verdict.unreadable()) from error
+        headers = _standing_headers(candidate, secret)
+        made = Opened(provider, secret, headers, secret_marks(secret))
         self._forget(now)
-        self._opened[key] = (now + _KEPT_S, made)
+        self._opened[(provider.id, token)] = (now + _KEPT_S, made)
         return made
 
     def _forget(self, now: float) -> None:
@@ -149,22 +159,24 @@ def build_call(
     Shapes:  later headers win over earlier ones: what the client may say, what the
              provider's row says, our own, our secret.
     """
-    provider = candidate.route.provider
-    sent = candidate.bridge.build_request(request, model=candidate.route.model.model_id)
+    route = candidate.route
+    sent = candidate.bridge.build_request(request, model=route.model.model_id)
     headers = _forwarded(inbound, is_same=candidate.wire is inbound.wire)
-    for name, value in provider.headers.items():
+    headers.update(opened.headers)
+    headers["x-pool-request-id"] = inbound.request_id
+    url = route.provider.base_url + sent.path
+    return UpstreamCall(candidate, url, headers, sent, opened.secret, opened.marks)
+
+
+def _standing_headers(candidate: Candidate, secret: Secret | None) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in candidate.route.provider.headers.items():
         if name.lower() not in _NEVER_STATIC:
             headers[name.lower()] = value
     headers.update(_OWN_HEADERS)
-    headers.update(opened.headers)
-    headers["x-pool-request-id"] = inbound.request_id
-    return UpstreamCall(
-        candidate, provider.base_url + sent.path, headers, sent, opened.secret
-    )
-
-
-def _auth_headers(candidate: Candidate, secret: Secret) -> dict[str, str]:
-    return dict(candidate.wire.auth_headers(secret.reveal()))
+    if secret is not None:
+        headers.update(candidate.wire.auth_headers(secret.reveal()))
+    return headers
 
 
 def returned_headers(
@@ -176,23 +188,32 @@ def returned_headers(
              come back only then, and never for an account that others use too.
     """
     is_own = is_same and not call.candidate.is_pooled_account
-    marks: tuple[bytes, ...] | None = None
     kept: Headers = []
     for name, value in headers.items():
-        lowered = name.lower()
-        if lowered in _RETURNED:
-            allowed = is_same
-        elif lowered in _RETRY_HEADERS:
-            allowed = True
-        else:
-            allowed = is_own and lowered.startswith(_RATE_PREFIXES)
-        if allowed and _PRINTABLE.fullmatch(value):
+        kind, lowered = _kind_of(name)
+        if kind == _STAYS or (kind == _VENDOR and not is_same):
+            continue
+        if kind == _RATE and not is_own:
+            continue
+        if _PRINTABLE.fullmatch(value):
             raw = value.encode("latin-1")
-            if marks is None:
-                marks = secret_marks(call.secret)
-            if not any(mark in raw for mark in marks):
-                kept.append((lowered.encode("ascii"), raw))
+            if not any(mark in raw for mark in call.marks):
+                kept.append((lowered, raw))
     return kept
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(name: str) -> tuple[int, bytes]:
+    """Say which answers' headers may pass: never, with hints, of a vendor, of rates."""
+    lowered = name.lower()
+    kind = _STAYS
+    if lowered in _RETURNED:
+        kind = _VENDOR
+    elif lowered in _RETRY_HEADERS:
+        kind = _HINT
+    elif lowered.startswith(_RATE_PREFIXES):
+        kind = _RATE
+    return kind, lowered.encode("ascii", "replace")
 
 
 def secret_marks(secret: Secret | None) -> tuple[bytes, ...]:
@@ -240,12 +261,21 @@ def _redact_word(word: str | None, secret: Secret | None) -> str | None:
 
 def _forwarded(inbound: Inbound, *, is_same: bool) -> dict[str, str]:
     """Pick what of the client's headers may reach the upstream."""
-    allowed = _FORWARDED if is_same else _TRANSLATED
+    names = _same_name if is_same else _translated_name
     headers: dict[str, str] = {}
     for name, value in inbound.headers:
-        if name in allowed or (is_same and name.startswith(_FORWARDED_PREFIXES)):
-            headers[name.decode("ascii")] = value.decode("latin-1")
+        passed = names(name)
+        if passed is not None:
+            headers[passed] = value.decode("latin-1")
     return headers
 
 
-_NO_SECRET: Final = Opened(None, {})
+@lru_cache(maxsize=1024)
+def _same_name(name: bytes) -> str | None:
+    is_listed = name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES)
+    return name.decode("ascii") if is_listed else None
+
+
+@lru_cache(maxsize=1024)
+def _translated_name(name: bytes) -> str | None:
+    return name.decode("ascii") if name in _TRANSLATED else None
