@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from usage.limits.windows import KINDS, window_at
 
 MOMENTS = st.datetimes(
-    datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)
+    datetime(2020, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    datetime(2040, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    timezones=st.just(UTC),
 )
 ZONES = st.sampled_from(
     ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
