@@ -23,12 +23,17 @@ def custom_price(model: str, provider_slug: str = "") -> CustomPrice | None:
     )
 
 
+def custom_prices() -> list[CustomPrice]:
+    """Return every price people set, with its version; one query."""
+    rows = CustomPrice.objects.filter(deleted_at=None).select_related("version")
+    return list(rows.order_by("provider_slug", "model"))
+
+
 def custom_price_table() -> list[dict[str, Any]]:
     """Return every price people set; one query.
 
     Units:   USD per million tokens as text, ``per_request`` in USD a request.
     """
-    rows = CustomPrice.objects.filter(deleted_at=None).select_related("version")
     return [
         {
             "model": row.model,
@@ -40,7 +45,7 @@ def custom_price_table() -> list[dict[str, Any]]:
             "cache_write_1h": usd(row.version.cache_write_1h),
             "per_request": usd(row.version.per_request, units=1_000_000),
         }
-        for row in rows.order_by("provider_slug", "model")
+        for row in custom_prices()
     ]
 
 

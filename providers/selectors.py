@@ -76,9 +76,22 @@ def provider_facts(provider: Provider) -> dict[str, Any]:
         "priority": provider.priority,
         "weight": provider.weight,
         "allow_private": provider.allow_private,
+        "tls_verify": provider.tls_verify,
+        "headers": provider.headers,
+        "timeouts": provider.timeouts,
+        "model_access": provider.model_access,
+        "models_allowed": provider.models_allowed,
+        "rpm": provider.rpm,
+        "tpm": provider.tpm,
+        "concurrency": provider.concurrency,
+        "billing_on_abort": provider.billing_on_abort,
+        "description": provider.description,
+        "website": provider.website,
+        "key_url": provider.key_url,
         "last_error": provider.last_error,
+        "tested_at": provider.tested_at.isoformat() if provider.tested_at else None,
         "keys": key_table(provider),
-        "models": [row["id"] for row in model_table(provider)],
+        "models": [model.model_id for model in models_of(provider)],
     }
 
 
@@ -100,7 +113,6 @@ def key_table(provider: Provider) -> list[dict[str, Any]]:
 
 def model_table(provider: Provider) -> list[dict[str, Any]]:
     """Return the provider's models; one query."""
-    rows = provider.models.filter(deleted_at=None).order_by("model_id")
     return [
         {
             "id": model.model_id,
@@ -109,19 +121,30 @@ def model_table(provider: Provider) -> list[dict[str, Any]]:
             "context_window": model.context_window,
             "max_output_tokens": model.max_output_tokens,
         }
-        for model in rows
+        for model in models_of(provider)
     ]
+
+
+def models_of(provider: Provider) -> list[ProviderModel]:
+    """Return a provider's live models by name; one query."""
+    return list(provider.models.filter(deleted_at=None).order_by("model_id"))
+
+
+def live_aliases() -> list[Alias]:
+    """Return aliases by name with their targets fetched, in order; two queries."""
+    rows = Alias.objects.filter(deleted_at=None).prefetch_related("targets")
+    return list(rows.order_by("name"))
 
 
 def alias_table() -> list[dict[str, Any]]:
     """Return aliases with their targets, in order; two queries."""
-    rows = Alias.objects.filter(deleted_at=None).prefetch_related("targets")
     return [
         {
             "name": alias.name,
+            "description": alias.description,
             "targets": [str(target).lstrip("/") for target in alias.targets.all()],
         }
-        for alias in rows.order_by("name")
+        for alias in live_aliases()
     ]
 
 
@@ -140,7 +163,7 @@ def models_with_prices(provider: Provider) -> list[dict[str, Any]]:
     """
     prices = PriceTable.load()
     found = []
-    for row in provider.models.filter(deleted_at=None).order_by("model_id"):
+    for row in models_of(provider):
         match = prices.look(provider, row.model_id)
         found.append({"model": row, "price": match.price, "source": match.source})
     return found

@@ -1,52 +1,59 @@
 """The product's own export: configuration without secrets, and reading it back.
 
 A file is checked as a whole before anything is written, and written in one
-transaction: a bad file changes nothing.
+transaction: a bad file changes nothing. People, client keys and budgets stay behind,
+as they belong to one installation.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 from django.db import transaction
 
+from poolsite import audit
 from poolsite.actor import Actor
+from poolsite.change import one_change
 from pricing import selectors as price_selectors
 from pricing import services as price_services
 from pricing.cost import PriceSpec
 from pricing.models import CustomPrice
-from pricing.services import PriceError
+from pricing.services import PriceError, columns_of
 from pricing.versions import spec_of
 from providers import selectors
-from providers.models import Alias, Provider
+from providers.models import Alias, Provider, ProviderModel
 from providers.services import models, providers
 from providers.services.errors import ServiceError
+from providers.services.models import Target
+from providers.services.values import EDITABLE
 
 FORMAT: Final = "provider-pool"
 VERSION: Final = 1
 _MAX_BYTES: Final = 64 * 1024 * 1024
-_VALUES: Final = (
-    "name",
-    "base_url",
-    "api_format",
-    "location",
-    "priority",
-    "weight",
-    "allow_private",
-    "tls_verify",
-    "headers",
-    "model_access",
-    "models_allowed",
-    "rpm",
-    "tpm",
-    "concurrency",
+_MODEL_FACTS: Final = (
+    "enabled",
+    "source",
+    "display_name",
+    "context_window",
+    "max_output_tokens",
 )
 
 
 class ImportFileError(Exception):
     """The file cannot be taken; nothing was changed."""
+
+
+class _Model(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    id: str
+    enabled: bool = True
+    source: str = "manual"
+    display_name: str = ""
+    context_window: int | None = None
+    max_output_tokens: int | None = None
 
 
 class _Provider(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -62,18 +69,28 @@ class _Provider(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     allow_private: bool = False
     tls_verify: bool = True
     headers: dict[str, str] = {}
+    timeouts: dict[str, int | float] = {}
     model_access: str = "all"
     models_allowed: list[str] = []
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
-    models: list[str] = []
+    billing_on_abort: str = "cancel"
+    description: str = ""
+    website: str = ""
+    key_url: str = ""
+    models: list[_Model] = []
     key_masks: list[str] = []
+
+
+class _Target(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    model: str
+    provider: str = ""
 
 
 class _Alias(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     name: str
-    targets: list[str]
+    targets: list[_Target]
     description: str = ""
 
 
@@ -102,7 +119,7 @@ class Report:
     need_keys: list[str] = field(default_factory=list)
 
 
-def export_text() -> str:
+def export_text(actor: Actor) -> str:
     """Return the configuration as JSON; secrets appear as masks only.
 
     Cost: two queries a provider.
@@ -111,18 +128,10 @@ def export_text() -> str:
         format=FORMAT,
         version=VERSION,
         providers=[_provider(row) for row in selectors.providers_with_counts()],
-        aliases=[_Alias(**row) for row in selectors.alias_table()],
-        prices=[
-            _Price(
-                model=row.model,
-                provider=row.provider_slug,
-                columns=_columns(spec_of(row.version)),
-            )
-            for row in CustomPrice.objects.filter(deleted_at=None).select_related(
-                "version"
-            )
-        ],
+        aliases=[_alias(row) for row in selectors.live_aliases()],
+        prices=[_price(row) for row in price_selectors.custom_prices()],
     )
+    audit.record(actor, "pool.export", after=_counts(data))
     return msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
 
 
@@ -132,24 +141,44 @@ def import_bytes(actor: Actor, raw: bytes, *, dry_run: bool = False) -> Report:
     Errors:  ImportFileError with the place in the file; then nothing was changed.
     """
     data = _read(raw)
-    report = Report()
     try:
-        with transaction.atomic():
-            for each in data.providers:
-                _put_provider(actor, each, report)
-            for alias in data.aliases:
-                known = Alias.objects.filter(name=alias.name, deleted_at=None).exists()
-                models.set_alias(
-                    actor, alias.name, alias.targets, description=alias.description
-                )
-                _note(report, f"alias {alias.name}", known=known)
-            for price in data.prices:
-                _put_price(actor, price, report)
-            if dry_run:
-                transaction.set_rollback(True)
+        return _put_all(actor, data, dry_run=dry_run)
     except (ServiceError, PriceError) as exc:
         raise ImportFileError(f"{exc} Nothing was changed.") from exc
+
+
+@one_change
+def _put_all(actor: Actor, data: _File, *, dry_run: bool) -> Report:
+    report = Report()
+    for each in data.providers:
+        with _naming(f"Provider {each.id}"):
+            _put_provider(actor, each, report)
+    for alias in data.aliases:
+        with _naming(f"Alias {alias.name}"):
+            _put_alias(actor, alias, report)
+    for price in data.prices:
+        with _naming(f"Price of {price.model}"):
+            _put_price(actor, price, report)
+    audit.record(actor, "pool.import", after=_counts(data))
+    if dry_run:
+        transaction.set_rollback(True)
     return report
+
+
+class _naming:
+    """Say of which entry a refusal speaks."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what if len(what) <= 100 else what[:99] + "…"
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, _type: Any, exc: BaseException | None, _trace: Any) -> None:
+        if isinstance(exc, ServiceError | PriceError):
+            raise ImportFileError(
+                f"{self._what}: {exc.message} Nothing was changed."
+            ) from exc
 
 
 def _read(raw: bytes) -> _File:
@@ -161,26 +190,55 @@ def _read(raw: bytes) -> _File:
         raise ImportFileError(f"This is not an export of a pool: {exc}") from exc
     if data.format != FORMAT or data.version != VERSION:
         raise ImportFileError(
-            f"This file is {data.format} version {data.version}; this release reads "
-            f"{FORMAT} version {VERSION}."
+            f"This file is {data.format[:40]!r} version {data.version}; this release "
+            f"reads {FORMAT} version {VERSION}."
         )
+    _refuse_doubles("provider", (each.id for each in data.providers))
+    _refuse_doubles("alias", (each.name for each in data.aliases))
+    _refuse_doubles("price", (f"{e.provider}:{e.model}" for e in data.prices))
+    for each in data.providers:
+        _refuse_doubles(f"model of {each.id}", (model.id for model in each.models))
     return data
 
 
+def _refuse_doubles(what: str, names: Iterable[str]) -> None:
+    # The second would silently win over the first.
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise ImportFileError(f"The {what} {twice[0][:100]!r} is in the file twice.")
+
+
 def _provider(row: Provider) -> _Provider:
-    values: dict[str, Any] = {name: getattr(row, name) for name in _VALUES}
+    values: dict[str, Any] = {name: getattr(row, name) for name in EDITABLE}
     return _Provider(
         id=row.slug,
         catalogue_id=row.catalogue_id,
         enabled=row.enabled,
-        models=[model["id"] for model in selectors.model_table(row)],
+        models=[
+            _Model(
+                model.model_id, **{name: getattr(model, name) for name in _MODEL_FACTS}
+            )
+            for model in selectors.models_of(row)
+        ],
         key_masks=[key["mask"] for key in selectors.key_table(row)],
         **values,
     )
 
 
+def _alias(row: Alias) -> _Alias:
+    targets = [
+        _Target(target.model_id, target.provider_slug)
+        for target in models.targets_of(row)
+    ]
+    return _Alias(row.name, targets, row.description)
+
+
+def _price(row: CustomPrice) -> _Price:
+    return _Price(row.model, columns_of(spec_of(row.version)), row.provider_slug)
+
+
 def _put_provider(actor: Actor, each: _Provider, report: Report) -> None:
-    values = {name: getattr(each, name) for name in _VALUES}
+    values = {name: getattr(each, name) for name in EDITABLE}
     values["name"] = each.name or each.id
     row = Provider.objects.filter(slug=each.id, deleted_at=None).first()
     known = row is not None
@@ -192,33 +250,59 @@ def _put_provider(actor: Actor, each: _Provider, report: Report) -> None:
             enabled=each.enabled,
             **values,
         )
+        if row.slug != each.id:
+            raise ServiceError("An id has lower-case letters only.", field="slug")
     else:
         providers.update_provider(actor, row, **values)
-    if each.models:
-        models.add_models(actor, row, each.models)
+        if row.enabled != each.enabled:
+            providers.set_enabled(actor, row, enabled=each.enabled)
+    _put_models(actor, row, each.models)
     _note(report, f"provider {each.id}", known=known)
     if each.key_masks and not row.api_keys.filter(deleted_at=None).exists():
         report.need_keys.append(each.id)
 
 
+def _put_models(actor: Actor, provider: Provider, wanted: list[_Model]) -> None:
+    models.add_models(actor, provider, [each.id for each in wanted])
+    rows = {row.model_id: row for row in selectors.models_of(provider)}
+    for each in wanted:
+        row: ProviderModel | None = rows.get(each.id)
+        if row is None:
+            raise ServiceError(f"{each.id!r} is no model name.", field="models")
+        facts = {name: getattr(each, name) for name in _MODEL_FACTS}
+        if any(getattr(row, name) != value for name, value in facts.items()):
+            models.set_model_facts(actor, row, **facts)
+
+
+def _put_alias(actor: Actor, alias: _Alias, report: Report) -> None:
+    known = Alias.objects.filter(name=alias.name, deleted_at=None).exists()
+    targets = [Target(target.model, target.provider) for target in alias.targets]
+    row = models.set_alias(actor, alias.name, targets, description=alias.description)
+    if row.name != alias.name:
+        raise ServiceError("A name has no spaces around it.", field="name")
+    _note(report, f"alias {alias.name}", known=known)
+
+
 def _put_price(actor: Actor, price: _Price, report: Report) -> None:
     unknown = set(price.columns) - set(PriceSpec.__struct_fields__)
     if unknown:
-        raise PriceError(f"Unknown price columns: {', '.join(sorted(unknown))}.")
+        raise PriceError(f"Unknown price columns: {', '.join(sorted(unknown))[:200]}.")
     known = price_selectors.custom_price(price.model, price.provider) is not None
-    price_services.set_price(
+    row = price_services.set_price(
         actor, price.model, PriceSpec(**price.columns), provider_slug=price.provider
     )
+    if row.model != price.model:
+        raise PriceError("A model has no spaces around it.", field="model")
     _note(report, f"price {price.model}", known=known)
-
-
-def _columns(spec: PriceSpec) -> dict[str, int]:
-    return {
-        name: value
-        for name in PriceSpec.__struct_fields__
-        if (value := getattr(spec, name)) is not None
-    }
 
 
 def _note(report: Report, what: str, *, known: bool) -> None:
     (report.updated if known else report.created).append(what)
+
+
+def _counts(data: _File) -> dict[str, int]:
+    return {
+        "providers": len(data.providers),
+        "aliases": len(data.aliases),
+        "prices": len(data.prices),
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from poolsite import audit, version
 from poolsite.actor import Actor
@@ -16,6 +16,9 @@ from providers.services.errors import ServiceError
 _CLOCK = SystemClock()
 _MAX_NAME: Final = 200
 _MOST_TARGETS: Final = 100
+FACTS: Final = frozenset(
+    {"enabled", "source", "display_name", "context_window", "max_output_tokens"}
+)
 
 
 class Target(NamedTuple):
@@ -71,6 +74,32 @@ def add_models(
             after={"models": [row.model_id for row in made][:50], "count": len(made)},
         )
     return made
+
+
+@one_change
+def set_model_facts(actor: Actor, model: ProviderModel, **facts: Any) -> None:
+    """Set what is known of a model: FACTS; nothing happens when all is so already.
+
+    Errors:  ServiceError naming the field.
+    """
+    unknown = set(facts) - FACTS
+    if unknown:
+        raise ServiceError(f"Unknown settings: {', '.join(sorted(unknown))}.")
+    model.refresh_from_db()
+    before = {name: getattr(model, name) for name in facts}
+    changed = {name: value for name, value in facts.items() if before[name] != value}
+    if not changed:
+        return
+    for name, value in changed.items():
+        setattr(model, name, value)
+    try:
+        check_columns(model, sorted(changed))
+    except ColumnError as exc:
+        raise ServiceError(str(exc), field=exc.field) from exc
+    model.save(update_fields=sorted(changed))
+    version.bump(model)
+    old = {name: before[name] for name in changed}
+    audit.record(actor, "model.update", model, before=old, after=changed)
 
 
 @one_change

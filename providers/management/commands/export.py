@@ -16,4 +16,4 @@ class Command(PoolCommand):
         parser.set_defaults(handler=self.export)
 
     def export(self, options: dict[str, Any]) -> None:
-        self.say(pool.export_text())
+        self.say(pool.export_text(self.actor))

@@ -17,6 +17,12 @@ class Command(PoolCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
+        parser.add_argument(
+            "--from",
+            choices=["auto", "pool"],
+            default="auto",
+            help="whose file it is; this release reads its own",
+        )
         parser.add_argument("--dry-run", action="store_true")
         parser.set_defaults(handler=self.load)
 
@@ -25,11 +31,11 @@ class Command(PoolCommand):
             raw = options["file"].read_bytes()
         except OSError as exc:
             raise CommandError(f"{options['file']}: {exc.strerror}") from exc
-        try:
-            report = pool.import_bytes(self.actor, raw, dry_run=options["dry_run"])
-        except pool.ImportFileError as exc:
-            raise CommandError(str(exc)) from exc
-        word = "Would create" if options["dry_run"] else "Created"
-        self.say(f"{word} {len(report.created)}, changed {len(report.updated)}.")
+        report = pool.import_bytes(self.actor, raw, dry_run=options["dry_run"])
+        created, changed = len(report.created), len(report.updated)
+        if options["dry_run"]:
+            self.say(f"Would create {created} and change {changed}.")
+        else:
+            self.say(f"Created {created}, changed {changed}.")
         for slug in report.need_keys:
             self.say(f"{slug} needs its keys again: pool provider key-add {slug} < key")

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import CommandError
 from django.db import transaction
 from django.utils import timezone
 
 from poolsite.money import format_usd, nano_from_usd
-from providers.management.base import PoolCommand, action, get_client_key
+from providers.management.base import (
+    PoolCommand,
+    action,
+    get_client_key,
+    get_team,
+    read_usd,
+)
 from usage import selectors, services
 from usage.models import Budget
+
+_LONGEST_DAYS: Final = 36_500
 
 
 class Command(PoolCommand):
@@ -25,6 +32,7 @@ class Command(PoolCommand):
         create = action(sub, "create", self.create, "create a key and print it, once")
         create.add_argument("name")
         create.add_argument("--models", nargs="+", action="extend", metavar="GLOB")
+        create.add_argument("--team", metavar="ID")
         create.add_argument("--budget-usd", metavar="X")
         create.add_argument(
             "--window", choices=Budget.Window.values, default=Budget.Window.MONTH
@@ -39,21 +47,26 @@ class Command(PoolCommand):
         rotate.add_argument("--grace", choices=list(services.GRACES), default="now")
         action(sub, "revoke", self.revoke, "revoke a key").add_argument("name")
 
-    @transaction.atomic
     def create(self, options: dict[str, Any]) -> None:
         values = {name: options[name] for name in ("rpm", "tpm", "concurrency")}
         if options["models"]:
             values["model_access"] = "only"
             values["models_allowed"] = options["models"]
+        if options["team"]:
+            values["team"] = get_team(options["team"])
         if options["expires"] is not None:
+            if not 0 < options["expires"] <= _LONGEST_DAYS:
+                raise CommandError(f"A key expires in 1 to {_LONGEST_DAYS} days.")
             values["expires_at"] = timezone.now() + timedelta(days=options["expires"])
-        key, text = services.create_key(self.actor, options["name"], **values)
+        terms = None
         if options["budget_usd"] is not None:
-            terms = services.BudgetTerms(
-                amount_nano_usd=_usd(options["budget_usd"]), window=options["window"]
-            )
-            services.set_key_budget(self.actor, key, terms)
-        self.say(text)
+            amount = nano_from_usd(read_usd(options["budget_usd"], "an amount"))
+            terms = services.BudgetTerms(amount, window=options["window"])
+        with transaction.atomic():
+            key, text = services.create_key(self.actor, options["name"], **values)
+            if terms is not None:
+                services.set_key_budget(self.actor, key, terms)
+        self.say(text)  # only now: a key that was printed is a key that works
 
     def list(self, options: dict[str, Any]) -> None:
         rows = selectors.key_table()
@@ -77,10 +90,3 @@ def _spent(budgets: list[dict[str, Any]]) -> str:
         f" a {row['window']}"
         for row in budgets
     )
-
-
-def _usd(text: str) -> int:
-    try:
-        return nano_from_usd(Decimal(text))
-    except (InvalidOperation, ValueError) as exc:
-        raise CommandError(f"{text} is not an amount in USD.") from exc

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from providers import selectors
 from providers.discovery import check
 from providers.management.base import PoolCommand, action, get_provider
+from providers.models import ProviderModel
 from providers.services import models
 
 
@@ -34,6 +35,9 @@ class Command(PoolCommand):
         if not result.ok:
             raise CommandError(f"Nothing changed: {result.error}")
         added = models.add_models(
-            self.actor, provider, result.models, source="discovered"
+            self.actor,
+            provider,
+            result.models,
+            source=ProviderModel.Source.DISCOVERED,
         )
         self.say(f"{len(result.models)} models listed, {len(added)} new.")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from poolsite.money import per_million_nano_from_usd
+from poolsite.money import AmountError, per_million_nano_from_usd
 from pricing import selectors, services
 from pricing.cost import PriceSpec
-from providers.management.base import PoolCommand, action
+from providers.management.base import PoolCommand, action, get_provider, read_usd
 
 _COLUMNS = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 
@@ -36,11 +35,11 @@ class Command(PoolCommand):
         remove.add_argument("--provider", default="", metavar="ID")
 
     def set(self, options: dict[str, Any]) -> None:
+        if options["provider"]:
+            get_provider(options["provider"])
         values = {name: _price(options[name]) for name in _COLUMNS}
-        per_request = options["per_request"]
-        if per_request is not None:
-            # The column is per million units like every other: U a request.
-            values["per_request"] = _price(str(_number(per_request) * 1_000_000))
+        # The column is per million units like every other: U a request.
+        values["per_request"] = _price(options["per_request"], times=1_000_000)
         services.set_price(
             self.actor,
             options["model"],
@@ -60,15 +59,10 @@ class Command(PoolCommand):
         self.say(f"Removed the price of {options['model']}.")
 
 
-def _number(text: str) -> Decimal:
+def _price(text: str | None, *, times: int = 1) -> int | None:
+    if text is None:
+        return None
     try:
-        number = Decimal(text)
-    except InvalidOperation as exc:
-        raise CommandError(f"{text} is not a price in USD.") from exc
-    if not number.is_finite():
-        raise CommandError(f"{text} is not a price in USD.")
-    return number
-
-
-def _price(text: str | None) -> int | None:
-    return None if text is None else per_million_nano_from_usd(_number(text))
+        return per_million_nano_from_usd(read_usd(text, "a price") * times, exact=True)
+    except AmountError as exc:
+        raise CommandError(f"{text}: {exc}") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from argparse import ArgumentParser
 from typing import Any
 
@@ -57,20 +58,20 @@ class Command(PoolCommand):
         key.add_argument("id")
         key.add_argument("--label", default="")
 
-    @transaction.atomic
     def add(self, options: dict[str, Any]) -> None:
         secret = read_secret("API key") if options["api_key_stdin"] else ""
-        provider = providers.create_provider(
-            self.actor,
-            slug=options["id"],
-            catalogue_id=options["catalogue"],
-            enabled=not options["disabled"],
-            **_chosen(options),
-        )
-        if secret:
-            credentials.add_key(self.actor, provider, secret)
-        if options["model"]:
-            models.add_models(self.actor, provider, options["model"])
+        with transaction.atomic():
+            provider = providers.create_provider(
+                self.actor,
+                slug=options["id"],
+                catalogue_id=options["catalogue"],
+                enabled=not options["disabled"],
+                **_chosen(options),
+            )
+            if secret:
+                credentials.add_key(self.actor, provider, secret)
+            if options["model"]:
+                models.add_models(self.actor, provider, options["model"])
         self.say(f"Added {provider.slug}.")
 
     def list(self, options: dict[str, Any]) -> None:
@@ -95,9 +96,9 @@ class Command(PoolCommand):
     def test(self, options: dict[str, Any]) -> None:
         provider = get_provider(options["id"])
         result = check.check_provider(provider)
-        providers.record_test(provider, error=result.error)
+        providers.record_test(provider, error=result.error, actor=self.actor)
         if options["json"]:
-            self.print_json(result)
+            self.print_json({"ok": result.ok, **dataclasses.asdict(result)})
         else:
             for stage in result.stages:
                 mark = "ok" if stage.ok else "failed"

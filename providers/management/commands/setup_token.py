@@ -6,7 +6,6 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandError
 
 from poolsite import setup
 from providers.management.base import PoolCommand
@@ -19,8 +18,5 @@ class Command(PoolCommand):
         parser.set_defaults(handler=self.show)
 
     def show(self, options: dict[str, Any]) -> None:
-        try:
-            token = setup.new_token()
-        except ValueError as exc:
-            raise CommandError(str(exc)) from exc
+        token = setup.new_token(self.actor)
         self.say(f"{settings.CONFIG.effective_public_url}/setup/?token={token}")

@@ -25,7 +25,9 @@ class Command(PoolCommand):
         )
         listing = action(sub, "list", self.list, "list live tokens")
         listing.add_argument("--json", action="store_true")
-        action(sub, "revoke", self.revoke, "revoke a token").add_argument("name")
+        revoke = action(sub, "revoke", self.revoke, "revoke a token")
+        revoke.add_argument("name")
+        revoke.add_argument("--email", default="", help="whose, if several have one")
 
     def create(self, options: dict[str, Any]) -> None:
         user = User.objects.filter(email=options["email"].lower()).first()
@@ -39,14 +41,27 @@ class Command(PoolCommand):
     def list(self, options: dict[str, Any]) -> None:
         rows = ApiToken.objects.filter(revoked_at=None).select_related("user")
         table = [
-            {"name": row.name, "person": row.user.email, "scopes": ",".join(row.scopes)}
+            {
+                "name": row.name,
+                "person": row.user.email,
+                "scopes": ",".join(row.scopes),
+                "expires_at": row.expires_at.isoformat() if row.expires_at else None,
+            }
             for row in rows.order_by("name")
         ]
         self.table(table, as_json=options["json"])
 
     def revoke(self, options: dict[str, Any]) -> None:
-        row = ApiToken.objects.filter(name=options["name"], revoked_at=None).first()
-        if row is None:
+        rows = ApiToken.objects.filter(name=options["name"], revoked_at=None)
+        if options["email"]:
+            rows = rows.filter(user__email=options["email"].lower())
+        found = list(rows[:2])
+        if not found:
             raise CommandError(f"There is no token {options['name']}.")
+        if len(found) > 1:
+            raise CommandError(
+                f"Several people have a token {options['name']}: name one with --email."
+            )
+        [row] = found
         tokens.revoke_token(self.actor, row)
         self.say(f"Revoked {row.name}.")
