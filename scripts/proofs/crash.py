@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from scripts.proofs.figure import Figure, at_most, equal
-from scripts.proofs.setting import Stage, stage
+from scripts.proofs.setting import Stage, set_stage
 from tests.rig.driver import Load, Shape, run_burst, run_closed
-from tests.rig.ledger_check import Report, check_ledger
+from tests.rig.ledger_check import Report
 
 name = "crash"
 QUICK_JSON = "gpt-test"
@@ -18,25 +19,43 @@ STREAM = "fault-len-200-900+gap-6"
 BURST_STREAM = "fault-len-300"
 MODELS = [QUICK_JSON, SLOW_JSON, STREAM, BURST_STREAM]
 CLIENTS = 24
+DURABILITIES = ("group", "os", "always")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often to kill, and how long to load between two kills. Units: seconds."""
+
+    data: int
+    everything: int
+    pause_s: tuple[float, float]
+
+
+LONG = Plan(20, 10, (0.5, 4.0))
+SHORT = Plan(3, 2, (0.5, 1.5))
+Killer = Callable[[random.Random], Awaitable[None]]
 
 
 def run(seed: int, *, short: bool = False) -> list[Figure]:
-    """Kill the data process 20 times, then everything 10 times."""
-    data, everything = (3, 2) if short else (20, 10)
-    return [
-        *_figures("data process", data, kill_data(seed, data)),
-        *_figures("every process", everything, kill_everything(seed, everything)),
-    ]
+    """Kill the data process and everything, in each durability the long way."""
+    plan = SHORT if short else LONG
+    figures: list[Figure] = []
+    for durability in DURABILITIES[:1] if short else DURABILITIES:
+        data = kill_data(seed, plan, durability)
+        figures += _figures(f"data process ({durability})", plan.data, data)
+        rest = kill_everything(seed, plan, durability)
+        figures += _figures(f"every process ({durability})", plan.everything, rest)
+    return figures
 
 
-def kill_data(seed: int, kills: int) -> Report:
+def kill_data(seed: int, plan: Plan, durability: str = "group") -> Report:
     """Kill the data process at random moments; the supervisor brings it back."""
-    with stage(MODELS, seed=seed) as scene:
+    with set_stage(seed=seed, env={"POOL_DURABILITY": durability}) as scene:
 
         async def killer(rng: random.Random) -> None:
             product = scene.product
-            for number in range(kills):
-                await asyncio.sleep(rng.uniform(0.5, 3.0))
+            for number in range(plan.data):
+                await asyncio.sleep(rng.uniform(*plan.pause_s))
                 # In turns the worker alone and with the process that watches it.
                 with_parent = number % 2 == 1
                 await asyncio.to_thread(product.kill, "data", with_parent=with_parent)
@@ -45,30 +64,25 @@ def kill_data(seed: int, kills: int) -> Report:
         return _under_load(scene, seed, killer)
 
 
-def kill_everything(seed: int, kills: int) -> Report:
+def kill_everything(seed: int, plan: Plan, durability: str = "group") -> Report:
     """Kill every process at the same moment and start the product again."""
-    with stage(MODELS, seed=seed) as scene:
+    with set_stage(seed=seed, env={"POOL_DURABILITY": durability}) as scene:
 
         async def killer(rng: random.Random) -> None:
-            for _ in range(kills):
-                await asyncio.sleep(rng.uniform(1.0, 4.0))
+            for _ in range(plan.everything):
+                await asyncio.sleep(rng.uniform(*plan.pause_s))
                 await asyncio.to_thread(scene.product.kill_everything)
                 await asyncio.to_thread(scene.product.start)
 
         return _under_load(scene, seed, killer)
 
 
-Killer = Callable[[random.Random], Awaitable[None]]
-
-
 def _under_load(scene: Stage, seed: int, killer: Killer) -> Report:
-    for model in MODELS:
-        scene.price(model, input_usd="3", output_usd="15")
-    key = scene.product.create_key(
-        "load", "--concurrency", str(CLIENTS), "--budget-usd", "100000"
-    )
-    scene.product.start()
-    load = Load(scene.product.url, key, _mix(), seed=seed, timeout_s=30)
+    scene.provider("up", models=MODELS)
+    scene.price("*", input_usd="3", output_usd="15")
+    scene.key("load", concurrency=CLIENTS, budget_nano=10**14)
+    scene.open()
+    load = Load(scene.product.url, scene.keys["load"], _mix(), seed=seed, timeout_s=30)
 
     async def together() -> None:
         work = asyncio.create_task(
@@ -80,22 +94,17 @@ def _under_load(scene: Stage, seed: int, killer: Killer) -> Report:
         await work
 
     asyncio.run(together())
-    scene.upstream.wait_idle(within_s=30)
     # Orphans of the last kill are settled within 5 s, rows visible within 2 s more.
-    ledger = scene.product.wait_settled(within_s=30, quiet_s=8)
-    report = check_ledger(
-        outcomes=load.outcomes,
-        truth=scene.upstream.truth(),
-        ledger=ledger,
-        prices=scene.prices,
-    )
-    report.slots_left = CLIENTS - asyncio.run(_free_slots(scene, key))
+    report = scene.check(load.outcomes, within_s=20, quiet_s=2.5)
+    report.slots_left = CLIENTS - asyncio.run(_free_slots(scene))
     return report
 
 
-async def _free_slots(scene: Stage, key: str) -> int:
+async def _free_slots(scene: Stage) -> int:
     """Count how many slots of the key are free by filling all of them at once."""
-    probe = Load(scene.product.url, key, [Shape(SLOW_JSON)], timeout_s=10)
+    probe = Load(
+        scene.product.url, scene.keys["load"], [Shape(SLOW_JSON)], timeout_s=10
+    )
     outcomes = await run_burst(probe, count=CLIENTS)
     return sum(outcome.kind == "answered" for outcome in outcomes)
 

@@ -11,7 +11,7 @@ import aiohttp
 from poolsite.clock import SystemClock
 from providers.snapshot.store import SnapshotStore
 from scripts.proofs.figure import Figure, at_most, equal
-from scripts.proofs.setting import stage
+from scripts.proofs.setting import set_stage
 from tests.rig.product import Product
 
 name = "many-keys"
@@ -24,8 +24,9 @@ TICK_S = 0.001
 def run(seed: int, *, short: bool = False) -> list[Figure]:
     """Follow the keeper's snapshot with the product's own store beside a heartbeat."""
     count = SHORT_KEYS if short else KEYS
-    with stage([MODEL], seed=seed) as scene:
-        scene.price(MODEL, input_usd="1", output_usd="1")
+    with set_stage(seed=seed) as scene:
+        scene.provider("up", models=[MODEL])
+        scene.arrange()
         product = scene.product
         last = product.bulk("keys", count)
         ready = product.start(within_s=60)

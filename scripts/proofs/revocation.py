@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from scripts.proofs.figure import Figure, at_least, at_most
-from scripts.proofs.setting import stage
+from scripts.proofs.setting import set_stage
 from tests.rig.product import Product
 
 name = "revocation"
@@ -25,12 +25,13 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
     """Revoke a key in use while every request opens a connection of its own."""
     arguments = ["--workers", str(WORKERS)]
     env = {"POOL_LIMITS": "approximate"}
-    with stage([MODEL], seed=seed, arguments=arguments, env=env) as scene:
-        scene.price(MODEL, input_usd="1", output_usd="1")
-        key = scene.product.create_key("short-lived")
-        scene.product.start()
+    with set_stage(seed=seed, arguments=arguments, env=env) as scene:
+        scene.provider("up", models=[MODEL])
+        scene.key("short-lived")
+        scene.open()
+        key = scene.keys["short-lived"]
         workers = len(scene.product.processes("data"))
-        answers = asyncio.run(_while_revoking(scene.product, key))
+        answers = asyncio.run(_while_revoking(scene.product, key, short=short))
         revoked = _revoked_at(scene.product.database)
     accepted = [at for at, status in answers if status == 200]
     refused = [at for at, status in answers if status == 401]
@@ -47,13 +48,15 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
     ]
 
 
-async def _while_revoking(product: Product, key: str) -> list[tuple[float, int]]:
+async def _while_revoking(
+    product: Product, key: str, *, short: bool
+) -> list[tuple[float, int]]:
     answers: list[tuple[float, int]] = []
     stop = asyncio.Event()
     load = asyncio.create_task(_hammer(product.url, key, answers, stop))
-    await asyncio.sleep(2)
+    await asyncio.sleep(1 if short else 2)
     await asyncio.to_thread(product.pool, "key", "revoke", "short-lived")
-    await asyncio.sleep(4)
+    await asyncio.sleep(2.5 if short else 4)
     stop.set()
     await load
     return answers

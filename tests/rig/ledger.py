@@ -74,6 +74,15 @@ class Ledger:
         """Return what all attempts cost together."""
         return sum(row.cost_nano_usd or 0 for row in self.attempts)
 
+    def only(self, request_ids: set[str] | None) -> Ledger:
+        """Return the rows of some requests, of all for None."""
+        if request_ids is None:
+            return self
+        return Ledger(
+            [row for row in self.requests if row.id in request_ids],
+            [row for row in self.attempts if row.request_id in request_ids],
+        )
+
 
 def read_ledger(database: Path) -> Ledger:
     """Read both tables in one transaction."""

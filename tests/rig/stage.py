@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -123,15 +124,44 @@ class Scene(Generic[Upstream]):
         self.arrange()
         return self.product.start(within_s=within_s)
 
-    def check(self, outcomes: Iterable[Outcome], *, quiet_s: float = 1.0) -> Report:
-        """Compare clients, upstream and ledger once everything has settled."""
-        self.upstream.wait_idle()
-        ledger = self.product.wait_settled(quiet_s=quiet_s)
-        truth = self.upstream.truth()
+    def check(
+        self,
+        outcomes: Iterable[Outcome],
+        *,
+        only: bool = False,
+        within_s: float = 15,
+        quiet_s: float = 1.0,
+    ) -> Report:
+        """Compare clients, upstream and ledger once everything has settled.
+
+        Settled is when nothing is missing and nothing new came for a while; what is
+        still missing after within_s is lost.
+
+        Shapes:  only compares what these clients caused; they must know the id of
+                 every request, so it is not for tests that kill.
+        """
+        outcomes = list(outcomes)
+        mine = {outcome.request_id for outcome in outcomes} if only else None
+        self.upstream.wait_idle(within_s=30)
+        truth = [
+            call
+            for call in self.upstream.truth()
+            if mine is None or call.request_id in mine
+        ]
         prices = {call.model: self.price_of(call.model) for call in truth}
-        return check_ledger(
-            outcomes=outcomes, truth=truth, ledger=ledger, prices=prices
-        )
+        deadline = time.monotonic() + within_s
+        seen, since = -1, time.monotonic()
+        while True:
+            ledger = self.product.ledger().only(mine)
+            report = check_ledger(
+                outcomes=outcomes, truth=truth, ledger=ledger, prices=prices
+            )
+            count, now = len(ledger.attempts) + len(ledger.requests), time.monotonic()
+            if report.lost or count != seen:
+                seen, since = count, now
+            if now - since >= quiet_s or now >= deadline:
+                return report
+            time.sleep(0.1)
 
     def price_of(self, model: str) -> Price:
         """Return the price in force for a model, by name or by pattern."""

@@ -5,6 +5,7 @@ Only the fields that decide something are decoded; everything else passes by unr
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from providers.formats.openai_chat.errors import is_error
 
 NULL: Final = msgspec.Raw(b"null")
 UNSET: Final = msgspec.Raw(b"")
+_NO_NUMBER: Final = re.compile(rb"(?<=[:\[,])(\s*)(?:NaN|-?Infinity)(?=\s*[,\]}])")
 
 
 class Function(msgspec.Struct, gc=False):
@@ -179,6 +181,16 @@ def _lenient_function(function: Any) -> Function | None:
     if not isinstance(function, dict):
         return None
     return Function(_text(function.get("name")), loose_text(function.get("arguments")))
+
+
+def plain_json(payload: bytes) -> bytes | None:
+    """Return a payload with NaN and Infinity as null, None when it has neither.
+
+    JSON has no such numbers; servers written in Python send them all the same, mostly
+    among logprobs, and no client outside Python could read them.
+    """
+    plain, count = _NO_NUMBER.subn(rb"\1null", payload)
+    return plain if count else None
 
 
 def loose_text(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from providers.formats.base import (
     UpstreamRequest,
 )
 from providers.formats.jsonspans import DuplicateKeyError, patch, read_members
-from providers.formats.openai_chat.chunks import NULL, UNSET, loose_text
+from providers.formats.openai_chat.chunks import NULL, UNSET, loose_text, plain_json
 from providers.formats.openai_chat.convert import completion_of_stream
 from providers.formats.openai_chat.errors import is_error, read_error_body
 from providers.formats.openai_chat.usage import read_usage
@@ -65,7 +65,10 @@ def read_completion(body: bytes, requested_model: str) -> ResponseMeta:
             return ResponseMeta(body=body, error=_no_answer(body))
         wire = lenient
     except (msgspec.DecodeError, RecursionError):
-        return ResponseMeta(body=body, error=_no_answer(body))
+        plain = plain_json(body)
+        if plain is None:
+            return ResponseMeta(body=body, error=_no_answer(body))
+        return read_completion(plain, requested_model)
     if is_error(wire.error):
         return ResponseMeta(body=body, error=read_error_body(None, body))
     if wire.choices is None and wire.usage == NULL:

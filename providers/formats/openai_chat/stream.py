@@ -29,6 +29,7 @@ from providers.formats.openai_chat.chunks import (
     delta_size,
     is_event_error,
     lenient_chunk,
+    plain_json,
     says_something,
 )
 from providers.formats.openai_chat.convert import stream_of_completion
@@ -220,7 +221,10 @@ class ChatStreamTap:
         except msgspec.ValidationError:
             chunk = lenient_chunk(payload)
         except (msgspec.DecodeError, RecursionError):
-            return self._broken(payload)
+            plain = plain_json(payload)
+            if plain is None:
+                return self._broken(payload)
+            return self._take(raw.replace(payload, plain), plain)
         return self._take_chunk(raw, payload, chunk)
 
     def _take_other(self, raw: bytes, payload: bytes) -> bytes:

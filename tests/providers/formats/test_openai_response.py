@@ -144,3 +144,13 @@ def test_a_gathered_stream_is_whole_exactly_when_the_stream_is(name):
     fixture = FIXTURES[name]
     _, meta = _read(fixture["stream"].encode())
     assert (meta.error is None) is fixture["expect"]["complete"]
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
+def test_numbers_json_does_not_have_are_read_as_null(number):
+    choice = b'{"message": {"content": "a, NaN, b"}, "logprobs": [0.5, %s]}' % number
+    raw = b'{"choices": [' + choice + b'], "usage": {"prompt_tokens": 3}}'
+    _, meta = _read(raw, model="gpt-4o")
+    assert meta.error is None
+    assert meta.usage.input_tokens == 3
+    assert json.loads(meta.body)["choices"][0]["logprobs"] == [0.5, None]

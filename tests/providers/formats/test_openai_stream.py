@@ -398,3 +398,16 @@ def test_the_proxys_own_frames_are_a_comment_and_an_error_without_a_terminator()
         "code": "upstream_truncated",
         "request_id": "req-1",
     }
+
+
+def test_numbers_json_does_not_have_break_no_stream():
+    usage = b'{"choices": [], "usage": {"prompt_tokens": NaN, "completion_tokens": 4}}'
+    asked = asking_for_usage()
+    tap = open_tap(asked)
+    out = run(
+        tap,
+        [sse(chunk({"content": "Hi"}), chunk({}, "stop")), b"data: " + usage + b"\n\n"],
+    )
+    assert tap.complete
+    assert b"NaN" not in out
+    assert tap.usage.output_tokens == 4
