@@ -11,6 +11,7 @@ app_name = "ground"
 urlpatterns = [
     # /settings/
     path("settings/", views.settings_page, name="settings"),
+    path("settings/secrets/", views.secrets_check, name="secrets-check"),
     path("settings/profile/", views.profile, name="profile"),
     path("settings/tokens/", views.token_create, name="token-create"),
     path("settings/tokens/<int:pk>/revoke/", views.token_revoke, name="token-revoke"),

@@ -47,6 +47,21 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     return render(request, "poolsite/settings/page.html", _settings_context(request))
 
 
+@require_GET
+def secrets_check(request: HttpRequest) -> HttpResponse:
+    """Count stored secrets this server cannot read; two queries a kind of secret.
+
+    The settings page loads it beside itself, because it grows with the kinds.
+    """
+    unreadable = sum(rotation.check_keys().unreadable.values())
+    return render(
+        request,
+        "poolsite/settings/secrets.html",
+        {"unreadable": unreadable},
+        piece="poolsite/settings/_secrets.html",
+    )
+
+
 @_FORM
 @access.open_to_viewers
 def profile(request: HttpRequest) -> HttpResponse:
@@ -213,7 +228,6 @@ def _settings_context(request: HttpRequest) -> dict[str, Any]:
         ],
         "is_https": settings.IS_HTTPS,
         "nodes": Node.objects.order_by("name"),
-        "unreadable": sum(rotation.check_keys().unreadable.values()),
         "tokens": ApiToken.objects.filter(revoked_at=None).select_related("user"),
         "variables": [(name, text) for name, (_, _, text) in VARIABLES.items()],
         "my_role": role_of(request.user) if isinstance(request.user, User) else VIEWER,

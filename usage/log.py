@@ -6,7 +6,7 @@ one query for a page.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -210,14 +210,17 @@ def names_for(
     *,
     also: Iterable[int | None] = (),
     also_keys: Iterable[int] = (),
+    known_keys: Mapping[int, str] | None = None,
 ) -> Names:
-    """Look up every name a page of requests needs, and some more; two queries."""
+    """Look up every name a page of requests needs, and some more; two queries.
+
+    Shapes:  ``known_keys`` are client keys the page has read already.
+    """
+    found = dict(known_keys or {})
     keys = {row.client_key_id for row in rows if row.client_key_id} | set(also_keys)
-    found = (
-        dict(ClientKey.objects.filter(pk__in=keys).values_list("pk", "name"))
-        if keys
-        else {}
-    )
+    if missing := keys - found.keys():
+        rows_of_keys = ClientKey.objects.filter(pk__in=missing)
+        found.update(rows_of_keys.values_list("pk", "name"))
     return Names(strings([*_numbers(rows), *also]), found)
 
 

@@ -253,13 +253,21 @@ def top(*groups: str, count: int = 5, now: datetime | None = None) -> dict[str, 
 
 
 @dataclass
-class Month:
-    """Thirty days of one client key: nano-USD, and requests day by day."""
+class Month(Use):
+    """Thirty UTC days of one value; ``by_day`` holds the requests of the last seven."""
 
-    cost_nano_usd: int = 0
-    requests: int = 0
-    unpriced: int = 0
     by_day: list[int] = field(default_factory=lambda: [0] * 7)
+
+
+_MONTH_COLUMNS: Final = (
+    "requests",
+    "errors",
+    "unpriced",
+    "cost_nano_usd",
+    "latency_ms_sum",
+    "ttft_ms_sum",
+    "ttft_count",
+)
 
 
 def last_month(
@@ -269,16 +277,15 @@ def last_month(
     today = today or datetime.now(UTC).date()
     rows = RollupDay.objects.filter(
         kind=GROUPS[by], ref__in=refs, bucket__gt=today - timedelta(days=30)
-    ).values_list("ref", "bucket", "requests", "cost_nano_usd", "unpriced")
+    ).values("ref", "bucket", *_MONTH_COLUMNS)
     found: dict[int, Month] = {}
-    for ref, day, requests, cost, unpriced in rows:
-        month = found.setdefault(ref, Month())
-        month.requests += requests
-        month.cost_nano_usd += cost
-        month.unpriced += unpriced
-        age = (today - day).days
+    for row in rows:
+        month = found.setdefault(row["ref"], Month())
+        for name in _MONTH_COLUMNS:
+            setattr(month, name, getattr(month, name) + row[name])
+        age = (today - row["bucket"]).days
         if 0 <= age < 7:
-            month.by_day[6 - age] += requests
+            month.by_day[6 - age] += row["requests"]
     return found
 
 

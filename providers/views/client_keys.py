@@ -18,7 +18,6 @@ from poolsite import audit
 from poolsite.ui import access, keyset
 from poolsite.ui.render import Confirmation, confirm, render, saved, show_once
 from poolsite.views import actor_of
-from providers import selectors
 from providers.views import snippets
 from providers.views.forms import ClientKeyForm, RotateForm
 from usage import log, recent, services
@@ -101,14 +100,14 @@ def key_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one key: what it may do, what it used, its last requests."""
     key = access.find(ClientKey.objects.select_related("owner"), "client key", pk=pk)
     budget = _budgets([key]).get(key.pk)
-    rows = log.in_words(log.latest(_LATEST, key=key))
+    latest = log.latest(_LATEST, key=key)
+    names = log.names_for(latest, known_keys={key.pk: key.name})
     context = {
         "key": key,
         "state": _state(key, budget),
         "budget": budget,
-        "use": recent.last_day("key", refs=[key.pk]).get(key.name, recent.Use()),
         "month": recent.last_month("key", [key.pk]).get(key.pk, recent.Month()),
-        "requests": rows,
+        "requests": log.in_words(latest, names, with_tries=False),
         "snippets": snippets.for_clients(_model(key)),
         "grace_is_on": bool(key.grace_until and key.grace_until > timezone.now()),
         "events": audit.history_of(key, limit=8),
@@ -213,7 +212,7 @@ def _model(key: ClientKey) -> str:
     plain = [name for name in key.models_allowed if not set(name) & set("*?[")]
     if key.model_access == ClientKey.Access.ONLY and plain:
         return str(plain[0])
-    return next((model.model_id for model in selectors.live_models()), "your-model")
+    return snippets.a_model() or "your-model"
 
 
 def _ids(keys: list[ClientKey]) -> list[int]:

@@ -208,7 +208,7 @@ def _columns(
         for index in range(len(labels))
     ]
     largest = max(sum(part.value for part in stack) for stack in stacks)
-    return columns(stacks, labels, sentence, ticks=_ticks(largest), height=200)
+    return columns(stacks, labels, sentence, ticks=_ticks(largest), height=280)
 
 
 def _ticks(largest: float) -> list[tuple[float, str]]:

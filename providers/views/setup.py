@@ -19,7 +19,6 @@ from poolsite.actor import Actor
 from poolsite.models import User
 from poolsite.ui import access
 from poolsite.ui.render import render, saved, stop_polling
-from providers import selectors
 from providers.catalogue import spec
 from providers.discovery.check import CheckResult
 from providers.models import Provider
@@ -94,7 +93,7 @@ def key(request: HttpRequest) -> HttpResponse:
         except usage_services.UsageError as exc:
             client_keys.put_error(form, exc)
         else:
-            model = _a_model()
+            model = snippets.a_model()
             context = _step(
                 "Test",
                 key=created,
@@ -115,7 +114,7 @@ def test(request: HttpRequest) -> HttpResponse:
     created = ClientKey.objects.filter(revoked_at=None).order_by("-id").first()
     if created is None:
         return redirect("providers:setup-key")
-    model = _a_model()
+    model = snippets.a_model()
     context = _step(
         "Test",
         key=created,
@@ -140,7 +139,7 @@ def test_status(request: HttpRequest) -> HttpResponse:
 def test_send(request: HttpRequest) -> HttpResponse:
     """Send the first request from here, as the newest client key."""
     created = ClientKey.objects.filter(revoked_at=None).order_by("-id").first()
-    model = _a_model()
+    model = snippets.a_model()
     if created is None or not model:
         return redirect("providers:setup-test")
     answer = own_call.ask(created, model, "Say hello in five words.")
@@ -198,14 +197,3 @@ def _provider_tiles() -> dict[str, Any]:
         in_environment=found,
         existing=Provider.objects.filter(deleted_at=None).count(),
     )
-
-
-def _a_model() -> str:
-    """Name a model worth trying: the first that looks like a chat model."""
-    models = selectors.live_models()
-    names = [model.model_id for model in models]
-    for word in ("mini", "flash", "haiku", "small", "chat", "instruct", "gpt"):
-        for name in names:
-            if word in name and "embed" not in name:
-                return name
-    return names[0] if names else ""

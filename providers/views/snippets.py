@@ -8,7 +8,30 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from providers.models import ProviderModel
+
 _ENV_KEY = "$POOL_KEY"
+_LOOKED_AT = 1000
+_CHAT_WORDS = ("mini", "flash", "haiku", "small", "chat", "instruct", "gpt")
+_OTHER_WORDS = ("embed", "whisper", "tts", "moderation", "image")
+
+
+def a_model() -> str:
+    """Name a model worth trying, a small chat model if there is one; one query."""
+    rows = ProviderModel.objects.filter(
+        deleted_at=None, enabled=True, provider__enabled=True, provider__deleted_at=None
+    )
+    names = list(
+        rows.order_by("-provider__priority", "model_id").values_list(
+            "model_id", flat=True
+        )[:_LOOKED_AT]
+    )
+    chat = [name for name in names if not any(word in name for word in _OTHER_WORDS)]
+    for word in _CHAT_WORDS:
+        for name in chat:
+            if word in name:
+                return name
+    return (chat or names or [""])[0]
 
 
 def for_clients(model: str, key: str = "") -> list[tuple[str, str]]:
