@@ -73,7 +73,8 @@ class Delivery:
         self._attempt.tally.first_event_at = now
         await close()
         head = heads.json_head(await self._head())
-        await call.reply.whole(self._answer.status, head, meta.body)
+        body = translate.scrubber(self._out.marks)(meta.body)
+        await call.reply.whole(self._answer.status, head, body)
 
     async def streamed(self, close: Callable[[], Awaitable[None]]) -> None:
         """Relay a stream from its first useful event on, settle, send its end.
@@ -91,6 +92,7 @@ class Delivery:
             call.request, self._out.sent, client_stream
         )
         gap_s = attempt.candidate.timeouts.gap_s
+        clean = translate.scrubber(self._out.marks)
         asked_at = parts.clock.monotonic()
         try:
             first = await stream.first_useful(
@@ -100,6 +102,7 @@ class Delivery:
                 gap_s=gap_s,
                 now_s=parts.clock.time_ns() / 1e9,
             )
+            first = clean(first)
             tally.first_event_at = parts.clock.monotonic()
             call.waited_s += tally.first_event_at - asked_at
             call.tail = first
@@ -111,14 +114,18 @@ class Delivery:
                 call.watch,
                 first=first,
                 gap_s=gap_s,
+                clean=clean,
                 on_progress=lambda: self._progress(tap),
             )
             call.tail = last
         except (ClientGoneError, asyncio.CancelledError):
+            call.tail = b""
             stream.take_tally(tap, tally)
             self._raise_if_abandoned(lambda watch: self._read_rest(read, tap, watch))
             raise
         except AttemptFailedError:
+            # The relay writes the first piece before it can fail; it has left.
+            call.tail = b""
             stream.take_tally(tap, tally)
             raise
         self._finish(tap, tally)
@@ -222,6 +229,7 @@ class Delivery:
                 watch,
                 first=b"",
                 gap_s=self._attempt.candidate.timeouts.gap_s,
+                clean=bytes,
                 on_progress=lambda: self._progress(tap),
             )
             tally.is_complete = tap.complete

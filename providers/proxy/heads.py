@@ -13,6 +13,8 @@ _NO_BUFFERING: Final = (b"x-accel-buffering", b"no")
 _JSON: Final = (b"content-type", b"application/json")
 _UNPRICED: Final = (b"x-pool-unpriced", b"true")
 _REQUEST_ID: Final = b"x-request-id"
+_SHOULD_RETRY: Final = b"x-should-retry"
+_RETRY_AFTER: Final = (b"retry-after", b"retry-after-ms")
 _ATTEMPTS: Final = tuple(b"%d" % number for number in range(32))
 
 
@@ -65,11 +67,14 @@ def error_head(request_id: bytes, error: ProxyError, *, attempts: int) -> Header
         (b"x-pool-attempts", _ATTEMPTS[min(attempts, 31)]),
         *error.headers,
     ]
+    # What an upstream said of retrying yields to what the pool knows of all of them.
     if error.retryable is not None:
         value = b"true" if error.retryable else b"false"
-        headers.append((b"x-should-retry", value))
+        headers = [pair for pair in headers if pair[0] != _SHOULD_RETRY]
+        headers.append((_SHOULD_RETRY, value))
     wait_s = error.retry_after_s
     if wait_s is not None:
+        headers = [pair for pair in headers if pair[0] not in _RETRY_AFTER]
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
     if not any(name == _REQUEST_ID for name, _ in error.headers):
         headers.append((_REQUEST_ID, request_id))

@@ -402,7 +402,10 @@ def _usage(attempt: Attempt, failure: Failure | None) -> tuple[TokenUsage | None
     ):
         return reported, False
     is_refused = failure is not None and failure.status is not None
-    if not tally.is_accepted and (is_refused or not tally.is_sent):
+    if is_refused and tally.first_event_at is None and reported is None:
+        # Also an error that came under a 2xx status.
+        return None, False
+    if not tally.is_accepted and not tally.is_sent:
         return None, False
     model = attempt.candidate.route.model.model_id
     output = min(

@@ -164,6 +164,7 @@ async def relay(  # noqa: PLR0913 - the hot loop takes what it needs as locals
     *,
     first: bytes,
     gap_s: float,
+    clean: Callable[[bytes], bytes],
     on_progress: Callable[[], None],
 ) -> bytes:
     """Relay until the answer ends and return its last bytes, not yet written.
@@ -171,6 +172,8 @@ async def relay(  # noqa: PLR0913 - the hot loop takes what it needs as locals
     The caller settles before it writes them: when the client sees the end, the bill
     is on disk.
 
+    Shapes:  ``clean`` takes out of whole frames what no client may see; ``first`` went
+             through it already.
     Errors:  AttemptFailedError when the upstream breaks off; what was written stays.
     Cost:    under 3 us a read beside the tap and the two ends.
     """
@@ -192,8 +195,8 @@ async def relay(  # noqa: PLR0913 - the hot loop takes what it needs as locals
                 expect(watches.IDLE, gap_s)
                 data = await read()
                 if not data:
-                    return tap.eof()
-                out = tap.feed(data)
+                    return clean(tap.eof())
+                out = clean(tap.feed(data))
             return out
     except EgressError as error:
         failure = verdict.judge_transport(error.category, before_head=False)
