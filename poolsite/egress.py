@@ -89,15 +89,16 @@ class Timeouts:
     """How long one upstream call may take, stage by stage.
 
     Units: seconds. ``first_byte_s`` runs from the call to the answer's headers;
-        ``gap_s`` is the longest silence between bytes after them. The room that reads
-        the stream keeps finer deadlines (first useful event); these are the floor.
+        ``gap_s`` is the longest silence between bytes after them. None = the caller
+        keeps that deadline itself and cancels: a timer for each call and each read
+        costs a fifth of a relayed request.
     """
 
     connect_s: float = 5.0
     tls_s: float = 5.0
     pool_wait_s: float = 2.0
-    first_byte_s: float = 120.0
-    gap_s: float = 90.0
+    first_byte_s: float | None = 120.0
+    gap_s: float | None = 90.0
     total_s: float | None = 1_800.0
 
 
@@ -151,18 +152,20 @@ class UpstreamClient:
         """
         if secret_origin is not None:
             require_origin(destination, secret_origin)
-        session = self._session(destination.scope, destination.pool)
+        call = self._session(destination.scope, destination.pool).request(
+            method,
+            destination.url,
+            headers=headers,
+            data=_payload(body),
+            timeout=_client_timeout(timeouts),
+            allow_redirects=False,
+            ssl=self._tls,
+        )
         with as_egress_error():
+            if timeouts.first_byte_s is None:
+                return await call
             async with asyncio.timeout(timeouts.first_byte_s):
-                return await session.request(
-                    method,
-                    destination.url,
-                    headers=headers,
-                    data=_payload(body),
-                    timeout=_client_timeout(timeouts),
-                    allow_redirects=False,
-                    ssl=self._tls,
-                )
+                return await call
 
     async def aclose(self) -> None:
         """Close every connection; the client is not usable afterwards."""
@@ -290,10 +293,14 @@ def _make_session(vetter: Vetter, scope: Scope | None) -> aiohttp.ClientSession:
 @lru_cache(maxsize=256)
 def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     opening = timeouts.connect_s + timeouts.tls_s
+    silence: float | None = None
+    if timeouts.first_byte_s is not None and timeouts.gap_s is not None:
+        # Armed before the headers too, so it must not undercut the first byte.
+        silence = max(timeouts.first_byte_s, timeouts.gap_s)
     return aiohttp.ClientTimeout(
         total=timeouts.total_s,
-        connect=timeouts.pool_wait_s + opening,
+        # Of no use without a limit of connections: nobody waits for one.
+        connect=None if silence is None else timeouts.pool_wait_s + opening,
         sock_connect=opening,
-        # Armed before the headers too, so it must not undercut the first byte.
-        sock_read=max(timeouts.first_byte_s, timeouts.gap_s),
+        sock_read=silence,
     )

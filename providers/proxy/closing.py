@@ -204,7 +204,8 @@ def interruption(reason: str) -> Failure:
         raise InternalError(
             "The pool is restarting.", status=503, code="draining", retry_after_s=1.0
         )
-    return verdict.timed_out("next event")
+    what = "first byte" if reason == watches.FIRST_BYTE else "next event"
+    return verdict.timed_out(what)
 
 
 def _outcome(call: Call, error: ProxyError) -> str:

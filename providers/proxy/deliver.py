@@ -91,7 +91,7 @@ class Delivery:
         tap = attempt.candidate.bridge.open_tap(
             call.request, self._out.sent, client_stream
         )
-        gap_s = attempt.candidate.timeouts.gap_s
+        gap_s = attempt.candidate.route.provider.timeouts.idle_s
         clean = translate.scrubber(self._out.marks)
         asked_at = parts.clock.monotonic()
         try:
@@ -191,7 +191,7 @@ class Delivery:
         body = await stream.read_whole(
             self._answer,
             watch,
-            gap_s=attempt.candidate.timeouts.gap_s,
+            gap_s=attempt.candidate.route.provider.timeouts.idle_s,
             limit=call.settings.answer_limit_bytes,
         )
         meta = attempt.candidate.bridge.read_response(
@@ -228,7 +228,7 @@ class Delivery:
                 stream.Nowhere(),
                 watch,
                 first=b"",
-                gap_s=self._attempt.candidate.timeouts.gap_s,
+                gap_s=self._attempt.candidate.route.provider.timeouts.idle_s,
                 clean=bytes,
                 on_progress=lambda: self._progress(tap),
             )

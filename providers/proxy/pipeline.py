@@ -283,11 +283,11 @@ class Pipeline:
     async def _exchange(self, call: Call, attempt: Attempt, out: UpstreamCall) -> None:
         """Send one call and deliver what comes back."""
         parts = self._parts
-        limits = attempt.candidate.timeouts
+        limits = attempt.candidate.route.provider.timeouts
         first_byte_s = limits.first_byte_s
         if call.request.stream and attempt.number == 1 and call.has_alternatives:
             first_byte_s = min(first_byte_s, call.settings.connect_deadline_s)
-        call.watch.end_within(attempt.candidate.route.provider.timeouts.total_s)
+        call.watch.end_within(limits.total_s)
         asked_at = parts.clock.monotonic()
         answer = await self._sender.send(
             out, attempt.tally, call.watch, first_byte_s=first_byte_s

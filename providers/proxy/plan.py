@@ -303,7 +303,6 @@ def _prepared(route: Route, inbound: WireFormat) -> Candidate | None:
     bridge = registry.bridge(inbound.id, provider.format)
     if bridge is None:
         return None
-    limits = provider.timeouts
     is_shared = len(provider.credentials) > 1
     return Candidate(
         route=route,
@@ -325,10 +324,10 @@ def _prepared(route: Route, inbound: WireFormat) -> Candidate | None:
         ),
         allowed=_private_address(provider),
         timeouts=Timeouts(
-            connect_s=limits.connect_s,
-            first_byte_s=limits.first_byte_s,
-            gap_s=limits.idle_s,
-            # The watch of the call knows when the whole has lasted too long.
+            connect_s=provider.timeouts.connect_s,
+            # The watch of the call keeps these for a fraction of the price.
+            first_byte_s=None,
+            gap_s=None,
             total_s=None,
         ),
         name_headers=(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from msgspec.structs import replace
@@ -13,8 +12,9 @@ from poolsite.destinations import (
     HostPort,
     OriginMismatchError,
 )
-from poolsite.egress import EgressError, Timeouts
+from poolsite.egress import EgressError
 from providers.proxy import verdict
+from providers.proxy import watch as watches
 from providers.proxy.exchange import AttemptFailedError, Failure, Tally, UpstreamCall
 from providers.proxy.ports import Answer, UpstreamClient
 from providers.proxy.watch import Watch
@@ -44,24 +44,20 @@ class Sender:
         it is about to open: a secret never travels anywhere else. Redirects come back
         as answers.
 
-        Units:   ``first_byte_s`` may be shorter than the provider's own.
-        Errors:  AttemptFailedError.
+        Units:   ``first_byte_s`` until the head is here, the connection included.
+        Errors:  AttemptFailedError; the watch interrupts a head that is late.
         """
-        timeouts = call.candidate.timeouts
-        if first_byte_s < timeouts.first_byte_s:
-            timeouts = _sooner(timeouts, first_byte_s)
         secret = call.secret
-        # The client keeps the deadline of the head itself.
-        watch.rest()
         try:
             destination = self._destination(call.url, call.candidate.allowed)
             tally.is_sent = True
+            watch.expect(watches.FIRST_BYTE, first_byte_s)
             return await self._client.send(
                 destination,
                 headers=call.headers,
                 body=call.sent.body,
                 secret_origin=None if secret is None else secret.origin,
-                timeouts=timeouts,
+                timeouts=call.candidate.timeouts,
             )
         except OriginMismatchError as error:
             tally.is_sent = False
@@ -82,16 +78,6 @@ class Sender:
                 self._judged.clear()
             self._judged[(url, allowed)] = known
         return known
-
-
-@lru_cache(maxsize=256)
-def _sooner(timeouts: Timeouts, first_byte_s: float) -> Timeouts:
-    return Timeouts(
-        connect_s=timeouts.connect_s,
-        first_byte_s=first_byte_s,
-        gap_s=timeouts.gap_s,
-        total_s=None,
-    )
 
 
 def _refused_by_policy(failure: Failure) -> Failure:

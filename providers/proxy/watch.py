@@ -157,6 +157,9 @@ class Watch:
         if self._listener is not None:
             self._listener.cancel()
             self._listener = None
+        # They lead back to the call and so to this watch: a circle would keep every
+        # finished call in memory until the collector comes by.
+        self._on_beat = self._on_silence = self._receive = None
 
     def _look(self) -> None:
         """See what is due and when to look again."""
