@@ -51,6 +51,7 @@ _HELP: Final = {
     "pool_snapshot_age_seconds": "Seconds since the keeper last confirmed it.",
     "pool_snapshot_rejected_total": "Snapshot files that were refused.",
     "pool_snapshot_records": "Records held, by kind.",
+    "pool_loop_late_seconds": "Longest stall of an event loop in the last 10 to 20 s.",
     "pool_cooling": "Credentials, models and providers that are cooling down.",
     "pool_journal_records_total": "Records appended to the journal.",
     "pool_journal_errors_total": "Journal writes and flushes that failed.",

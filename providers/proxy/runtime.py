@@ -22,6 +22,7 @@ from poolsite.destinations import Vetter
 from poolsite.egress import UpstreamClient
 from providers.formats import registry
 from providers.proxy.errors import InternalError
+from providers.proxy.lateness import Lateness
 from providers.proxy.metrics import FLUSH_INTERVAL_S, DataMetrics, Gauges
 from providers.proxy.paths import RouteTable
 from providers.proxy.peers import Peers
@@ -72,6 +73,7 @@ class Runtime:
         self.health = Health(self.clock)
         self.pipeline: Pipeline | None = None
         self.relay: ConsoleRelay | None = None
+        self._lateness = Lateness(self.clock)
         self._trust = Trust(self.peppers, roots.secret_key, self.clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._journal: Journal | None = None
@@ -116,6 +118,7 @@ class Runtime:
         self._keep(self.store.run)
         self._keep(spend.run)
         self._keep(self._flush_metrics)
+        self._keep(self._lateness.run)
         self._keep(self._sweep_limits)
 
     async def stop(self) -> None:
@@ -351,7 +354,8 @@ class Runtime:
             values["pool_journal_records_total"] = float(stats.records)
             errors = stats.write_errors + stats.sync_errors
             values["pool_journal_errors_total"] = float(errors)
-        gauges = Gauges(values, {}, {"pool_ready": float(self.is_ready)}, {})
+        highest = {"pool_loop_late_seconds": self._lateness.worst_s}
+        gauges = Gauges(values, highest, {"pool_ready": float(self.is_ready)}, {})
         if snapshot is not None:
             gauges.lowest["pool_snapshot_version"] = float(snapshot.version)
             gauges.highest["pool_snapshot_age_seconds"] = store.age_s() or 0.0
