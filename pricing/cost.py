@@ -17,7 +17,7 @@ from poolsite.money import (
     ceil_div,
     nano_from_usd,
 )
-from pricing.tokens import TokenUsage
+from pricing.tokens import EMPTY, TokenUsage
 
 _MAX_VENDOR_COST: Final = 1_000_000 * NANO_PER_USD
 """A single call above this is a vendor's bug, not a bill."""
@@ -138,8 +138,10 @@ def cost_nano_usd(
     Fails:   None when there is no price, when nothing was reported, or when a counter
              above zero meets a price that is unknown.
     """
-    if price is None or usage.is_empty:
+    if price is None or usage == EMPTY:
         return None
+    if _is_plain(usage, price, service_tier):
+        return _plain_cost(usage, price, requests)
     total = 0
     for _, count, _, rate in _billed(usage, price, service_tier, requests):
         if rate is None:
@@ -193,6 +195,38 @@ def parse_vendor_cost(text: str | bytes | float) -> int | None:
     except (AmountError, UnicodeDecodeError):
         return None
     return cost if 0 <= cost <= _MAX_VENDOR_COST else None
+
+
+def _is_plain(usage: TokenUsage, price: PriceSpec, service_tier: str | None) -> bool:
+    """Tell the usual case: text in, text out, and no rule that changes a rate."""
+    return not (
+        usage.cache_read_tokens
+        or usage.cache_write_tokens
+        or usage.cache_write_1h_tokens
+        or usage.audio_in_tokens
+        or usage.audio_out_tokens
+        or usage.image_in_tokens
+        or usage.image_out_tokens
+        or usage.units is not None
+        or (usage.reasoning_tokens and price.reasoning is not None)
+        or price.long_threshold is not None
+        or service_tier == "flex"
+        or service_tier == "priority"
+    )
+
+
+def _plain_cost(usage: TokenUsage, price: PriceSpec, requests: int) -> int | None:
+    """Price the usual case: what ``_billed`` would find, without looking."""
+    total = requests * (price.per_request or 0)
+    for count, rate in (
+        (usage.input_tokens, price.input),
+        (usage.output_tokens, price.output),
+    ):
+        if count:
+            if rate is None:
+                return None
+            total += count * rate
+    return ceil_div(total, UNITS_PER_PRICE)
 
 
 def _billed(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from poolsite.ids import uuid7
+from poolsite.ids import uuid7_text
 from providers.formats.base import ErrorDetail, WireFormat
 from providers.proxy import health_pages
 from providers.proxy.errors import InternalError, ProxyError
@@ -100,7 +100,7 @@ class Door:
         runtime = self._runtime
         clock = runtime.clock
         inbound = Inbound(
-            request_id=str(uuid7(clock)),
+            request_id=uuid7_text(clock),
             received_at_ns=clock.time_ns(),
             received_at=clock.monotonic(),
             method=scope["method"],
@@ -142,7 +142,7 @@ class Door:
             code="unknown_url",
         )
         wire = self._runtime.routes.default
-        request_id = str(uuid7(self._runtime.clock))
+        request_id = uuid7_text(self._runtime.clock)
         await _refuse(error, wire, request_id, scope, send)
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from poolsite.clock import Clock
-from poolsite.ids import uuid7
+from poolsite.ids import uuid7_text
 from poolsite.money import usd_from_nano
 from pricing.cost import PriceSpec, cost_nano_usd
 from pricing.estimate import estimate_output_tokens
@@ -79,7 +79,7 @@ class Attempt:
         clock: Clock,
         default_price: PriceSpec | None,
     ) -> None:
-        self.id = str(uuid7(clock))
+        self.id = uuid7_text(clock)
         self.number = number
         self.candidate = candidate
         self.admission = admission

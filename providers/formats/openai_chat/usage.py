@@ -7,12 +7,15 @@ mean is decided by their own totals where those settle it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from pricing.cost import parse_vendor_cost
 from pricing.tokens import TokenUsage, count
+
+
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class _Usage(msgspec.Struct, gc=False):
@@ -30,7 +33,7 @@ class _Usage(msgspec.Struct, gc=False):
     cache_read_input_tokens: Any = None
     cache_creation_input_tokens: Any = None
     reasoning_tokens: Any = None
-    cost: msgspec.Raw = msgspec.Raw(b"null")
+    cost: msgspec.Raw = _NULL
     is_byok: Any = None
     cost_details: Any = None
 
@@ -94,6 +97,13 @@ def _disjoint(
     prompt, completion, total = counts
     details = _object(wire.prompt_tokens_details)
     out_details = _object(wire.completion_tokens_details)
+    if not details and not out_details and _is_bare(wire):
+        completion, reasoning = _inclusive_completion(
+            completion, None, prompt, total, flags
+        )
+        return TokenUsage(
+            input_tokens=prompt, output_tokens=completion, reasoning_tokens=reasoning
+        )
     cached = count(
         _first(
             details.get("cached_tokens"),
@@ -151,6 +161,17 @@ def _disjoint(
     )
 
 
+def _is_bare(wire: _Usage) -> bool:
+    """Tell whether nothing but the two sums and their total was sent."""
+    return (
+        wire.prompt_cache_hit_tokens is None
+        and wire.cached_tokens is None
+        and wire.cache_read_input_tokens is None
+        and wire.cache_creation_input_tokens is None
+        and wire.reasoning_tokens is None
+    )
+
+
 def _inclusive_prompt(
     prompt: int | None,
     cache: int,
@@ -202,9 +223,9 @@ def _take(
 
 def _vendor_cost(wire: _Usage) -> int | None:
     """Read the cost a vendor states, from its text on the wire."""
-    raw = bytes(wire.cost)
-    if raw == b"null":
+    if wire.cost == _NULL:
         return None
+    raw = bytes(wire.cost)
     if raw[:1] == b"{":
         # Perplexity itemises; its total is what it bills.
         try:
