@@ -278,8 +278,8 @@ def _assign(key: ClientKey, values: dict[str, Any], clock: Clock) -> None:
         raise UsageError(f"Unknown settings: {', '.join(sorted(unknown))}.")
     for name, value in values.items():
         setattr(key, name, value)
-    if "name" in values:
-        key.name = str(key.name).strip()
+    if isinstance(values.get("name"), str):
+        key.name = key.name.strip()
     _check_columns(key, list(values))
     _check_name(key)
     _check_limits(key, values, clock)

@@ -8,7 +8,7 @@ from ninja.security import HttpBearer
 
 from poolsite.accounts import OPERATOR, OWNER, role_of
 from poolsite.actor import Actor, person
-from poolsite.models import ApiToken
+from poolsite.models import ApiToken, User
 from poolsite.tokens import ADMIN, READ, find_token
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -18,27 +18,33 @@ class TokenAuth(HttpBearer):
     """Accept ``Authorization: Bearer pa_…``; cookies are never looked at."""
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiToken | None:
-        """Return the token; 403 when its scope does not cover the method."""
+        """Return the token; 403 when its scope or its person's role is not enough."""
         found = find_token(token)
         if found is None:
             return None
         wanted = {READ, ADMIN} if request.method in _SAFE else {ADMIN}
         if not wanted & set(found.scopes):
-            raise HttpError(403, f"This token lacks the scope {sorted(wanted)[0]}.")
-        if request.method not in _SAFE and role_of(found.user) not in (OWNER, OPERATOR):
+            scope = READ if request.method in _SAFE else ADMIN
+            raise HttpError(403, f"This token lacks the scope {scope}.")
+        may_change = role_of(found.user) in (OWNER, OPERATOR)
+        if request.method not in _SAFE and not may_change:
             raise HttpError(403, "The person behind this token may only look.")
         return found
 
 
 def actor_of(request: HttpRequest) -> Actor:
     """Return the actor an authenticated API request acts as."""
-    token: ApiToken = request.auth  # type: ignore[attr-defined] # set by ninja
     ip = request.META.get("REMOTE_ADDR", "") or ""
-    return person(token.user, source="api", ip=ip)
+    return person(user_of(request), source="api", ip=ip[:45])
+
+
+def user_of(request: HttpRequest) -> User:
+    """Return the person behind an authenticated API request."""
+    token: ApiToken = request.auth  # type: ignore[attr-defined] # set by ninja
+    return token.user
 
 
 def require_owner(request: HttpRequest) -> None:
     """Refuse with 403 unless the person behind the token is an owner."""
-    token: ApiToken = request.auth  # type: ignore[attr-defined] # set by ninja
-    if role_of(token.user) != OWNER:
+    if role_of(user_of(request)) != OWNER:
         raise HttpError(403, "Only an owner may do this.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Router
+from ninja import Router, Status
 
 from providers import selectors
 from providers.api import schemas
@@ -14,6 +15,7 @@ from providers.api.auth import actor_of
 from providers.discovery import check
 from providers.models import Alias, ApiKey, Provider, ProviderModel
 from providers.services import credentials, models, providers
+from providers.services.errors import ServiceError
 
 router = Router(tags=["providers"])
 
@@ -27,12 +29,12 @@ def list_providers(request: HttpRequest) -> list[dict[str, Any]]:
 @router.post("/providers", response={201: dict[str, Any]})
 def create_provider(
     request: HttpRequest, data: schemas.ProviderCreate
-) -> tuple[int, dict[str, Any]]:
+) -> Status[dict[str, Any]]:
     """Create a provider."""
     values = data.model_dump(exclude_unset=True)
     slug = values.pop("id")
     provider = providers.create_provider(actor_of(request), slug=slug, **values)
-    return 201, selectors.provider_facts(provider)
+    return Status(201, selectors.provider_facts(provider))
 
 
 @router.get("/providers/{slug}")
@@ -52,10 +54,10 @@ def update_provider(
 
 
 @router.delete("/providers/{slug}", response={204: None})
-def remove_provider(request: HttpRequest, slug: str) -> tuple[int, None]:
+def remove_provider(request: HttpRequest, slug: str) -> Status[None]:
     """Remove a provider with its keys and models."""
     providers.remove_provider(actor_of(request), _provider(slug))
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/providers/{slug}/enable")
@@ -79,19 +81,18 @@ def test_provider(request: HttpRequest, slug: str) -> dict[str, Any]:
     """Try a provider now."""
     provider = _provider(slug)
     result = check.check_provider(provider)
-    providers.record_test(provider, error=result.error)
-    stages = [vars(stage) for stage in result.stages]
-    return {"ok": result.ok, "state": result.state, "stages": stages}
+    providers.record_test(provider, error=result.error, actor=actor_of(request))
+    return {"ok": result.ok, **dataclasses.asdict(result)}
 
 
 @router.post("/providers/{slug}/keys", response={201: list[dict[str, Any]]})
 def add_key(
     request: HttpRequest, slug: str, data: schemas.KeyAdd
-) -> tuple[int, list[dict[str, Any]]]:
+) -> Status[list[dict[str, Any]]]:
     """Add an API key; returns the provider's keys, masked."""
     provider = _provider(slug)
     credentials.add_key(actor_of(request), provider, data.secret, label=data.label)
-    return 201, selectors.key_table(provider)
+    return Status(201, selectors.key_table(provider))
 
 
 @router.post("/providers/{slug}/keys/{int:key_id}/enable")
@@ -111,10 +112,10 @@ def disable_key(request: HttpRequest, slug: str, key_id: int) -> list[dict[str, 
 
 
 @router.delete("/providers/{slug}/keys/{int:key_id}", response={204: None})
-def remove_key(request: HttpRequest, slug: str, key_id: int) -> tuple[int, None]:
+def remove_key(request: HttpRequest, slug: str, key_id: int) -> Status[None]:
     """Remove a key and its ciphertext."""
     credentials.remove_key(actor_of(request), _key(slug, key_id))
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/providers/{slug}/models")
@@ -124,6 +125,28 @@ def add_models(
     """Add models by id; returns the provider's models."""
     provider = _provider(slug)
     models.add_models(actor_of(request), provider, data.models)
+    return selectors.model_table(provider)
+
+
+@router.get("/providers/{slug}/models")
+def list_models(request: HttpRequest, slug: str) -> list[dict[str, Any]]:
+    """List the provider's models."""
+    return selectors.model_table(_provider(slug))
+
+
+@router.post("/providers/{slug}/models-sync")
+def sync_models(request: HttpRequest, slug: str) -> list[dict[str, Any]]:
+    """Add what the provider lists now; returns its models."""
+    provider = _provider(slug)
+    result = check.check_provider(provider)
+    if not result.ok:
+        raise ServiceError(f"Nothing changed: {result.error}")
+    models.add_models(
+        actor_of(request),
+        provider,
+        result.models,
+        source=ProviderModel.Source.DISCOVERED,
+    )
     return selectors.model_table(provider)
 
 
@@ -148,10 +171,10 @@ def disable_model(
 
 
 @router.delete("/providers/{slug}/models/{path:model_id}", response={204: None})
-def remove_model(request: HttpRequest, slug: str, model_id: str) -> tuple[int, None]:
+def remove_model(request: HttpRequest, slug: str, model_id: str) -> Status[None]:
     """Take a model out of its provider."""
     models.remove_model(actor_of(request), _model(slug, model_id))
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/aliases")
@@ -172,11 +195,11 @@ def set_alias(
 
 
 @router.delete("/aliases/{path:name}", response={204: None})
-def remove_alias(request: HttpRequest, name: str) -> tuple[int, None]:
+def remove_alias(request: HttpRequest, name: str) -> Status[None]:
     """Take a name away."""
     alias = get_object_or_404(Alias, name=name, deleted_at=None)
     models.remove_alias(actor_of(request), alias)
-    return 204, None
+    return Status(204, None)
 
 
 def _provider(slug: str) -> Provider:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
+
+_Usd = Annotated[Decimal, Field(ge=0, le=1_000_000_000)]
 
 
 class Strict(Schema):
@@ -24,15 +25,20 @@ class ProviderValues(Strict):
     api_format: str | None = None
     location: Literal["cloud", "local"] | None = None
     priority: int | None = Field(None, ge=0, le=100)
-    weight: int | None = Field(None, ge=0, le=10_000)
+    weight: int | None = Field(None, ge=1, le=10_000)
     allow_private: bool | None = None
     tls_verify: bool | None = None
     headers: dict[str, str] | None = None
+    timeouts: dict[str, float] | None = None
     model_access: Literal["all", "only", "none"] | None = None
     models_allowed: list[str] | None = None
     rpm: int | None = Field(None, ge=1, le=2**31 - 1)
     tpm: int | None = Field(None, ge=1, le=2**62)
     concurrency: int | None = Field(None, ge=1, le=2**31 - 1)
+    billing_on_abort: Literal["cancel", "full"] | None = None
+    description: str | None = Field(None, max_length=10_000)
+    website: str | None = Field(None, max_length=300)
+    key_url: str | None = Field(None, max_length=300)
 
 
 class ProviderCreate(ProviderValues):
@@ -66,21 +72,45 @@ class AliasSet(Strict):
 class BudgetTermsIn(Strict):
     """A key's own budget in USD."""
 
-    amount_usd: Decimal = Field(ge=0, le=1_000_000_000)
+    amount_usd: _Usd
     window: Literal["hour", "day", "week", "month", "total"] = "month"
     hard: bool = True
     time_zone: str = "UTC"
 
 
+class SharedBudget(BudgetTermsIn):
+    """The budget of a team, or without one of the whole pool."""
+
+    team: str = ""
+
+
+class TeamCreate(Strict):
+    """A new team."""
+
+    id: str = Field(max_length=64)
+    name: str = Field("", max_length=120)
+
+
 class ClientKeyValues(Strict):
     """What a client key may do; what is absent stays as it is."""
 
+    name: str | None = Field(None, max_length=120)
+    team: str | None = None
     model_access: Literal["all", "only", "none"] | None = None
     models_allowed: list[str] | None = None
+    provider_access: Literal["all", "only", "none"] | None = None
+    providers_allowed: list[str] | None = None
+    ip_allow: list[str] | None = None
     rpm: int | None = Field(None, ge=1, le=2**31 - 1)
     tpm: int | None = Field(None, ge=1, le=2**62)
+    tpd: int | None = Field(None, ge=1, le=2**62)
     concurrency: int | None = Field(None, ge=1, le=2**31 - 1)
-    expires_at: datetime | None = None
+    window_requests: int | None = Field(None, ge=1, le=2**31 - 1)
+    window_s: int | None = Field(None, ge=1, le=2**31 - 1)
+    assumed_output_tokens: int | None = Field(None, ge=1, le=2**31 - 1)
+    unpriced: Literal["allow", "default", "block"] | None = None
+    tags: list[str] | None = None
+    expires_at: AwareDatetime | None = None
 
 
 class ClientKeyCreate(ClientKeyValues):
@@ -100,12 +130,12 @@ class PriceSet(Strict):
     """A price in USD per million tokens, and per request."""
 
     provider: str = ""
-    input: Decimal = Field(ge=0)
-    output: Decimal = Field(ge=0)
-    cache_read: Decimal | None = Field(None, ge=0)
-    cache_write: Decimal | None = Field(None, ge=0)
-    cache_write_1h: Decimal | None = Field(None, ge=0)
-    per_request: Decimal | None = Field(None, ge=0)
+    input: _Usd
+    output: _Usd
+    cache_read: _Usd | None = None
+    cache_write: _Usd | None = None
+    cache_write_1h: _Usd | None = None
+    per_request: _Usd | None = None
 
 
 class UserCreate(Strict):
@@ -122,9 +152,41 @@ class RoleSet(Strict):
     role: Literal["owner", "operator", "viewer"]
 
 
+class PasswordSet(Strict):
+    """A person's new password."""
+
+    password: str = Field(max_length=1000)
+
+
+class Preferences(Strict):
+    """How a person likes the console; what is absent stays as it is."""
+
+    name: str = Field("", max_length=120)
+    time_zone: str = "UTC"
+    theme: Literal["system", "light", "dark"] = "system"
+    density: Literal["compact", "comfortable"] = "compact"
+    shortcuts: bool = True
+
+
+class AccountCreate(Strict):
+    """A static token at a provider; it is never returned."""
+
+    provider: str
+    token: str = Field(max_length=20_000)
+    label: str = Field("", max_length=120)
+    expires_at: AwareDatetime | None = None
+
+
+class TokenReplace(Strict):
+    """An account's new token."""
+
+    token: str = Field(max_length=20_000)
+    expires_at: AwareDatetime | None = None
+
+
 class TokenCreate(Strict):
     """A new API token of the caller."""
 
     name: str = Field(max_length=120)
     scopes: list[Literal["admin", "read", "metrics"]]
-    expires_at: datetime | None = None
+    expires_at: AwareDatetime | None = None
