@@ -10,7 +10,7 @@ from django import forms
 from poolsite.accounts import ROLES
 from poolsite.models import User
 from poolsite.tokens import SCOPES
-from poolsite.ui.forms import SecretField
+from poolsite.ui.forms import PasswordField
 
 _ROLE_TEXT = {
     "owner": "Owner: everything, people included",
@@ -37,7 +37,9 @@ class UserForm(forms.Form):
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
         help_text="They sign in with it.",
     )
-    password = SecretField(help_text="At least 12 characters. Tell it them in person.")
+    password = PasswordField(
+        help_text="At least 12 characters. Tell it them in person."
+    )
     role = forms.ChoiceField(
         choices=[(role, _ROLE_TEXT[role]) for role in ROLES],
         widget=forms.RadioSelect,

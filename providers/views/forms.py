@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from poolsite.forms import time_zones
 from poolsite.money import nano_from_usd, usd_from_nano
-from poolsite.ui.forms import SecretLinesField
+from poolsite.ui.forms import PasswordField, SecretLinesField
 from providers.catalogue.spec import CatalogueEntry
 from providers.formats import registry
 from providers.models import Provider
@@ -49,10 +49,7 @@ class AccountForm(forms.Form):
     email = forms.EmailField(
         widget=forms.EmailInput(attrs={"autocomplete": "username"})
     )
-    password = forms.CharField(
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 12 characters.",
-    )
+    password = PasswordField(help_text="At least 12 characters.")
     time_zone = forms.ChoiceField(initial="UTC")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
