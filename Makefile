@@ -38,7 +38,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(SCRATCH) $(BIN)/python manage.py makemigrations --check --dry-run
-	$(SCRATCH) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(SCRATCH) $(BIN)/python manage.py check --deploy --fail-level ERROR
 	$(BIN)/djade --target-version 5.2 --check $(TEMPLATES)
 
 bench: setup

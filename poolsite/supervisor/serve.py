@@ -197,8 +197,7 @@ class Supervisor:
                 for child in ending:
                     child.stop(signal.SIGKILL)
             self._wait(_TICK_S)
-            for child in self._children:
-                child.reap()
+            self._tend()
 
 
 def specs(chosen: Options, locked: str) -> list[Spec]:

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import warnings
+from types import FrameType
 from typing import Any
 
-from celery.signals import worker_process_init
+from celery.beat import EmbeddedService
+from celery.bootsteps import StartStopStep
+from celery.signals import worker_process_init, worker_ready
+from celery.worker import state
 from django.core.management.base import BaseCommand
 
 from poolsite.celery import app
 from poolsite.supervisor.child import die_with_parent
 
 _ARGUMENTS = (
-    "--quiet", "worker", "--beat", "--loglevel", "WARNING", "--pool", "prefork",
+    "--quiet", "worker", "--loglevel", "WARNING", "--pool", "prefork",
     "--concurrency", "2", "--without-gossip", "--without-mingle",
     "--without-heartbeat",
 )  # fmt: skip
+
+
+class BeatThread(StartStopStep):
+    """Embed the beat as a thread: ``--beat`` would start one more process for it."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def create(self, parent: Any) -> Any:
+        return EmbeddedService(parent.app, thread=True)
 
 
 class Command(BaseCommand):
@@ -32,7 +46,25 @@ class Command(BaseCommand):
         # Checks would import every view; `make check` runs them.
         os.environ["CELERY_SKIP_CHECKS"] = "1"
         worker_process_init.connect(_in_pool_process, weak=False)
+        worker_ready.connect(_end_quickly_when_idle, weak=False)
+        app.steps["worker"].add(BeatThread)
         app.worker_main([*_ARGUMENTS])
+
+
+def _end_quickly_when_idle(**_: Any) -> None:
+    """Spare an idle worker the four seconds its pool takes to be taken apart.
+
+    Pool processes end with it; due rows and jobs, not messages, say what is to do.
+    """
+    warm = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if not state.active_requests and not state.reserved_requests:
+            os._exit(0)
+        if callable(warm):
+            warm(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _in_pool_process(**_: Any) -> None:
