@@ -11,7 +11,7 @@ Cost: independent of the number of subjects; acquire and settle together about 1
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from poolsite.clock import Clock
@@ -34,6 +34,8 @@ _KEEP_EXPIRED_US: Final = 3_600 * MICRO
 """Longer than any request runs: a late settle must still find its ticket once."""
 
 _SWEPT_PER_ASK: Final = 2
+_SWEEP_EVERY: Final = 8
+"""Looking at some sixteen things every eighth time costs less than at two each time."""
 
 
 class _Lease:
@@ -59,6 +61,9 @@ class MemoryLimits:
         # All leases are equally long, so both stay ordered by their end.
         self._leases: OrderedDict[str, _Lease] = OrderedDict()
         self._expired: OrderedDict[str, int] = OrderedDict()
+        # No lease ends and no closed ticket is forgotten before this moment.
+        self._quiet_until_us = 0
+        self._asked = 0
 
     @property
     def origin(self) -> str:
@@ -77,14 +82,17 @@ class MemoryLimits:
             subject = self._subjects.get(scope.key, _UNTOUCHED)
             subject.check(scope, ask.tokens, now, found)
         warnings = self._check_budgets(ask, ask.reserve_nano, now, found=found)
-        self._sweep(now)
+        self._asked += 1
+        if self._asked % _SWEEP_EVERY == 0:
+            self._sweep(now)
         if found:
             return longest(found)
         ticket = Ticket(ask=ask, reserve_nano=ask.reserve_nano, warnings=warnings)
         for scope in ask.scopes:
             self._subject(scope.key).take(scope, ask.tokens, now.us)
         self._reserve(ask, ask.reserve_nano, now)
-        self._expired.pop(ask.ticket_id, None)
+        if self._expired:
+            self._expired.pop(ask.ticket_id, None)
         self._leases[ask.ticket_id] = _Lease(ticket, now.us + self._lease_us)
         return ticket
 
@@ -131,8 +139,9 @@ class MemoryLimits:
                 subject = self._subject(scope.key)
                 subject.add_tokens(scope, used.tokens - ask.tokens, now.us)
         if used.cost_nano:
-            for _, budget in _budgets(ask):
-                self._window(budget, now).local += used.cost_nano
+            for scope in ask.scopes:
+                for budget in scope.budgets:
+                    self._window(budget, now).local += used.cost_nano
         return True
 
     async def release(self, ticket: Ticket) -> bool:
@@ -189,10 +198,12 @@ class MemoryLimits:
         return subject
 
     def _window(self, budget: Budget, now: Moment) -> Spending:
-        window = self._look(budget, now)
+        name = (budget.budget_id, budget.window_id)
+        window = self._windows.get(name)
+        if window is None:
+            window = self._windows[name] = Spending(budget.spent_nano, now.us)
         window.ends_at = budget.ends_at
         window.touched_us = now.us
-        self._windows.setdefault((budget.budget_id, budget.window_id), window)
         return window
 
     def _look(self, budget: Budget, now: Moment) -> Spending:
@@ -212,14 +223,17 @@ class MemoryLimits:
         if more <= 0:
             return ()
         warnings: list[BudgetWarning] = []
-        for scope, budget in _budgets(ask):
-            window = self._look(budget, now)
-            answer = window.check(scope, budget, more=more, held=held, now=now)
-            if isinstance(answer, Refusal):
-                found.append(answer)
-            elif answer is not None:
-                warnings.append(answer)
-        return tuple(warnings)
+        for scope in ask.scopes:
+            for budget in scope.budgets:
+                window = self._look(budget, now)
+                answer = window.check(scope.key, budget, more=more, held=held, now=now)
+                if answer is None:
+                    continue
+                if isinstance(answer, Refusal):
+                    found.append(answer)
+                else:
+                    warnings.append(answer)
+        return tuple(warnings) if warnings else ()
 
     def _reserve(self, ask: Ask, more: int, now: Moment) -> None:
         for scope in ask.scopes:
@@ -242,10 +256,14 @@ class MemoryLimits:
 
     def _expire(self, now_us: int) -> int:
         """Close every ticket whose lease ended, and forget those ended long ago."""
+        if now_us < self._quiet_until_us:
+            return 0
+        quiet_until_us = now_us + self._lease_us
         count = 0
         while self._leases:
             ticket_id, lease = next(iter(self._leases.items()))
             if lease.expires_us > now_us:
+                quiet_until_us = min(quiet_until_us, lease.expires_us)
                 break
             del self._leases[ticket_id]
             self._give_back(lease.ticket, Moment(now_us, 0.0))
@@ -254,19 +272,22 @@ class MemoryLimits:
         while self._expired:
             ticket_id, forget_us = next(iter(self._expired.items()))
             if forget_us > now_us:
+                quiet_until_us = min(quiet_until_us, forget_us)
                 break
             del self._expired[ticket_id]
+        self._quiet_until_us = quiet_until_us
         return count
 
     def _sweep(self, now: Moment) -> None:
-        """Look at the two subjects and windows not looked at for longest."""
-        for _ in range(min(_SWEPT_PER_ASK, len(self._subjects))):
+        """Look at the subjects and windows not looked at for longest."""
+        most = _SWEPT_PER_ASK * _SWEEP_EVERY
+        for _ in range(min(most, len(self._subjects))):
             key, subject = next(iter(self._subjects.items()))
             if subject.is_idle(now):
                 del self._subjects[key]
             else:
                 self._subjects.move_to_end(key)
-        for _ in range(min(_SWEPT_PER_ASK, len(self._windows))):
+        for _ in range(min(most, len(self._windows))):
             name, window = next(iter(self._windows.items()))
             if window.is_idle(now):
                 del self._windows[name]
@@ -276,10 +297,3 @@ class MemoryLimits:
 
 _UNTOUCHED: Final = Subject()
 """Read in place of a subject nobody took anything from; never written to."""
-
-
-def _budgets(ask: Ask) -> Iterator[tuple[str, Budget]]:
-    """List the budgets of an ask with the scope that names each."""
-    for scope in ask.scopes:
-        for budget in scope.budgets:
-            yield scope.key, budget

@@ -14,7 +14,6 @@ import msgspec
 from pricing.cost import parse_vendor_cost
 from pricing.tokens import TokenUsage, count
 
-
 _NULL: Final = msgspec.Raw(b"null")
 
 
