@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -47,6 +48,10 @@ class Command(BaseCommand):
         os.environ["CELERY_SKIP_CHECKS"] = "1"
         worker_process_init.connect(_in_pool_process, weak=False)
         worker_ready.connect(_end_quickly_when_idle, weak=False)
+        # What is loaded by now is shared with the pool's processes, and stays shared.
+        app.loader.import_default_modules()
+        gc.collect()
+        gc.freeze()
         app.steps["worker"].add(BeatThread)
         app.worker_main([*_ARGUMENTS])
 
