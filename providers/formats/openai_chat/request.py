@@ -33,6 +33,24 @@ _PART_NEEDS: Final = (
     (b'"file"', base.NEED_FILES),
 )
 _READ_BY_MODEL: Final = ("messages", "tools", "functions", "response_format")
+_RARE: Final = frozenset(
+    {
+        "tools",
+        "functions",
+        "response_format",
+        "n",
+        "safety_identifier",
+        "user",
+        "metadata",
+        "prompt_cache_key",
+        "service_tier",
+        "logprobs",
+        "modalities",
+        "reasoning_effort",
+    }
+)
+"""Every field that is read but for those nearly all requests have."""
+
 _PART_TYPE: Final = re.compile(rb'"type"[ \t\n\r]*:[ \t\n\r]*\Z')
 
 
@@ -83,7 +101,20 @@ def read_chat_request(body: bytes) -> ChatRequest:
     model = _model(values)
     _check_messages(values)
     stream = _typed(values, "stream", _BOOL) or False
-    needs = _needs(members)
+    needs = _part_needs(members)
+    if _RARE.isdisjoint(values):
+        return ChatRequest(
+            dialect="openai",
+            body=body,
+            model=model,
+            members=members,
+            content_spans=(members.spans["messages"][1:],),
+            stream=stream,
+            include_usage=stream and _include_usage(values),
+            max_output_tokens=_max_output(values),
+            needs=needs,
+        )
+    needs |= _needs(values)
     n = _typed(values, "n", _INT)
     if n is not None and not 1 <= n <= MAX_CHOICES:
         raise _invalid("n", f"must be between 1 and {MAX_CHOICES}")
@@ -251,17 +282,24 @@ def _content(members: Members) -> tuple[tuple[int, int], ...]:
     return tuple(spans[key][1:] for key in _READ_BY_MODEL if key in spans)
 
 
-def _needs(members: Members) -> int:
-    """Collect what the model must be able to do, without parsing messages."""
-    values = members.values
+def _part_needs(members: Members) -> int:
+    """Collect which kinds of content the messages have, without parsing them."""
+    needs = 0
+    body = members.body
+    _, start, end = members.spans["messages"]
+    for needle, bit in _PART_NEEDS:
+        at = body.find(needle, start, end)
+        if at >= 0 and _has_part(body, needle, at, (start, end)):
+            needs |= bit
+    return needs
+
+
+def _needs(values: dict[str, msgspec.Raw]) -> int:
+    """Collect what else the model must be able to do."""
     needs = 0
     for key in ("tools", "functions"):
         if key in values and len(memoryview(values[key])) > 4:
             needs |= base.NEED_TOOLS
-    _, start, end = members.spans["messages"]
-    for needle, bit in _PART_NEEDS:
-        if _has_part(members.body, needle, start, end):
-            needs |= bit
     if values.get("logprobs") == _TRUE:
         needs |= base.NEED_LOGPROBS
     if "response_format" in values and _format_type(values) == "json_schema":
@@ -274,9 +312,12 @@ def _needs(members: Members) -> int:
     return needs
 
 
-def _has_part(body: bytes, needle: bytes, start: int, end: int) -> bool:
-    """Tell whether a content part of a type occurs, by its quoted name."""
-    at = body.find(needle, start, end)
+def _has_part(body: bytes, needle: bytes, at: int, span: tuple[int, int]) -> bool:
+    """Tell whether a content part of a type occurs, by its quoted name.
+
+    Shapes:  ``at`` is where the name occurs first within the span.
+    """
+    start, end = span
     while at >= 0:
         if _PART_TYPE.search(body, max(start, at - 32), at):
             return True
