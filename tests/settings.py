@@ -24,13 +24,16 @@ atexit.register(_remove)
 os.environ["POOL_DATA_DIR"] = _directory
 
 from poolsite.settings import *  # noqa: E402, F403 - after the directory is chosen
-from poolsite.settings import BASE_DIR, DATABASES  # noqa: E402
+from poolsite.settings import DATABASES  # noqa: E402
 
 # A file, as in the product: threads of a live server have connections of their own.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(_directory, "test.sqlite3")}
 # Argon2 is slow on purpose; no test here is about that.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# Served as they are: what collectstatic makes of them is another test's business.
-STATIC_ROOT = BASE_DIR / "static"
-STATICFILES_DIRS: list[str] = []
+# Found where they are written: what collectstatic makes of them is another test's
+# business. A live server and the middleware both find them so.
+STATIC_ROOT = os.path.join(_directory, "static")
+os.makedirs(STATIC_ROOT, exist_ok=True)
+SERVESTATIC_USE_FINDERS = True
+SERVESTATIC_AUTOREFRESH = True
