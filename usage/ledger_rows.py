@@ -45,6 +45,7 @@ TOKENS: Final = (
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_INT: Final = 2**31 - 1
 _MAX_SMALL: Final = 2**15 - 1
+_MOST_SKIPPED: Final = 32
 
 Row = dict[str, Any]
 Attempted = tuple[RequestHead, AttemptSettle]
@@ -207,7 +208,9 @@ def request_row(
     """Return the columns of one client call."""
     serving = serving_by_attempt.get(request.serving_attempt_id or "")
     extra = {"strategy": head.strategy, "loss": request.loss}
-    trail = {name: clean(value) for name, value in extra.items() if value}
+    trail: Row = {name: clean(value) for name, value in extra.items() if value}
+    if request.skipped:
+        trail["skipped"] = [clean(each) for each in request.skipped[:_MOST_SKIPPED]]
     return {
         **_tokens(request.usage),
         **head_columns(head, numbers),
@@ -230,7 +233,7 @@ def request_row(
         "estimated": request.estimated,
         "latency_ms": _int(request.latency_ms),
         "ttft_ms": _int(request.ttft_ms),
-        "overhead_us": None,
+        "overhead_us": _int(request.overhead_us),
         "trail": json.dumps(trail) if trail else None,
     }
 

@@ -117,12 +117,14 @@ class Closing:
     async def _close(self, call: Call, outcome: Outcome) -> None:
         """Write the settle and count it; a call closed before stays as it was."""
         recorder, attempt = call.recorder, call.attempt
-        if call.plan is not None:
-            recorder.note_skips(call.plan.skipped)
         if recorder.is_closed:
             return
+        if call.plan is not None and call.plan.skipped:
+            recorder.note_skips(call.plan.skipped)
         parts = self._parts
         seconds = parts.clock.monotonic() - call.inbound.received_at
+        if recorder.overhead_us is None:
+            recorder.overhead_us = max(0, int((seconds - call.waited_s) * 1e6))
         if attempt is not None and not attempt.is_settled:
             ended = "" if call.failure is None else call.failure.outcome
             parts.metrics.attempt_finished(

@@ -153,6 +153,10 @@ class Delivery:
             content_type = call.inbound.wire.stream_content_type.encode("ascii")
             head = heads.stream_head(await self._head(), content_type)
             await call.reply.start(self._answer.status, head)
+        elapsed_s = self._parts.clock.monotonic() - call.inbound.received_at
+        overhead_us = int((elapsed_s - call.waited_s) * 1e6)
+        # Known now: later time passes while the upstream thinks.
+        call.recorder.overhead_us = max(0, overhead_us)
 
     async def _head(self) -> Headers:
         call, attempt = self._call, self._attempt

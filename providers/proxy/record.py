@@ -123,6 +123,7 @@ class Recorder:
         "attempts",
         "is_closed",
         "is_unpriced",
+        "overhead_us",
         "skipped",
         "ttft_ms",
     )
@@ -145,6 +146,7 @@ class Recorder:
         self.attempts = 0
         self.is_closed = False
         self.skipped: tuple[str, ...] = ()
+        self.overhead_us: int | None = None
         self.ttft_ms: int | None = None
 
     @property
@@ -293,6 +295,8 @@ class Recorder:
                 estimated=self._is_estimated,
                 latency_ms=latency_ms,
                 ttft_ms=self.ttft_ms,
+                overhead_us=self.overhead_us,
+                skipped=self.skipped,
             ),
         )
         try:

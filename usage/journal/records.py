@@ -181,7 +181,9 @@ class RequestSettle(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
     Shapes:  ``usage`` and ``cost_nano`` are sums over the attempts; ``cost_nano`` is
              None when no attempt has a known cost, ``unpriced`` says that at least one
-             used something without a known price.
+             used something without a known price. ``skipped`` names candidates that
+             were not asked, each with its reason.
+    Units:   ``overhead_us`` is the time the pool itself took, upstreams left out.
     """
 
     status: int
@@ -196,6 +198,8 @@ class RequestSettle(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     latency_ms: int | None = None
     ttft_ms: int | None = None
     loss: str = ""
+    overhead_us: int | None = None
+    skipped: tuple[str, ...] = ()
 
 
 class Settle(

@@ -190,6 +190,9 @@ async def test_a_cooling_candidate_is_passed_over_and_named(
     await pair.call()
     assert upstream.control.by_model["gpt-test"] == 1
     assert pair.attempts[-1].target.provider_slug == "p2"
+    last = pair.settles[-1].request
+    assert last is not None
+    assert last.skipped == ("p1/gpt-test sk-…0001: cooling:auth",)
 
 
 async def test_a_stream_fails_over_before_its_first_useful_event(

@@ -21,6 +21,8 @@ async def test_a_json_call_is_served_and_settled(
     assert settle.attempt.usage.output_tokens == served.completion_tokens
     expected = served.prompt_tokens * 1_000 + served.completion_tokens * 2_000
     assert settle.request.cost_nano == expected
+    assert settle.request.overhead_us is not None
+    assert 0 < settle.request.overhead_us < 50_000
     assert answer.header("x-pool-provider") == "p1"
     assert answer.header("x-pool-attempts") == "1"
     assert answer.header("x-pool-request-id") == settle.head.request_id
