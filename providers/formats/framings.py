@@ -51,7 +51,12 @@ class SseSplitter:
             self._started = True
             if data.find(b"\n") == len(data) - 2:
                 return [(data, data[6:-2])]
-            return [_simple_frame(part) for part in data[:-2].split(b"\n\n")]
+            return [
+                (part + b"\n\n", part[6:])
+                if part[:6] == b"data: " and b"\n" not in part
+                else _frame(part + b"\n\n")
+                for part in data[:-2].split(b"\n\n")
+            ]
         return self._feed_slowly(data)
 
     def finish(self) -> list[SseFrame]:
@@ -116,14 +121,6 @@ def replace_payload(raw: bytes, payload: bytes, replacement: bytes) -> bytes:
     if raw.count(payload) == 1:
         return raw.replace(payload, replacement, 1)
     return b"data: " + replacement + b"\n\n"
-
-
-def _simple_frame(part: bytes) -> SseFrame:
-    """Read a frame that lost its blank line to a split."""
-    raw = part + b"\n\n"
-    if part[:6] == b"data: " and b"\n" not in part:
-        return raw, part[6:]
-    return _frame(raw)
 
 
 def _frame(raw: bytes, text: bytes | None = None) -> SseFrame:
