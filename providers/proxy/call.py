@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from providers.formats.base import ChatRequest, ClientStream
 from providers.proxy.admit import Limited
+from providers.proxy.billing import Attempt, bill_attempt
 from providers.proxy.exchange import Admission, Caller, Failure, Headers, Inbound
 from providers.proxy.exhausted import Failed
 from providers.proxy.plan import Plan
 from providers.proxy.ports import SnapshotPort
-from providers.proxy.record import Attempt, Recorder, bill_attempt
+from providers.proxy.record import Recorder
 from providers.proxy.reply import Reply
 from providers.proxy.watch import Watch
 from providers.snapshot.types import SettingsRecord

@@ -8,6 +8,7 @@ from typing import Final
 
 from providers.proxy import heads, record, verdict
 from providers.proxy import watch as watches
+from providers.proxy.billing import Attempt
 from providers.proxy.call import Call
 from providers.proxy.errors import (
     CLIENT_CLOSED_STATUS,
@@ -21,7 +22,6 @@ from providers.proxy.errors import (
 )
 from providers.proxy.exchange import Failure, Inbound, Outcome
 from providers.proxy.ports import Parts
-from providers.proxy.record import Attempt
 from providers.proxy.reply import Reply
 from providers.proxy.throttle import StrangerTable
 from providers.proxy.verdict import REQUEST

@@ -11,11 +11,11 @@ from poolsite.egress import EgressError, as_egress_error
 from providers.formats.base import ResponseMeta, StreamTap
 from providers.proxy import heads, stream, translate, verdict
 from providers.proxy import watch as watches
+from providers.proxy.billing import Attempt
 from providers.proxy.call import Call
 from providers.proxy.errors import ClientGoneError
 from providers.proxy.exchange import AttemptFailedError, Headers, Tally, UpstreamCall
 from providers.proxy.ports import Answer, Parts
-from providers.proxy.record import Attempt
 from providers.proxy.watch import Watch
 
 FULL: Final = "full"

@@ -14,7 +14,6 @@ exactly once, and the client is told in its own dialect.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from functools import partial
 from typing import Final
@@ -26,7 +25,7 @@ from providers.proxy import (
     admit,
     authenticate,
     body,
-    heads,
+    keepalive,
     plan,
     send,
     stream,
@@ -34,6 +33,8 @@ from providers.proxy import (
     verdict,
 )
 from providers.proxy import watch as watches
+from providers.proxy.background import Background
+from providers.proxy.billing import Attempt
 from providers.proxy.call import Call
 from providers.proxy.closing import Closing, interruption
 from providers.proxy.deliver import AbandonedError, Delivery
@@ -42,7 +43,6 @@ from providers.proxy.exchange import (
     AttemptFailedError,
     Candidate,
     Failure,
-    Headers,
     Inbound,
     Receive,
     Send,
@@ -51,16 +51,13 @@ from providers.proxy.exchange import (
 from providers.proxy.exhausted import final_error
 from providers.proxy.failover import Failover
 from providers.proxy.ports import Answer, Parts, Resolution, SnapshotPort
-from providers.proxy.record import Attempt, Recorder
+from providers.proxy.record import Recorder
 from providers.proxy.reply import Reply
 from providers.proxy.watch import Watch
 from providers.snapshot.types import SettingsRecord
-from usage.limits.contract import LimitStoreError, Ticket
 
 _TOTAL_S: Final = 1800.0
 _RENEW_S: Final = 20.0
-_DRAIN_S: Final = 120.0
-_MOST_DRAINS: Final = 64
 _ERROR_GAP_S: Final = 10.0
 _BUSY_RETRY_S: Final = 1.0
 _DEFAULTS: Final = SettingsRecord()
@@ -83,8 +80,8 @@ class Pipeline:
         self._vault = translate.Vault(parts.ring, parts.clock)
         self._sender = send.Sender(parts.client)
         self._closing = Closing(parts)
+        self._background = Background(parts, self._closing)
         self._running: set[Watch] = set()
-        self._drains: set[asyncio.Task[None]] = set()
         self.is_draining = False
 
     @property
@@ -100,10 +97,7 @@ class Pipeline:
 
     async def finish(self, within_s: float) -> None:
         """Wait for answers that are read to their end without a client."""
-        if self._drains:
-            await asyncio.wait(self._drains, timeout=within_s)
-        for drain in self._drains:
-            drain.cancel()
+        await self._background.finish(within_s)
 
     async def handle(self, inbound: Inbound, receive: Receive, reply_to: Send) -> None:
         """Serve one call from its key to its last byte; never raises for a fault."""
@@ -156,7 +150,7 @@ class Pipeline:
         try:
             await self._run(call, receive)
         except AbandonedError as left:
-            self._detach(call, left)
+            self._background.read_on(call, left)
         except ClientGoneError as error:
             await closing.gone(call, error.reason)
         except ProxyError as error:
@@ -189,7 +183,7 @@ class Pipeline:
         found = plan.resolve(call.snapshot, call.caller, call.request.model)
         candidate: Candidate | None = await self._admitted(call, found)
         if call.request.stream:
-            self._open_stream(call)
+            keepalive.open_stream(call)
         while candidate is not None:
             failure = await self._attempt(call, candidate)
             if failure is None:
@@ -242,7 +236,7 @@ class Pipeline:
             call.inbound.request_id, limited, reservation, tokens
         )
         if call.admission.ticket is not None:
-            call.watch.on_beat(partial(self._renew, call), _RENEW_S)
+            call.watch.on_beat(partial(self._background.renew, call), _RENEW_S)
             call.limit_headers = await self._admitter.headers(limited, now)
         return candidate
 
@@ -334,53 +328,6 @@ class Pipeline:
             verdict.judge_status(answer.status, detail, answer.headers, now_s=now_s)
         )
 
-    def _open_stream(self, call: Call) -> None:
-        """Prepare what the pool itself may have to say inside the client's stream."""
-        inbound, settings = call.inbound, call.settings
-        call.stream = inbound.wire.open_stream(
-            call.request, request_id=inbound.request_id
-        )
-        if settings.keepalive_after_s > 0:
-            after_s = settings.keepalive_after_s
-            call.watch.on_silence(partial(_keep_alive, call), after_s)
-
-    def _renew(self, call: Call) -> None:
-        """Extend the lease of a call that takes long."""
-        admission = call.admission
-        if admission is not None and admission.ticket is not None:
-            work = self._renewed(admission.ticket)
-            self._keep(asyncio.get_running_loop().create_task(work))
-
-    async def _renewed(self, ticket: Ticket) -> None:
-        with contextlib.suppress(LimitStoreError):
-            await self._parts.limits.renew(ticket)
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        """Hold a task of ours until it is done; the loop alone would forget it."""
-        self._drains.add(task)
-        task.add_done_callback(self._drains.discard)
-
-    def _detach(self, call: Call, left: AbandonedError) -> None:
-        """Read an abandoned answer to its end, because it is billed anyway."""
-        call.is_detached = True
-        self._keep(asyncio.get_running_loop().create_task(self._drain(call, left)))
-
-    async def _drain(self, call: Call, left: AbandonedError) -> None:
-        watch = Watch(_DRAIN_S)
-        try:
-            if len(self._drains) <= _MOST_DRAINS:
-                await left.rest(watch)
-        except AttemptFailedError as error:
-            _log.debug("drain_ended", extra={"reason": error.failure.reason})
-        except asyncio.CancelledError:
-            if watch.claim() is None:
-                raise
-        finally:
-            watch.stop()
-            left.answer.close()
-            await self._closing.gone(call, watches.GONE)
-            await self._closing.release(call)
-
     async def _tell_models(self, call: Call) -> None:
         """Answer with the names this key may ask for, or with one of them."""
         wire = call.inbound.wire
@@ -394,17 +341,6 @@ class Pipeline:
                 raise plan.unknown_model(call.snapshot, call.caller, asked)
             told = wire.model_body(asked, created=found[0].created_s)
         await self._closing.told(call, told)
-
-
-def _keep_alive(call: Call) -> float:
-    """Send a keep-alive when nothing was written since the last look."""
-    reply = call.reply
-    if call.stream is not None and reply.writes == call.writes_seen:
-        content_type = call.inbound.wire.stream_content_type.encode("ascii")
-        head: Headers = [(b"x-pool-request-id", call.request_id)]
-        reply.pulse(heads.stream_head(head, content_type), call.stream.keepalive())
-    call.writes_seen = reply.writes
-    return call.settings.keepalive_every_s
 
 
 def _redacted(failure: Failure, secret: Secret | None) -> Failure:

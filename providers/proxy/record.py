@@ -11,21 +11,20 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from poolsite.clock import Clock
-from poolsite.ids import uuid7_text
-from poolsite.money import usd_from_nano
-from pricing.cost import PriceSpec, cost_nano_usd
 from pricing.estimate import estimate_output_tokens
-from pricing.tokens import EMPTY, TokenUsage, add
+from pricing.tokens import TokenUsage, add
 from providers.formats.base import ChatRequest
+from providers.proxy.billing import (
+    Attempt,
+    Bill,
+    bill_attempt,
+    budget_deltas,
+    reserved_nano,
+)
 from providers.proxy.errors import InternalError
 from providers.proxy.exchange import (
-    Admission,
     Caller,
-    Candidate,
     Failure,
     Inbound,
     Skip,
@@ -36,10 +35,7 @@ from usage.journal import records
 from usage.journal.records import (
     AttemptIntent,
     AttemptSettle,
-    BudgetDelta,
-    BudgetRef,
     Fact,
-    PriceRef,
     Progress,
     RequestHead,
     RequestSettle,
@@ -50,56 +46,7 @@ from usage.limits.contract import LimitStoreError, Ticket, Used
 _NANO_PER_MS: Final = 1_000_000
 _SETTLE_WITHIN_S: Final = 5.0
 _LONGEST_WORD: Final = 200
-_VENDOR: Final = "provider"
-_DEFAULT: Final = "default"
 _log: Final = logging.getLogger("providers.proxy.record")
-
-
-class Attempt:
-    """One upstream call from its intent to its settle."""
-
-    __slots__ = (
-        "admission",
-        "candidate",
-        "estimate_tokens",
-        "id",
-        "is_settled",
-        "number",
-        "price",
-        "started_at",
-        "started_at_ns",
-        "tally",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        candidate: Candidate,
-        admission: Admission,
-        clock: Clock,
-        default_price: PriceSpec | None,
-    ) -> None:
-        self.id = uuid7_text(clock)
-        self.number = number
-        self.candidate = candidate
-        self.admission = admission
-        self.started_at_ns = clock.time_ns()
-        self.started_at = clock.monotonic()
-        self.tally = Tally()
-        self.is_settled = False
-        self.price = candidate.price
-        if self.price.spec is None and default_price is not None:
-            self.price = PriceRef(spec=default_price, source=_DEFAULT)
-
-
-class Bill(Struct, frozen=True):
-    """What one attempt used and costs."""
-
-    usage: TokenUsage | None
-    cost_nano: int | None
-    price: PriceRef
-    is_estimated: bool = False
-    vendor_cost: str | None = None
 
 
 class Recorder:
@@ -214,7 +161,7 @@ class Recorder:
             started_at_ns=attempt.started_at_ns,
             target=attempt.candidate.target,
             head=self.head if attempt.number == 1 else None,
-            reservation_nano=_reservation(attempt),
+            reservation_nano=reserved_nano(attempt),
             input_estimate_tokens=admission.input_estimate_tokens,
             price=attempt.price,
             budgets=admission.budgets,
@@ -349,10 +296,10 @@ class Recorder:
             vendor_cost=bill.vendor_cost,
             service_tier=tally.service_tier,
             price=bill.price,
-            reservation_nano=_reservation(attempt),
+            reservation_nano=reserved_nano(attempt),
             latency_ms=max(0, round((ended - attempt.started_at) * 1000)),
             ttft_ms=ttft_ms,
-            budget_deltas=_deltas(attempt.admission.budgets, bill.cost_nano),
+            budget_deltas=budget_deltas(attempt.admission.budgets, bill.cost_nano),
         )
 
     def _add(self, bill: Bill) -> None:
@@ -372,54 +319,6 @@ class Recorder:
             self._journal.append(record)
         except OSError:
             _log.exception("record_not_written", extra={"id": self.head.request_id})
-
-
-def bill_attempt(attempt: Attempt, failure: Failure | None) -> Bill:
-    """Say what an attempt used and costs.
-
-    Reported usage is billed as reported. Without it, an attempt that the upstream took
-    on is billed by an estimate within the reservation; one that was refused with an
-    error status, or never left, costs nothing.
-    """
-    tally, price = attempt.tally, attempt.price
-    usage, is_estimated = _usage(attempt, failure)
-    if usage is None:
-        return Bill(None, 0, price)
-    cost = cost_nano_usd(usage, price.spec, service_tier=tally.service_tier)
-    vendor_nano = tally.vendor_cost_nano_usd
-    if vendor_nano is not None and not is_estimated:
-        text = format(usd_from_nano(vendor_nano), "f")
-        stated = replace(price, source=_VENDOR)
-        return Bill(usage, vendor_nano, stated, vendor_cost=text)
-    if is_estimated and cost is not None and price.spec is not None:
-        # On a guess the pool bills no more than was set aside for the call.
-        cost = min(cost, max(attempt.admission.reservation_nano, 0))
-    return Bill(usage, cost, price, is_estimated=is_estimated)
-
-
-def _usage(attempt: Attempt, failure: Failure | None) -> tuple[TokenUsage | None, bool]:
-    """Return what is to be billed, and whether it is a guess."""
-    tally = attempt.tally
-    reported = tally.usage
-    if reported is not None and (
-        tally.is_complete or (reported.output_tokens or 0) > 0
-    ):
-        return reported, False
-    is_refused = failure is not None and failure.status is not None
-    if is_refused and tally.first_event_at is None and reported is None:
-        # Also an error that came under a 2xx status.
-        return None, False
-    if not tally.is_accepted and not tally.is_sent:
-        return None, False
-    model = attempt.candidate.route.model.model_id
-    output = min(
-        estimate_output_tokens(tally.text_bytes, model),
-        attempt.admission.output_reserved_tokens,
-    )
-    seen = reported or EMPTY
-    if seen.prompt_tokens == 0:
-        seen = replace(seen, input_tokens=attempt.admission.input_estimate_tokens)
-    return replace(seen, output_tokens=output), True
 
 
 async def settle_limits(
@@ -463,17 +362,3 @@ def _status(tally: Tally, failure: Failure | None) -> int | None:
 
 def _cut(text: str | None) -> str:
     return "" if text is None else text[:_LONGEST_WORD]
-
-
-def _reservation(attempt: Attempt) -> int | None:
-    if attempt.price.spec is None:
-        return None
-    return attempt.admission.reservation_nano
-
-
-def _deltas(
-    budgets: tuple[BudgetRef, ...], cost_nano: int | None
-) -> tuple[BudgetDelta, ...]:
-    if not budgets or not cost_nano:
-        return ()
-    return tuple([(budget, window, cost_nano) for budget, window in budgets])
