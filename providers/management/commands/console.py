@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.urls import get_resolver
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -55,6 +57,8 @@ class Command(BaseCommand):
             # The server calls itself experimental at every start; its errors matter.
             log_level=LogLevels.error,
         )
+        if not options["locked"]:
+            threading.Thread(target=_warm, name="warm", daemon=True).start()
         asyncio.run(_serve(server))
 
 
@@ -63,6 +67,13 @@ async def _serve(server: Server) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     await server.serve()
+
+
+def _warm() -> None:
+    """Import every view before the first person waits for it."""
+    # What is wrong with a view is for its own request to say.
+    with contextlib.suppress(Exception):
+        get_resolver().url_patterns  # noqa: B018 - reading it imports the views
 
 
 def _free(path: Path) -> Path:
