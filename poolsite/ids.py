@@ -27,7 +27,7 @@ _TAIL_BYTES: Final = 8
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Generator(threading.local):
+class _Generator:
     """One thread's last id time and counter, and its store of random bytes.
 
     Random bytes are drawn a page at a time: one system call serves 512 ids. A forked
@@ -60,8 +60,15 @@ class _Generator(threading.local):
         return int.from_bytes(self.pool[start:end], "big") & _LOW_MASK
 
 
-_generator: Final = _Generator()
-os.register_at_fork(after_in_child=_generator.forget_random)
+class _Generators(threading.local):
+    """Each thread's own; reading one attribute of a thread's storage is slow enough."""
+
+    def __init__(self) -> None:
+        self.own = _Generator()
+
+
+_generators: Final = _Generators()
+os.register_at_fork(after_in_child=lambda: _generators.own.forget_random())
 
 
 def uuid7(clock: Clock) -> uuid.UUID:
@@ -95,7 +102,7 @@ def uuid7_at(value: uuid.UUID) -> datetime:
 
 def _next(clock: Clock) -> int:
     """Return the next id as its 128-bit number."""
-    state = _generator
+    state = _generators.own
     if clock is not state.clock:
         state.follow(clock)
     now_ms = clock.time_ns() // 1_000_000

@@ -244,13 +244,11 @@ def frame(record: Record) -> bytes:
         fact whose payload cannot be encoded.
     Cost:   about 1 us.
     """
-    buffer = bytearray(_HEAD)
-    _encoder.encode_into(record, buffer, _HEAD)
-    size = len(buffer) - _HEAD
+    payload = _encoder.encode(record)
+    size = len(payload)
     if size > MAX_PAYLOAD:
         raise JournalFormatError(f"A record of {size} bytes is too long.")
-    FRAME.pack_into(buffer, 0, size, zlib.crc32(memoryview(buffer)[_HEAD:], size))
-    return bytes(buffer)
+    return FRAME.pack(size, zlib.crc32(payload, size)) + payload
 
 
 def decode(payload: bytes | memoryview) -> Record:

@@ -274,9 +274,10 @@ class Journal:
         """
         if self._is_closed:
             raise JournalClosedError("The journal is closed.")
+        size = len(data)
         for _ in range(_WRITE_TRIES):
             try:
-                segment = self._segment_for(len(data))
+                segment = self._segment_for(size)
                 self._disk.write(segment.descriptor, data)
             except OSError as error:
                 # Half a frame may be in the file; a reader stops there, so nothing
@@ -284,11 +285,12 @@ class Journal:
                 self._segment.is_broken = True
                 self._note_write_error(error)
                 continue
-            segment.size += len(data)
+            segment.size += size
             if self._keeps_unsynced:
                 segment.unsynced.append(data)
-            self.stats.records += 1
-            self.stats.bytes += len(data)
+            stats = self.stats
+            stats.records += 1
+            stats.bytes += size
             return
         raise JournalWriteError(errno.EIO, "The journal could not be written.")
 
