@@ -354,7 +354,10 @@ class Runtime:
             values["pool_journal_records_total"] = float(stats.records)
             errors = stats.write_errors + stats.sync_errors
             values["pool_journal_errors_total"] = float(errors)
-        highest = {"pool_loop_late_seconds": self._lateness.worst_s}
+        highest = {
+            "pool_loop_late_seconds": self._lateness.worst_s,
+            "pool_loop_late_own_seconds": self._lateness.worst_own_s,
+        }
         gauges = Gauges(values, highest, {"pool_ready": float(self.is_ready)}, {})
         if snapshot is not None:
             gauges.lowest["pool_snapshot_version"] = float(snapshot.version)
