@@ -199,9 +199,10 @@ def _framing_problem(headers: Headers, fields: dict[bytes, bytes], path: str) ->
             return b"transfer encoding not supported\n"
     if not path.startswith("/") or len(path) > _LONGEST_PATH:
         return b"malformed path\n"
-    size = 0
-    for name, value in headers:
-        size += len(name) + len(value)
+    if len(fields) == len(headers):
+        size = sum(map(len, fields)) + sum(map(len, fields.values()))
+    else:
+        size = sum(len(name) + len(value) for name, value in headers)
     if size > _MOST_HEADER_BYTES:
         return b"header fields too large\n"
     if len(fields) != len(headers):

@@ -29,6 +29,7 @@ from providers.proxy.ports import SnapshotPort, Trust
 from providers.snapshot.types import ClientKeyRecord
 
 _KEY_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
+_OTHER_PLACES: Final = frozenset(_KEY_HEADERS)
 _KEY_PARAMETERS: Final = ("key", "api_key")
 _CLIENT_KEY_PREFIX: Final = "pp_"
 _BEARER: Final = "bearer "
@@ -125,9 +126,7 @@ def _header_digest(inbound: Inbound) -> bytes | None:
     if (
         value is None
         or len(fields) != len(inbound.headers)
-        or b"x-api-key" in fields
-        or b"api-key" in fields
-        or b"x-goog-api-key" in fields
+        or not _OTHER_PLACES.isdisjoint(fields)
         or b"key=" in inbound.query
     ):
         return None

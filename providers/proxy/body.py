@@ -60,10 +60,8 @@ async def _receive_all(
     size = 0
     now = asyncio.get_running_loop().time
     started = now()
+    watch.expect(watches.BODY, min(timeout_s, _GRACE_S))
     while True:
-        # A body that crawls is as good as one that stalls, and has less time.
-        allowed_s = min(timeout_s, _GRACE_S + size / _SLOWEST_BYTES_PER_S)
-        watch.expect(watches.BODY, started + allowed_s - now())
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
@@ -77,6 +75,9 @@ async def _receive_all(
             parts.append(part)
             return b"".join(parts)
         parts.append(part)
+        # A body that crawls is as good as one that stalls, and has less time.
+        allowed_s = min(timeout_s, _GRACE_S + size / _SLOWEST_BYTES_PER_S)
+        watch.expect(watches.BODY, started + allowed_s - now())
 
 
 def _too_large(limit: int) -> BodyError:

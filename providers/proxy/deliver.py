@@ -72,7 +72,7 @@ class Delivery:
         call.waited_s += now - asked_at
         self._attempt.tally.first_event_at = now
         await close()
-        head = heads.json_head(await self._head())
+        head = heads.json_head(self._head())
         body = translate.scrubber(self._out.marks)(meta.body)
         await call.reply.whole(self._answer.status, head, body)
 
@@ -151,14 +151,14 @@ class Delivery:
         call.is_useful = True
         if not call.reply.is_started:
             content_type = call.inbound.wire.stream_content_type.encode("ascii")
-            head = heads.stream_head(await self._head(), content_type)
+            head = heads.stream_head(self._head(), content_type)
             await call.reply.start(self._answer.status, head)
         elapsed_s = self._parts.clock.monotonic() - call.inbound.received_at
         overhead_us = int((elapsed_s - call.waited_s) * 1e6)
         # Known now: later time passes while the upstream thinks.
         call.recorder.overhead_us = max(0, overhead_us)
 
-    async def _head(self) -> Headers:
+    def _head(self) -> Headers:
         call, attempt = self._call, self._attempt
         is_same = attempt.candidate.wire is call.inbound.wire
         returned = translate.returned_headers(

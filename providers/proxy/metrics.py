@@ -18,6 +18,7 @@ import tempfile
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,7 @@ _HELP: Final = {
     "pool_snapshot_rejected_total": "Snapshot files that were refused.",
     "pool_snapshot_records": "Records held, by kind.",
     "pool_loop_late_seconds": "Longest stall of an event loop in the last 10 to 20 s.",
+    "pool_loop_late_own_seconds": "The same, with the worker itself at work.",
     "pool_cooling": "Credentials, models and providers that are cooling down.",
     "pool_journal_records_total": "Records appended to the journal.",
     "pool_journal_errors_total": "Journal writes and flushes that failed.",
@@ -105,17 +107,11 @@ class DataMetrics:
         self, outcome: Outcome, *, dialect: str, is_stream: bool, seconds: float
     ) -> None:
         """Count one authenticated client call."""
-        mode = "stream" if is_stream else "whole"
-        self._count(
-            REQUESTS,
-            (
-                ("dialect", dialect),
-                ("mode", mode),
-                ("outcome", outcome.outcome),
-                ("status", f"{outcome.status // 100}xx"),
-            ),
+        labels = _request_labels(
+            dialect, is_stream, outcome.outcome, outcome.status // 100
         )
-        self._observe((("dialect", dialect), ("mode", mode)), seconds)
+        self._count(REQUESTS, labels)
+        self._observe(labels[:2], seconds)
 
     def attempt_finished(
         self, provider_slug: str, outcome: str, *, seconds: float
@@ -191,6 +187,18 @@ class DataMetrics:
             return []
         found = [self._directory / name for name in names if _FILE.fullmatch(name)]
         return [path for path in found if path != self._path]
+
+
+@lru_cache(maxsize=1024)
+def _request_labels(
+    dialect: str, is_stream: bool, outcome: str, status_class: int
+) -> Labels:
+    return (
+        ("dialect", dialect),
+        ("mode", "stream" if is_stream else "whole"),
+        ("outcome", outcome),
+        ("status", f"{status_class}xx"),
+    )
 
 
 def clear(directory: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from providers.proxy import watch as watches
 from providers.proxy.errors import ClientGoneError
@@ -45,8 +47,12 @@ class Reply:
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a complete answer."""
         headers.append((b"content-length", b"%d" % len(body)))
-        await self.start(status, headers)
-        await self.end(body)
+        self.is_started = self.is_finished = True
+        self.status = status
+        await self._write(
+            {"type": "http.response.start", "status": status, "headers": headers},
+            {"type": "http.response.body", "body": body, "more_body": False},
+        )
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head; from here on the status is decided."""
@@ -56,9 +62,9 @@ class Reply:
             {"type": "http.response.start", "status": status, "headers": headers}
         )
 
-    async def piece(self, data: bytes) -> None:
+    def piece(self, data: bytes) -> Coroutine[Any, Any, None]:
         """Send a part of the body and wait until the server took it."""
-        await self._write(
+        return self._write(
             {"type": "http.response.body", "body": data, "more_body": True}
         )
 
@@ -102,7 +108,7 @@ class Reply:
         except OSError:
             self._watch.trip(watches.GONE)
 
-    async def _write(self, message: dict[str, object]) -> None:
+    async def _write(self, *messages: dict[str, object]) -> None:
         self._watch.expect(watches.CLIENT_STALL, self._stall_s)
         if self._pulse is not None:
             await self.settle_pulse()
@@ -111,7 +117,8 @@ class Reply:
         self.is_writing = True
         self.writes += 1
         try:
-            await self._send(message)
+            for message in messages:
+                await self._send(message)
         except OSError as error:
             # granian never raises here; other servers tell of a closed socket so.
             self._watch.gone = True
