@@ -7,19 +7,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from django.apps import apps
-from django.core import serializers
 
 from poolsite import audit, version
 from poolsite.models import AuditEvent, User
 from providers.models import ApiKey
 from tests import factories
 from tests.providers.api.conftest import Api
+from tests.providers.dump import dump
 
 pytestmark = pytest.mark.django_db
-OUR_APPS = ("poolsite", "providers", "usage", "pricing", "oauth")
-# Seen by looking, not part of the configuration.
-VOLATILE = {"poolsite.apitoken": {"last_used_at"}}
 
 
 class Case(NamedTuple):
@@ -122,22 +118,6 @@ def pool(owner: Api, viktor: User) -> dict[str, str]:
         "account": str(owner("GET", "/accounts")[1][0]["id"]),
         "token": str(owner("GET", "/tokens")[1][0]["id"]),
     }
-
-
-def dump() -> str:
-    """Everything stored by our apps, but the marks of reading."""
-    rows: list[Any] = []
-    for label in OUR_APPS:
-        for model in apps.get_app_config(label).get_models():
-            if label == "usage" and model.__name__ in ("Request", "Attempt"):
-                continue
-            rows += serializers.serialize(
-                "python", model._default_manager.order_by("pk")
-            )
-    for row in rows:
-        for name in VOLATILE.get(row["model"], ()):
-            row["fields"].pop(name)
-    return json.dumps(rows, default=str, sort_keys=True)
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
