@@ -190,7 +190,7 @@ class Admitter:
         )
 
     async def headers(self, limited: Limited, now: float) -> Headers:
-        """Say what remains of the caller's limits, under names of our own.
+        """Say what remains of the caller's limits, in one header of our own.
 
         Calls of one key within a tenth of a second are told the same.
 
@@ -207,15 +207,14 @@ class Admitter:
         return headers
 
     async def _remaining(self, limited: Limited) -> Headers:
-        headers: Headers = []
+        told: list[bytes] = []
         for scope in limited.scopes:
             try:
                 statuses = await self._store.status(scope)
             except LimitStoreError:
                 return []
-            for status in statuses:
-                headers += _status_headers(status)
-        return headers
+            told += [_status_words(status) for status in statuses]
+        return [(b"x-pool-limits", b", ".join(told))] if told else []
 
 
 def estimate(request: ChatRequest) -> int:
@@ -377,12 +376,13 @@ def _count(key: ClientKeyRecord, now_s: float) -> RequestCount | None:
     )
 
 
-def _status_headers(status: LimitStatus) -> Headers:
-    word = _HEADER_WORDS[status.limit]
-    headers = [
-        (b"x-pool-limit-" + word, b"%d" % status.allowed),
-        (b"x-pool-remaining-" + word, b"%d" % status.remaining),
-    ]
+def _status_words(status: LimitStatus) -> bytes:
+    """Word one limit: its size, what remains, and seconds until it is whole again."""
+    words = b"%b;limit=%d;remaining=%d" % (
+        _HEADER_WORDS[status.limit],
+        status.allowed,
+        status.remaining,
+    )
     if status.reset_s is not None:
-        headers.append((b"x-pool-reset-" + word, b"%.1f" % status.reset_s))
-    return headers
+        words += b";reset=%.1f" % status.reset_s
+    return words
