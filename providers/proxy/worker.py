@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -19,6 +20,8 @@ from providers.proxy.runtime import Runtime
 DRAIN_SIGNAL: Final = signal.SIGUSR1
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
+_GC_THRESHOLDS: Final = (10_000, 20, 50)
+"""A request makes no circles, so the collector seldom finds anything to do."""
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -66,6 +69,7 @@ def make_worker(settings: WorkerSettings) -> Door:
     _harden(settings.main_pid)
     # Until the loop listens for it, being asked to drain must not be fatal.
     signal.signal(DRAIN_SIGNAL, signal.SIG_IGN)
+    gc.set_threshold(*_GC_THRESHOLDS)
     return WorkerDoor(Runtime(settings.config, settings.secrets), settings.drained_fd)
 
 
