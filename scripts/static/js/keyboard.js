@@ -33,12 +33,17 @@ function openPalette() {
   filterPalette(dialog);
 }
 
+/** An option holds no link of its own: nested controls confuse screen readers. */
+function follow(item) {
+  if (item) location.assign(item.dataset.href);
+}
+
 function paletteKeys(event, dialog) {
   const items = all("li[role=option]:not([hidden])", dialog);
   const at = items.findIndex((item) => item.getAttribute("aria-selected") === "true");
   if (event.key === "ArrowDown") select(items, at + 1);
   else if (event.key === "ArrowUp") select(items, at - 1);
-  else if (event.key === "Enter") find("a", items[at])?.click();
+  else if (event.key === "Enter") follow(items[at]);
   else return;
   event.preventDefault();
 }
@@ -79,6 +84,7 @@ function onKey(event) {
 export function keyboard() {
   document.addEventListener("keydown", onKey);
   on("keydown", "#palette", paletteKeys);
+  on("click", "#palette li[data-href]", (event, item) => follow(item));
   on("input", "#palette input", (event, input) => filterPalette(input.closest("dialog")));
   on("click", "[data-open]", (event, button) => {
     event.preventDefault();
