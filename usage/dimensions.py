@@ -35,6 +35,8 @@ def clean(text: str, limit: int = _MAX_LENGTH) -> str:
     """Make client text fit a column: no NUL, which PostgreSQL refuses, and no more
     than the column holds.
     """  # noqa: D205 - one sentence
+    if len(text) <= limit and "\x00" not in text:
+        return text
     return text.replace("\x00", "")[:limit]
 
 

@@ -53,55 +53,72 @@ class Meaning(NamedTuple):
 
 def add_attempt(deltas: Deltas, asked: Columns, row: Columns, meaning: Meaning) -> None:
     """Add one attempt; ``asked`` has the columns of the request it belongs to."""
-    at = asked["at"]
+    bucket = rollups.quarter(asked["at"])
+    money = rollups.money_of(row)
     for kind, ref in _request_refs(asked, meaning):
-        for sums in deltas.at(kind, ref, at):
-            sums.attempts += 1
-            _add_usage(sums, row)
+        sums = deltas.at(kind, ref, bucket)
+        sums.attempts += 1
+        sums.add_money(money)
     if asked["purpose_dim"] not in meaning.shown_purposes:
         return
+    cube_key = _cube_key(asked, row["provider_dim"], row["model_dim"])
     targets = [
-        sums
+        deltas.at(kind, ref, bucket)
         for kind, ref in _attempt_refs(row["model_dim"], row)
-        for sums in deltas.at(kind, ref, at)
     ]
-    targets.append(
-        deltas.cube_at(_cube_key(asked, row["provider_dim"], row["model_dim"]))
-    )
+    targets.append(deltas.cube_at(cube_key))
+    is_error = row["outcome_dim"] not in meaning.good_outcomes
     is_unpriced = row["cost_nano_usd"] is None and any(
         row[name] is not None for name in _TOKENS
     )
+    is_estimated = bool(row["estimated"])
+    times = rollups.times_of(row)
     for sums in targets:
         sums.attempts += 1
-        sums.errors += row["outcome_dim"] not in meaning.good_outcomes
+        sums.errors += is_error
         sums.unpriced += is_unpriced
-        sums.estimated += bool(row["estimated"])
-        _add_usage(sums, row)
-        sums.add_times(row["latency_ms"], row["ttft_ms"])
+        sums.estimated += is_estimated
+        sums.add_money(money)
+        sums.add_times(times)
 
 
 def add_request(deltas: Deltas, row: Columns, meaning: Meaning) -> None:
     """Add one request, apart from the money: that comes with its attempts."""
-    at = row["at"]
-    for kind, ref in _request_refs(row, meaning):
-        for sums in deltas.at(kind, ref, at):
-            _add_end(sums, row)
-    if row["purpose_dim"] not in meaning.shown_purposes:
-        return
-    for kind, ref in (
-        (rollups.STATUS, row["status"]),
-        (rollups.OUTCOME, int(row["outcome"])),
-    ):
-        for sums in deltas.at(kind, ref, at):
-            _add_end(sums, row)
+    bucket = rollups.quarter(row["at"])
+    is_shown = row["purpose_dim"] in meaning.shown_purposes
+    targets = [
+        deltas.at(kind, ref, bucket) for kind, ref in _request_refs(row, meaning)
+    ]
+    if is_shown:
+        money = rollups.money_of(row)
+        for kind, ref in (
+            (rollups.STATUS, row["status"]),
+            (rollups.OUTCOME, int(row["outcome"])),
+        ):
+            sums = deltas.at(kind, ref, bucket)
             sums.attempts += row["attempts"]
-            _add_usage(sums, row)
+            sums.add_money(money)
+            targets.append(sums)
+    _add_end(targets, row)
+    if not is_shown:
+        return
     provider, model = row["provider_dim"] or 0, row["model_served_dim"] or 0
     deltas.cube_at(_cube_key(row, provider, model)).requests += 1
     if row["provider_dim"] is not None:
         for kind, ref in _attempt_refs(model, row):
-            for sums in deltas.at(kind, ref, at):
-                sums.requests += 1
+            deltas.at(kind, ref, bucket).requests += 1
+
+
+def _add_end(targets: Iterable[Sums], row: Columns) -> None:
+    is_error = row["outcome"] not in _NOT_ERRORS
+    is_unpriced, is_estimated = bool(row["unpriced"]), bool(row["estimated"])
+    times = rollups.times_of(row)
+    for sums in targets:
+        sums.requests += 1
+        sums.errors += is_error
+        sums.unpriced += is_unpriced
+        sums.estimated += is_estimated
+        sums.add_times(times)
 
 
 def _request_refs(asked: Columns, meaning: Meaning) -> Iterable[tuple[str, int]]:
@@ -132,19 +149,3 @@ def _attempt_refs(model_dim: int, row: Columns) -> Iterable[tuple[str, int]]:
 def _cube_key(asked: Columns, provider_dim: int, model_dim: int) -> CubeKey:
     day = asked["at"].date()
     return CubeKey(day, provider_dim, model_dim, asked["client_key_id"] or 0)
-
-
-def _add_end(sums: Sums, row: Columns) -> None:
-    sums.requests += 1
-    sums.errors += row["outcome"] not in _NOT_ERRORS
-    sums.unpriced += bool(row["unpriced"])
-    sums.estimated += bool(row["estimated"])
-    sums.add_times(row["latency_ms"], row["ttft_ms"])
-
-
-def _add_usage(sums: Sums, row: Columns) -> None:
-    for name in _TOKENS:
-        value = row[name]
-        if value:
-            setattr(sums, name, getattr(sums, name) + value)
-    sums.cost_nano_usd += row["cost_nano_usd"] or 0

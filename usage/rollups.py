@@ -25,10 +25,11 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
+from usage import bulk
 from usage.models import Rollup15, RollupCube, RollupDay
 
 TOTAL: Final = "total"
@@ -50,7 +51,11 @@ DAY_ONLY: Final = frozenset({SESSION, END_USER})
 SHOWN_PURPOSES: Final = frozenset({"client", "playground"})
 QUARTER: Final = timedelta(minutes=15)
 
-_K = TypeVar("_K")
+Money = tuple[int, int, int, int, int, int, int]
+"""Six token counters and the cost, in the order of ``Sums``."""
+
+Times = tuple[int | None, str, int | None, str]
+"""Latency and its histogram bucket, time to first token and its bucket."""
 
 
 def _bounds() -> tuple[int, ...]:
@@ -63,6 +68,8 @@ def _bounds() -> tuple[int, ...]:
 
 BOUNDS_MS: Final = _bounds()
 """Upper bounds of the histogram's buckets; a bucket's key is its bound as text."""
+
+_KEYS: Final = tuple(str(bound) for bound in BOUNDS_MS)
 
 
 @dataclass(slots=True)
@@ -91,15 +98,28 @@ class Sums:
     latency_hist: dict[str, int] = field(default_factory=dict)
     ttft_hist: dict[str, int] = field(default_factory=dict)
 
-    def add_times(self, latency_ms: int | None, ttft_ms: int | None) -> None:
+    def add_money(self, money: Money) -> None:
+        """Add one call's tokens and cost."""
+        self.input_tokens += money[0]
+        self.cache_read_tokens += money[1]
+        self.cache_write_tokens += money[2]
+        self.cache_write_1h_tokens += money[3]
+        self.output_tokens += money[4]
+        self.reasoning_tokens += money[5]
+        self.cost_nano_usd += money[6]
+
+    def add_times(self, times: Times) -> None:
         """Add one latency and one time to first token, where known."""
+        latency_ms, latency_key, ttft_ms, ttft_key = times
         if latency_ms is not None:
             self.latency_ms_sum += latency_ms
-            _count(self.latency_hist, latency_ms)
+            hist = self.latency_hist
+            hist[latency_key] = hist.get(latency_key, 0) + 1
         if ttft_ms is not None:
             self.ttft_ms_sum += ttft_ms
             self.ttft_count += 1
-            _count(self.ttft_hist, ttft_ms)
+            hist = self.ttft_hist
+            hist[ttft_key] = hist.get(ttft_key, 0) + 1
 
     def merge(self, other: Sums) -> None:
         """Add another row's additions to this one's."""
@@ -133,23 +153,58 @@ class CubeKey(NamedTuple):
 
 
 class Deltas:
-    """What one batch adds to the rollups, collected before it is written."""
+    """What one batch adds to the rollups, collected before it is written.
+
+    Everything is collected by quarter of an hour; days are added up from them.
+    """
 
     def __init__(self) -> None:
         self.quarters: dict[tuple[str, datetime, int], Sums] = {}
-        self.days: dict[tuple[str, date, int], Sums] = {}
         self.cube: dict[CubeKey, Sums] = {}
 
-    def at(self, kind: str, ref: int, moment: datetime) -> list[Sums]:
-        """Return the rows one event of this kind is added to."""
-        rows = [_row(self.days, (kind, moment.date(), ref))]
-        if kind not in DAY_ONLY:
-            rows.append(_row(self.quarters, (kind, quarter(moment), ref)))
-        return rows
+    def at(self, kind: str, ref: int, bucket: datetime) -> Sums:
+        """Return the row one event of this kind is added to."""
+        key = (kind, bucket, ref)
+        found = self.quarters.get(key)
+        if found is None:
+            found = self.quarters[key] = Sums()
+        return found
 
     def cube_at(self, key: CubeKey) -> Sums:
         """Return the cube row of this key."""
-        return _row(self.cube, key)
+        found = self.cube.get(key)
+        if found is None:
+            found = self.cube[key] = Sums()
+        return found
+
+    def days(self) -> dict[tuple[str, date, int], Sums]:
+        """Add the quarters up by UTC day."""
+        found: dict[tuple[str, date, int], Sums] = {}
+        for (kind, bucket, ref), sums in self.quarters.items():
+            key = (kind, bucket.date(), ref)
+            if key not in found:
+                found[key] = Sums()
+            found[key].merge(sums)
+        return found
+
+
+def money_of(row: Mapping[str, Any]) -> Money:
+    """Read the numbers ``Sums.add_money`` adds from a ledger row."""
+    return (
+        row["input_tokens"] or 0,
+        row["cache_read_tokens"] or 0,
+        row["cache_write_tokens"] or 0,
+        row["cache_write_1h_tokens"] or 0,
+        row["output_tokens"] or 0,
+        row["reasoning_tokens"] or 0,
+        row["cost_nano_usd"] or 0,
+    )
+
+
+def times_of(row: Mapping[str, Any]) -> Times:
+    """Read the times of a ledger row and find their histogram buckets."""
+    latency, ttft = row["latency_ms"], row["ttft_ms"]
+    return latency, _bucket(latency), ttft, _bucket(ttft)
 
 
 def quarter(moment: datetime) -> datetime:
@@ -173,6 +228,7 @@ def apply(deltas: Deltas) -> None:
         (
             [kind, _time(moment), ref, *sums.values()]
             for (kind, moment, ref), sums in sorted(deltas.quarters.items(), key=_first)
+            if kind not in DAY_ONLY
         ),
     )
     _upsert(
@@ -180,7 +236,7 @@ def apply(deltas: Deltas) -> None:
         ("kind", "bucket", "ref"),
         (
             [kind, _day(day), ref, *sums.values()]
-            for (kind, day, ref), sums in sorted(deltas.days.items(), key=_first)
+            for (kind, day, ref), sums in sorted(deltas.days().items(), key=_first)
         ),
     )
     _upsert(
@@ -219,21 +275,14 @@ def merged(histograms: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return found
 
 
-def _row(rows: dict[_K, Sums], key: _K) -> Sums:
-    found = rows.get(key)
-    if found is None:
-        found = rows[key] = Sums()
-    return found
-
-
 def _first(item: tuple[Any, Sums]) -> Any:
     return item[0]
 
 
-def _count(histogram: dict[str, int], value_ms: int) -> None:
-    index = min(bisect_left(BOUNDS_MS, value_ms), len(BOUNDS_MS) - 1)
-    key = str(BOUNDS_MS[index])
-    histogram[key] = histogram.get(key, 0) + 1
+def _bucket(value_ms: int | None) -> str:
+    if value_ms is None:
+        return ""
+    return _KEYS[min(bisect_left(BOUNDS_MS, value_ms), len(_KEYS) - 1)]
 
 
 def _time(moment: datetime) -> Any:
@@ -252,14 +301,8 @@ def _upsert(table: str, keys: tuple[str, ...], rows: Iterable[list[Any]]) -> Non
     merge = _MERGE_PG if connection.vendor == "postgresql" else _MERGE_SQLITE
     sets = [f"{name} = {table}.{name} + excluded.{name}" for name in NUMBERS]
     sets += [merge.format(table=table, name=name) for name in _HISTOGRAMS]
-    # Names come from the models, values travel as parameters.
-    sql = (
-        f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608
-        f"VALUES ({', '.join(['%s'] * len(columns))}) "
-        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(sets)}"
-    )
-    with connection.cursor() as cursor:
-        cursor.executemany(sql, values)
+    tail = f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(sets)}"
+    bulk.insert(table, columns, values, tail)
 
 
 _MERGE_SQLITE: Final = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from argparse import ArgumentParser
 from typing import Any
@@ -23,6 +24,8 @@ class Command(BaseCommand):
         parser.add_argument("--plane", default="all")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Clients come first: what is not shipped now waits safely in the journal.
+        os.nice(5)
         clock = SystemClock()
         config = msgspec.structs.replace(settings.CONFIG, plane=options["plane"])
         config.run_path.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -40,6 +40,8 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Clients and the keeper come first.
+        os.nice(10)
         # Containers run as root; messages are JSON, so that opens no door here.
         warnings.filterwarnings("ignore", message="(?s).*superuser privileges")
         # The file-system broker has no host, and says so at every start.
