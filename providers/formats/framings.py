@@ -39,6 +39,27 @@ class SseSplitter:
         self._scanned = 0
         self._started = False
 
+    def plain(self, data: bytes) -> list[bytes] | None:
+        """Return the payloads of data that is whole frames of one data line each.
+
+        Shapes:  every frame is ``data: ``, the payload and two LF, and together they
+                 are all of ``data``.
+        Fails:   None for anything else, which is then fed.
+        """
+        if (
+            self._buffer
+            or data[:6] != b"data: "
+            or data[-2:] != b"\n\n"
+            or len(data) > self._limit
+            or b"\r" in data
+        ):
+            return None
+        payloads = data[6:-2].split(b"\n\ndata: ")
+        if data.count(b"\n") != 2 * len(payloads):
+            return None
+        self._started = True
+        return payloads
+
     def feed(self, data: bytes) -> list[SseFrame]:
         """Return the frames that ``data`` completes."""
         if (

@@ -94,6 +94,28 @@ def delta_size(delta: Delta) -> int:
     return size
 
 
+def plain_size(chunk: Chunk, model: str, opened: set[int]) -> int:
+    """Measure a chunk that only continues one open choice with text.
+
+    Fails:   0 for a chunk that says anything else, or names another model.
+    """
+    choices = chunk.choices
+    if (
+        not choices
+        or len(choices) != 1
+        or chunk.model != model
+        or chunk.usage is not UNSET
+        or chunk.error is not UNSET
+        or chunk.service_tier is not None
+    ):
+        return 0
+    choice = choices[0]
+    delta = choice.delta
+    if delta is None or choice.finish_reason is not None or choice.index not in opened:
+        return 0
+    return delta_size(delta)
+
+
 def says_something(delta: Delta) -> bool:
     """Tell whether a delta without text still is the answer's beginning."""
     if delta.tool_calls or delta.function_call is not None:

@@ -30,6 +30,7 @@ from providers.formats.openai_chat.chunks import (
     is_event_error,
     lenient_chunk,
     plain_json,
+    plain_size,
     says_something,
 )
 from providers.formats.openai_chat.convert import stream_of_completion
@@ -42,6 +43,8 @@ from providers.formats.openai_chat.response import read_completion
 from providers.formats.openai_chat.rewrite import ChunkRewriter
 from providers.formats.openai_chat.usage import ReadUsage, read_usage
 
+_MOST_ODD: Final = 8  # a stream that changes everywhere is not looked at twice
+_FRAME_BYTES: Final = len(b"data: ") + len(b"\n\n")
 DONE: Final = b"data: [DONE]\n\n"
 KEEPALIVE: Final = b": keep-alive\n\n"
 MAX_COMMENT_BYTES: Final = 65_536
@@ -64,6 +67,7 @@ class ChatStreamTap:
         "_held_bytes",
         "_include_usage",
         "_json",
+        "_odd",
         "_open",
         "_read",
         "_requested",
@@ -93,6 +97,7 @@ class ChatStreamTap:
         self._held_bytes = 0
         self._comment_bytes = 0
         self._json: bytearray | None = None
+        self._odd = 0
         self._started = False
         self._ended = False
         self._closed = False
@@ -149,19 +154,12 @@ class ChatStreamTap:
             return b""
         if not self._started and not self._start(data):
             return b""
+        payloads = self._splitter.plain(data)
+        if payloads is not None:
+            return self._release(self._take_plain(data, payloads))
         out: list[bytes] = []
-        decode, take_chunk = DECODER.decode, self._take_chunk
         for raw, payload in self._splitter.feed(data):
-            # What nearly every frame is, without a call in between.
-            if payload is not None and payload[:1] == b"{":
-                try:
-                    chunk = decode(payload)
-                except (msgspec.DecodeError, RecursionError):
-                    piece = self._take(raw, payload)
-                else:
-                    piece = take_chunk(raw, payload, chunk)
-            else:
-                piece = self._take(raw, payload)
+            piece = self._take(raw, payload)
             if piece:
                 out.append(piece)
             if self._closed:
@@ -187,6 +185,39 @@ class ChatStreamTap:
             out.append(DONE)
         self._closed = True
         return self._release(out)
+
+    def _take_plain(self, data: bytes, payloads: list[bytes]) -> list[bytes]:
+        """Meter whole frames; stretches that need no change stay in one piece."""
+        out: list[bytes] = []
+        begin = at = 0
+        for payload in payloads:
+            end = at + len(payload) + _FRAME_BYTES
+            is_odd = self._odd >= _MOST_ODD or self.model != self._requested
+            if is_odd or not self._is_plain(payload):
+                raw = data[at:end]
+                piece = self._take(raw, payload)
+                if piece is not raw:
+                    out += (data[begin:at], piece)
+                    begin = end
+            at = end
+            if self._closed:
+                break
+        out.append(data[begin:at])
+        return [piece for piece in out if piece]
+
+    def _is_plain(self, payload: bytes) -> bool:
+        """Meter a chunk if it brings text and nothing else; leave any other alone."""
+        try:
+            chunk = DECODER.decode(payload)
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        size = plain_size(chunk, self._requested, self._open)
+        if not size:
+            self._odd += 1
+            return False
+        self.text_bytes += size
+        self.useful = True
+        return True
 
     def _start(self, data: bytes) -> bool:
         """Look at the first bytes: a JSON body is collected instead of split."""
@@ -251,26 +282,14 @@ class ChatStreamTap:
             return self._broken(payload)
         return self._take(raw, text)
 
-    def _take_chunk(  # noqa: C901 - once for each event: calls cost more than lines
-        self, raw: bytes, payload: bytes, chunk: Chunk
-    ) -> bytes:
+    def _take_chunk(self, raw: bytes, payload: bytes, chunk: Chunk) -> bytes:
         """Meter one chunk and return it, rewritten where it must be."""
         if chunk.error is not UNSET and is_error(chunk.error):
             return self._fail(payload)
         choices = chunk.choices
         if choices:
             for choice in choices:
-                delta = choice.delta
-                if (
-                    delta is not None
-                    and choice.finish_reason is None
-                    and choice.index in self._open
-                    and (size := delta_size(delta))
-                ):
-                    self.text_bytes += size
-                    self.useful = True
-                else:
-                    self._meter(choice)
+                self._meter(choice)
         elif choices is None and is_event_error(raw, payload, chunk):
             return self._fail(payload)
         if self.model is None or chunk.service_tier is not None:
