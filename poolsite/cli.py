@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 _INTERRUPTED = 130
@@ -45,7 +46,7 @@ def fail(message: str, status: int = 1) -> int:
 
 def _django(arguments: list[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "poolsite.settings")
-    from django.core.management import ManagementUtility
+    from django.core.management import ManagementUtility, get_commands
     from django.core.management.base import BaseCommand, OutputWrapper
 
     class Errors(OutputWrapper):
@@ -62,14 +63,45 @@ def _django(arguments: list[str]) -> int:
     class Utility(ManagementUtility):
         """Run commands whose refusals are plain sentences."""
 
+        def main_help_text(self, commands_only: bool = False) -> str:
+            return _help(commands_only=commands_only)
+
         def fetch_command(self, subcommand: str) -> BaseCommand:
             # setup-token on the command line is a module named setup_token
-            command = super().fetch_command(subcommand.replace("-", "_"))
+            name = subcommand.replace("-", "_")
+            if name not in get_commands():
+                near = get_close_matches(subcommand, [*_documented(), "serve"])
+                hint = f" Did you mean {near[0]}?" if near else ""
+                sys.exit(fail(f"there is no command {subcommand}.{hint}", 2))
+            command = super().fetch_command(name)
             command.stderr = Errors(sys.stderr)
             return command
 
     Utility(["pool", *arguments]).execute()
     return 0
+
+
+def _documented() -> dict[str, str]:
+    """Return the product's commands and what they do; not the internal ones."""
+    from django.core.management import get_commands, load_command_class
+
+    found = {}
+    for name, app in get_commands().items():
+        if app == "providers":
+            text = load_command_class(app, name).help
+            if not text.startswith("Internal"):
+                found[name.replace("_", "-")] = text
+    return dict(sorted(found.items()))
+
+
+def _help(*, commands_only: bool) -> str:
+    found = {"serve": "Start the pool: proxy, console, keeper and worker."}
+    found |= _documented()
+    if commands_only:
+        return "\n".join(found)
+    width = max(map(len, found))
+    lines = [f"  {name:<{width}}  {text}" for name, text in found.items()]
+    return "\n".join(["pool COMMAND ...   (pool COMMAND --help says more)", "", *lines])
 
 
 def _sentence(error: Exception) -> str:

@@ -43,6 +43,7 @@ _REFUSALS: Final = (
 )
 _LONGEST_SECRET: Final = 64 * 1024
 _LONGEST_NUMBER: Final = 40
+_DEAREST: Final = 10**9
 Handler = Callable[[dict[str, Any]], None]
 
 
@@ -157,7 +158,7 @@ def read_usd(text: str, what: str) -> Decimal:
     """Read an amount in USD as people write it, or end with one line."""
     try:
         number = Decimal(text)
-        is_good = number.is_finite() and number >= 0
+        is_good = number.is_finite() and 0 <= number <= _DEAREST
     except ArithmeticError:
         is_good = False
     if not is_good or len(text) > _LONGEST_NUMBER:

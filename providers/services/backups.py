@@ -88,7 +88,6 @@ def restore(source: Path) -> dict[str, Any]:
         )
     data: Path = settings.DATA_DIR
     database = _database_path()
-    connections.close_all()
     if database.exists() and database.stat().st_size:
         raise BackupError(
             f"{database} exists. Restore into an empty data directory (POOL_DATA_DIR)."
@@ -102,6 +101,7 @@ def restore(source: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=data, prefix=".restore-") as folder:
         unpacked = Path(folder)
         note = _unpack(source, unpacked)
+        connections.close_all()
         _check_database(source, unpacked / DATABASE)
         _put_keys(unpacked / KEYS, roots.key_directory(data))
         if (unpacked / JOURNAL).exists():
