@@ -46,8 +46,12 @@ def fail(message: str, status: int = 1) -> int:
 
 def _django(arguments: list[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "poolsite.settings")
+    from django.conf import settings
     from django.core.management import ManagementUtility, get_commands
     from django.core.management.base import BaseCommand, OutputWrapper
+
+    # Bad settings are said as such; Django would only miss our commands.
+    settings.INSTALLED_APPS  # noqa: B018 - reading it loads the settings
 
     class Errors(OutputWrapper):
         """Write a refusal without the name of its Python class."""

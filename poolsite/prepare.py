@@ -83,7 +83,8 @@ def collect_static() -> bool:
     with contextlib.suppress(FileNotFoundError):
         if mark.read_text(encoding="ascii") == digest:
             return False
-    call_command("collectstatic", interactive=False, verbosity=0)
+    # Cleared, because a copy that looks newer than its source would be kept.
+    call_command("collectstatic", interactive=False, verbosity=0, clear=True)
     mark.write_text(digest, encoding="ascii")
     return True
 
