@@ -475,7 +475,9 @@ def test_fault_in_the_middle_is_raised_inside_the_stream(
     stream = pool.chat.completions.create(model=model, messages=HELLO, stream=True)
     with pytest.raises(openai.APIError) as caught:
         seen.extend(iter(lambda: next(stream), None))
-    assert len(seen) == 20
+    # A reset makes the kernel drop what nobody has read yet.
+    assert 1 <= len(seen) <= 20 if "rst" in model else len(seen) == 20
+    assert [each.choices[0].delta.role for each in seen].count("assistant") == 1
     assert not isinstance(caught.value, openai.APIConnectionError)
     assert not any(chunk.choices[0].finish_reason for chunk in seen)
 

@@ -10,7 +10,7 @@ import aiohttp
 import psutil
 import pytest
 
-from scripts.proofs import revocation
+from scripts.proofs import many_keys, revocation
 from tests.rig.plain import call
 from tests.rig.stage import Scene, stage
 from tests.rig.upstream import UpstreamProcess
@@ -92,4 +92,9 @@ def test_rotated_key_stops_and_the_new_one_works(town: Scene[UpstreamProcess]) -
 
 def test_revocation_under_load_takes_less_than_two_seconds() -> None:
     figures = revocation.run(3, short=True)
+    assert all(figure.ok for figure in figures), figures
+
+
+def test_thousands_of_keys_load_and_change_without_a_stall() -> None:
+    figures = many_keys.run(4, short=True)
     assert all(figure.ok for figure in figures), figures
