@@ -16,16 +16,14 @@ export function live() {
     paused = !paused;
     button.setAttribute("aria-pressed", String(paused));
   });
-  document.addEventListener("htmx:sendError", () => {
-    failures += 1;
-    if (failures > 1) root.dataset.live = "paused";
-  });
   document.addEventListener("htmx:afterOnLoad", () => {
     failures = 0;
     delete root.dataset.live;
   });
   // Polls that fail in the background have their strip; they need no toast as well.
   document.addEventListener("htmx:sendError", (event) => {
+    failures += 1;
+    if (failures > 1) root.dataset.live = "paused";
     if (event.detail.requestConfig?.triggeringEvent?.type === "pool:tick") event.stopImmediatePropagation();
   }, true);
 }
