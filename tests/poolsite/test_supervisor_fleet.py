@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-import urllib.request
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import servers
-from tests.poolsite.test_supervisor_process import page, serve, until
+from tests.poolsite.test_supervisor_process import ask, page, serve, until
 from tests.rig.product import Product
 from tests.rig.upstream import UpstreamProcess
 
@@ -45,20 +44,6 @@ def share_keys(one: Product, other: Product) -> None:
     target.mkdir(parents=True, mode=0o700, exist_ok=True)
     for path in (one.data_dir / "keys").iterdir():
         (target / path.name).write_bytes(path.read_bytes())
-
-
-def call(product: Product, key: str) -> int:
-    body = {"model": "gpt-test", "messages": [{"role": "user", "content": "hi"}]}
-    request = urllib.request.Request(
-        f"{product.url}/chat/completions",
-        data=json.dumps(body).encode(),
-        headers={
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {key}",
-        },
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return answer.status
 
 
 def test_second_data_plane_needs_redis(tmp_path: Path, postgres: str) -> None:
@@ -97,7 +82,7 @@ def test_two_nodes_share_one_database_with_redis(
         second.data_dir.mkdir(parents=True)
         share_keys(first, second)
         second.start()
-        assert call(first, key) == call(second, key) == 200
+        assert ask(first, key) == ask(second, key) == 200
 
         def requests() -> int:
             return first.usage()["totals"]["requests"]
@@ -113,7 +98,7 @@ def test_two_nodes_share_one_database_with_redis(
 
 def _refuses(node: Product, key: str) -> bool:
     try:
-        return call(node, key) == 401
+        return ask(node, key) == 401
     except urllib.error.HTTPError as error:
         return error.code == 401
 

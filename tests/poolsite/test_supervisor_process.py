@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ import pytest
 
 from tests.rig.processes import ROOT
 from tests.rig.product import Product
+from tests.rig.upstream import UpstreamProcess
 
 pytestmark = pytest.mark.process
 
@@ -194,3 +196,47 @@ def test_planes_can_run_apart(tmp_path: Path) -> None:
         product.start()
         assert page(product, "/v1/models")[0] == 401
         assert not product.processes("console")
+
+
+def test_database_that_is_away_delays_rows_and_loses_none(tmp_path: Path) -> None:
+    with UpstreamProcess(tmp_path) as upstream, Product(tmp_path) as product:
+        product.add_provider("up", base_url=upstream.base_url, models=["gpt-test"])
+        key = product.create_key("client")
+        product.start()
+        blocker = sqlite3.connect(product.database, isolation_level=None)
+        blocker.execute("BEGIN EXCLUSIVE")
+        for _ in range(5):
+            assert ask(product, key) == 200
+        until(lambda: "cannot ship the journal" in product.log.read_text(), within_s=20)
+        assert ask(product, key) == 200
+        blocker.execute("ROLLBACK")
+        blocker.close()
+
+        def rows() -> int:
+            with sqlite3.connect(product.database) as link:
+                count: int = link.execute(
+                    "select count(*) from usage_request"
+                ).fetchone()[0]
+                return count
+
+        until(lambda: rows() == 6, within_s=20)
+        log = product.log.read_text()
+        assert log.count("cannot ship the journal") == 1
+        assert "can ship the journal again" in log
+        assert "ended" not in log
+
+
+def ask(product: Product, key: str) -> int:
+    """Make one call and return its status."""
+    body = {"model": "gpt-test", "messages": [{"role": "user", "content": "hi"}]}
+    request = urllib.request.Request(
+        f"{product.url}/chat/completions",
+        data=json.dumps(body).encode(),
+        headers={
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {key}",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        status: int = answer.status
+        return status
