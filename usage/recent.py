@@ -161,25 +161,37 @@ class Spend:
 
     starts: list[datetime]
     by_ref: dict[int, list[int]]
+    step_hours: float = 1
 
     def total(self, ref: int) -> int:
         """Return the whole cost of one value."""
         return sum(self.by_ref[ref])
 
 
-def spend(by: str, hours: int, *, now: datetime | None = None) -> Spend:
-    """Return the cost of each value of a group in quarters, hours or UTC days; one
-    query.
-    """  # noqa: D205 - one sentence
+def spend(
+    kind: str,
+    hours: int,
+    *,
+    refs: Collection[int] | None = None,
+    now: datetime | None = None,
+) -> Spend:
+    """Return the cost of each value of a rollup kind in quarters, hours or UTC days.
+
+    Shapes:  ``refs`` narrows it to some values.
+    Cost:    one query.
+    """
     last = (now or datetime.now(UTC)).astimezone(UTC)
     if hours > 48:
-        return _spend_by_day(GROUPS[by], last, hours // 24)
+        return _spend_by_day(kind, last, hours // 24, refs)
     step = rollups.QUARTER if hours <= 2 else _HOUR
     top = rollups.quarter(last) if hours <= 2 else last.replace(minute=0)
     top = top.replace(second=0, microsecond=0)
     count = int(timedelta(hours=hours) / step)
-    found = Spend([top - step * back for back in reversed(range(count))], {})
-    rows = Rollup15.objects.filter(kind=GROUPS[by], bucket__gte=found.starts[0])
+    starts = [top - step * back for back in reversed(range(count))]
+    found = Spend(starts, {}, step / _HOUR)
+    rows = Rollup15.objects.filter(kind=kind, bucket__gte=starts[0])
+    if refs is not None:
+        rows = rows.filter(ref__in=refs)
     pairs: Iterable[Any]
     if step == _HOUR:
         pairs = (
@@ -195,11 +207,15 @@ def spend(by: str, hours: int, *, now: datetime | None = None) -> Spend:
     return found
 
 
-def _spend_by_day(kind: str, last: datetime, count: int) -> Spend:
+def _spend_by_day(
+    kind: str, last: datetime, count: int, refs: Collection[int] | None
+) -> Spend:
     midnight = last.replace(hour=0, minute=0, second=0, microsecond=0)
     starts = [midnight - timedelta(days=back) for back in reversed(range(count))]
-    found = Spend(starts, {})
+    found = Spend(starts, {}, 24)
     rows = RollupDay.objects.filter(kind=kind, bucket__gte=starts[0].date())
+    if refs is not None:
+        rows = rows.filter(ref__in=refs)
     for ref, day, cost in rows.values_list("ref", "bucket", "cost_nano_usd"):
         index = (day - starts[0].date()).days
         if 0 <= index < count:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from usage import views
 
 app_name = "usage"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("usage/", views.usage, name="usage"),
+]

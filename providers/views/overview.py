@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
 from poolsite.models import Alert
 from poolsite.money import format_usd
-from poolsite.ui.charts import Part, columns, series_tone
 from poolsite.ui.render import render, unchanged, wants_piece
 from providers import selectors
 from providers.models import Provider
 from providers.views import status
-from usage import log, recent
+from usage import log, recent, rollups
 from usage.log import Names
 from usage.models import ClientKey, Request
+from usage.spend_chart import draw
 
 _SERIES = 7
+_DAY_HOURS = 24
 _LISTED = 8
 _TRAFFIC = 20
 _WORDS = {
@@ -59,7 +59,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         return same
     providers = selectors.providers_with_counts()
     traffic = log.latest(_TRAFFIC)
-    spend = recent.spend("provider", chosen.hours)
+    spend = recent.spend(rollups.PROVIDER, chosen.hours)
     busiest = recent.top("model", "key")
     names = log.names_for(
         traffic,
@@ -166,59 +166,16 @@ def _spend_chart(spend: recent.Spend, names: Names, chosen: Range) -> dict[str, 
         costs = [spend.by_ref[ref] for ref in rest]
         added = [sum(step) for step in zip(*costs, strict=True)]
         series.append((f"{len(rest)} others", added))
-    parts = [
-        Part(name, sum(costs), series_tone(index), format_usd(sum(costs)))
-        for index, (name, costs) in enumerate(series)
-        if sum(costs)
-    ]
-    total = sum(int(part.value) for part in parts)
-    sentence = f"Spend in {chosen.words}: {format_usd(total)}" + (
-        f", most of it at {parts[0].label}" if parts else ""
-    )
     zone = timezone.get_current_timezone()
-    starts = [start.astimezone(zone) for start in spend.starts]
-    form = "{:%a %d}" if chosen.hours > 48 else "{:%H:%M}"
-    labels = [form.format(start) for start in starts]
-    return {
-        "parts": parts,
-        "total": total,
-        "zone": str(zone),
-        "chart": _columns(series, labels, sentence) if total else "",
-        "table": [
-            (label, [format_usd(costs[index]) for _, costs in series])
-            for index, label in enumerate(labels)
-            if any(costs[index] for _, costs in series)
-        ],
-    }
-
-
-def _columns(
-    series: list[tuple[str, list[int]]], labels: list[str], sentence: str
-) -> SafeString:
-    stacks = [
-        [
-            Part(
-                name,
-                costs[index],
-                series_tone(place),
-                f"{labels[index]}: {format_usd(costs[index])}",
-            )
-            for place, (name, costs) in enumerate(series)
-        ]
-        for index in range(len(labels))
+    by_day = spend.step_hours >= _DAY_HOURS
+    labels = [
+        f"{start:%a %d}" if by_day else f"{start.astimezone(zone):%H:%M}"
+        for start in spend.starts
     ]
-    largest = max(sum(part.value for part in stack) for stack in stacks)
-    return columns(stacks, labels, sentence, ticks=_ticks(largest), height=280)
-
-
-def _ticks(largest: float) -> list[tuple[float, str]]:
-    """Choose two or three round amounts below the highest column."""
-    power = 10 ** (len(str(int(largest))) - 1)
-    step = next(
-        power * part for part in (0.25, 0.5, 1, 2.5, 5) if largest / (power * part) < 4
-    )
-    count = int(largest / step)
-    return [(step * n, format_usd(int(step * n))) for n in range(1, count + 1)]
+    return {
+        "chart": draw(series, labels, chosen.words),
+        "zone": "UTC" if by_day else str(zone),
+    }
 
 
 # The first steps

@@ -36,13 +36,14 @@ def pages(world: dict[str, Any]) -> list[str]:
         f"/keys/{key}/", f"/keys/{key}/edit/", f"/keys/{key}/rotate/",
         f"/keys/{key}/revoke/", "/requests/", "/requests/?live=1",
         "/requests/?key=nobody", *(f"/requests/{world[kind]}/" for kind in kinds),
+        "/usage/", "/usage/?by=model&range=90d",
         "/settings/", "/settings/profile/", "/settings/tokens/", "/settings/secrets/",
         "/users/", "/users/add/", "/audit/", "/setup/provider/", "/setup/key/",
         "/setup/test/", "/setup/provider/?catalogue=custom",
     ]  # fmt: skip
 
 
-EMPTY = ["/", "/providers/", "/keys/", "/requests/", "/users/", "/settings/"]
+EMPTY = ["/", "/usage/", "/providers/", "/keys/", "/requests/", "/users/", "/settings/"]
 STRANGERS = ["/accounts/login/", "/accounts/password/reset/"]
 
 
@@ -150,7 +151,7 @@ def test_hostile_names_stay_text(open_as: Callable[..., Watched], owner: User) -
     ("path", "limit_kb"),
     [("/", 110), ("/providers/", 90), ("/keys/", 90), ("/requests/", 90),
      ("fallback", 90), ("/providers/openrouter/", 90), ("/providers/add/", 90),
-     ("/keys/add/", 90), ("/audit/", 90), ("/settings/", 90)],
+     ("/keys/add/", 90), ("/audit/", 90), ("/usage/", 90), ("/settings/", 90)],
 )  # fmt: skip
 def test_a_cold_page_stays_light(
     open_as: Callable[..., Watched],

@@ -30,7 +30,15 @@ HOSTILE = (
     "‮مرحبا بالعالم",
     "{{ 7|add:7 }} {% now 'Y' %}",
 )
-EMPTY = ("/", "/providers/", "/providers/add/", "/keys/", "/requests/", "/keys/add/")
+EMPTY = (
+    "/",
+    "/usage/",
+    "/providers/",
+    "/providers/add/",
+    "/keys/",
+    "/requests/",
+    "/keys/add/",
+)
 GROUND = (
     "/settings/", "/settings/profile/", "/settings/tokens/", "/users/", "/users/add/", "/audit/",
 )  # fmt: skip
@@ -67,6 +75,7 @@ def pages(world: dict[str, Any]) -> list[str]:
         "/providers/acme/", "/providers/acme/edit/", "/providers/acme/keys/add/",
         "/providers/acme/models/add/", "/providers/acme/remove/", "/keys/", "/keys/add/",
         f"/keys/{key}/", f"/keys/{key}/edit/", f"/keys/{key}/rotate/", f"/keys/{key}/revoke/",
+        "/usage/", "/usage/?by=session&range=24h", "/usage/?by=model&range=90d",
         "/requests/", "/requests/?status=4xx", "/requests/?key=ci&model=gpt-5-mini&provider=acme",
         f"/requests/{world['fallback']}/", f"/requests/{world['unpriced']}/",
         f"/requests/{world['refused']}/",
@@ -98,7 +107,15 @@ def test_every_page_answers_within_twelve_queries(
 def test_queries_do_not_grow_with_rows(
     as_olivia: Client, world: dict[str, Any]
 ) -> None:
-    urls = ["/", "/providers/", "/providers/acme/", "/keys/", "/requests/"]
+    urls = [
+        "/",
+        "/usage/",
+        "/usage/?by=key&range=24h",
+        "/providers/",
+        "/providers/acme/",
+        "/keys/",
+        "/requests/",
+    ]
 
     def count(url: str) -> int:
         with CaptureQueriesContext(connection) as queries:
