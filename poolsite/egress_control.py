@@ -67,7 +67,10 @@ class Answer:
 
         Errors: ValueError when it is none.
         """
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError as exc:
+            raise ValueError("nested too deeply") from exc
 
 
 class ControlClient:
