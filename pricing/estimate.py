@@ -69,10 +69,16 @@ def estimate_input_tokens(
     facts = _facts(model)
     text = tokens = 0
     for start, end in spans if spans is not None else ((0, len(body)),):
-        media = _media(body, start, end, facts.image_tokens)
-        tokens += media.tokens
-        links = -2 * media.images
-        for first, last in media.text_spans:
+        links = 0
+        text_spans: Iterable[tuple[int, int]] = ((start, end),)
+        if body.find(b";base64,", start, end) >= 0 or (
+            body.find(b'"data"', start, end) >= 0
+        ):
+            media = _media(body, start, end, facts.image_tokens)
+            tokens += media.tokens
+            links = -2 * media.images
+            text_spans = media.text_spans
+        for first, last in text_spans:
             messages = body.count(b'"role"', first, last)
             tokens += messages * _MESSAGE_TOKENS
             text += last - first - _noise(body, first, last, messages)

@@ -64,14 +64,17 @@ def read_members(body: bytes) -> Members:
     match_key = _KEY.match
     for key, raw in values.items():
         match = match_key(body, position)
-        if match is None or not body.startswith(raw, match.end()):
-            raise DuplicateKeyError
-        name = match[1]
-        if name != key.encode() and msgspec.json.decode(b'"%b"' % name) != key:
+        if match is None:
             raise DuplicateKeyError
         start = match.end()
+        if not body.startswith(raw, start):
+            raise DuplicateKeyError
+        name_start, name_end = match.span(1)
+        name = body[name_start:name_end]
+        if name != key.encode() and msgspec.json.decode(b'"%b"' % name) != key:
+            raise DuplicateKeyError
         position = start + len(memoryview(raw))
-        spans[key] = (match.start(1) - 1, start, position)
+        spans[key] = (name_start - 1, start, position)
     if not _CLOSE.match(body, position):
         raise DuplicateKeyError
     return Members(body, values, spans)

@@ -154,13 +154,14 @@ class Recorder:
         """
         admission = attempt.admission
         self.attempts += 1
+        head = self.head
         intent = AttemptIntent(
-            request_id=self.head.request_id,
+            request_id=head.request_id,
             attempt_id=attempt.id,
             attempt_no=attempt.number,
             started_at_ns=attempt.started_at_ns,
             target=attempt.candidate.target,
-            head=self.head if attempt.number == 1 else None,
+            head=head if attempt.number == 1 else None,
             reservation_nano=reserved_nano(attempt),
             input_estimate_tokens=admission.input_estimate_tokens,
             price=attempt.price,
@@ -225,10 +226,11 @@ class Recorder:
             settled = self._settle_attempt(last, outcome, failure, decision)
         if last is not None and decision == records.SERVED:
             serving = last.id
+        head = self.head
         now_ns = self._clock.time_ns()
-        latency_ms = max(0, now_ns - self.head.at_ns) // _NANO_PER_MS
+        latency_ms = max(0, now_ns - head.at_ns) // _NANO_PER_MS
         record = Settle(
-            head=self.head,
+            head=head,
             attempt=settled,
             request=RequestSettle(
                 status=status,
@@ -249,7 +251,7 @@ class Recorder:
         try:
             await self._journal.append_durable(record)
         except OSError:
-            _log.exception("settle_not_written", extra={"id": self.head.request_id})
+            _log.exception("settle_not_written", extra={"id": head.request_id})
         return True
 
     def used(self) -> Used:
@@ -269,7 +271,7 @@ class Recorder:
     ) -> AttemptSettle:
         """Bill an attempt, once, and add it to the sums of the request."""
         attempt.is_settled = True
-        tally = attempt.tally
+        head, tally = self.head, attempt.tally
         bill = bill_attempt(attempt, failure)
         self._add(bill)
         ended = self._clock.monotonic()
@@ -277,10 +279,10 @@ class Recorder:
         ttft_ms = None
         if first is not None:
             ttft_ms = max(0, round((first - attempt.started_at) * 1000))
-            before = (attempt.started_at_ns - self.head.at_ns) // _NANO_PER_MS
+            before = (attempt.started_at_ns - head.at_ns) // _NANO_PER_MS
             self.ttft_ms = max(0, before) + ttft_ms
         return AttemptSettle(
-            request_id=self.head.request_id,
+            request_id=head.request_id,
             attempt_id=attempt.id,
             attempt_no=attempt.number,
             started_at_ns=attempt.started_at_ns,
