@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 from django.db import DatabaseError, connection
 
-from oauth.models import Account
+from oauth import tokens
 from providers.snapshot import records
 from providers.snapshot.types import CredentialRecord
 
@@ -47,14 +47,11 @@ class TokenAnswer(msgspec.Struct, frozen=True):
 
 def answer(ask: TokenAsk) -> TokenAnswer:
     """Return a token newer than the one seen, if there is one; one query."""
-    account = Account.objects.filter(
-        pk=ask.account_id, enabled=True, deleted_at=None
-    ).first()
-    if account is None:
-        return TokenAnswer(error="gone")
-    if account.state == Account.State.OK and account.token_version > ask.seen_version:
-        return TokenAnswer(records.account_credential(account))
-    return TokenAnswer(error="needs_login")
+    try:
+        account = tokens.newer_than(ask.account_id, ask.seen_version)
+    except tokens.NoTokenError as error:
+        return TokenAnswer(error=error.reason)
+    return TokenAnswer(records.account_credential(account))
 
 
 class TokenServer:
