@@ -12,6 +12,7 @@ from typing import Final
 UNKNOWN: Final = "-"
 _THOUSAND: Final = 1_000
 _DAY_S: Final = 86_400
+_DIVIDERS: Final = str.maketrans("-_()[]/", "       ")
 _SUFFIXES: Final = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
@@ -145,7 +146,7 @@ def middle(text: str, length: int = 16) -> str:
 
 def initials(name: str) -> str:
     """Return up to two letters that stand for a name on a small tile."""
-    words = [word for word in name.replace("-", " ").replace("_", " ").split() if word]
+    words = name.translate(_DIVIDERS).split()
     if not words:
         return "?"
     if len(words) == 1:

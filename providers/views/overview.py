@@ -189,7 +189,7 @@ def _checklist(has_provider: bool, traffic: Sequence[Request]) -> list[dict[str,
     if has_provider and answered:
         return []
     has_key = ClientKey.objects.filter(revoked_at=None).exists()
-    return [
+    steps: list[dict[str, Any]] = [
         {
             "text": "Add a provider",
             "why": "Where requests go: an account at any vendor, or a local server.",
@@ -209,3 +209,5 @@ def _checklist(has_provider: bool, traffic: Sequence[Request]) -> list[dict[str,
             "done": answered,
         },
     ]
+    next(step for step in steps if not step["done"])["is_next"] = True
+    return steps
