@@ -57,6 +57,8 @@ BEFORE = [
     Fault("cut-rst-bytes-100", JSON_ONLY),
     Fault("cut-fin-bytes-100", JSON_ONLY),
     Fault("wrong-length-long-20", JSON_ONLY),
+    Fault("wrong-length-short-20", JSON_ONLY),
+    Fault("huge-line-5000000", STREAM_ONLY),
     Fault("garbled", JSON_ONLY),
     Fault("html-200"),
     Fault("error-200-json"),

@@ -28,6 +28,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         scene.key("slots", concurrency=5)
         scene.key("slow-down", rpm=6)
         scene.key("tokens", tpm=10_000)
+        scene.key("told", rpm=60, budget_nano=NANO)
         scene.key("saver", budget_nano=NANO // 4, window="day")
         scene.open()
         yield scene
@@ -84,3 +85,11 @@ def test_budget_survives_a_restart(town: Town) -> None:
     town.product.restart()
     statuses = [asker.ask("gpt-dear").status for _ in range(4)]
     assert statuses == [200, 200, 429, 429]
+
+
+def test_what_is_left_of_a_limit_is_told_in_headers(town: Town) -> None:
+    headers = Asker(town, "told").ask("gpt-test").headers
+    assert headers["x-pool-limit-requests"] == "60"
+    assert int(headers["x-pool-remaining-requests"]) in (58, 59)
+    assert headers["x-pool-limit-budget-nano-usd"] == str(NANO)
+    assert 0 < int(headers["x-pool-remaining-budget-nano-usd"]) < NANO

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.endtoend.asking import Asker, Town, has_request
+from tests.endtoend.asking import MESSAGES, Asker, Town, has_request
 from tests.rig.driver import Load, Shape, run_closed
 from tests.rig.ledger import AttemptRow
 from tests.rig.stage import open_stage
@@ -28,6 +30,7 @@ HEALTHY = [
     "fault-refusal",
     "fault-len-200+split-3",
 ]
+SLOW = "fault-slow-first-1500"
 BLIND = ["fault-no-usage+len-60-300", "fault-len-300-600+gap-2"]
 ODD = {
     "fault-usage-zero": (0, 0),
@@ -43,7 +46,14 @@ INPUT, OUTPUT, CACHED = 3, 15, 0.3
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     directory = tmp_path_factory.mktemp("money")
     with open_stage(directory, arguments=["--no-worker"]) as scene:
-        models = [*HEALTHY, *BLIND, "fault-vendor-cost-0.0123", "zork", "gpt-dear"]
+        models = [
+            *HEALTHY,
+            *BLIND,
+            SLOW,
+            "fault-vendor-cost-0.0123",
+            "zork",
+            "gpt-dear",
+        ]
         scene.provider("up", models=models)
         scene.provider("odd", models=list(ODD), api_keys=["sk-odd-1234"])
         scene.price("gpt-test", input_usd="3", output_usd="15")
@@ -202,3 +212,42 @@ def test_client_that_leaves_at_any_point_is_billed_once(town: Town) -> None:
     assert not report.lost, report.findings()
     assert not report.double, report.findings()
     assert not report.wrong, report.findings()
+
+
+@pytest.mark.parametrize(
+    ("model", "stream", "chunks"),
+    [
+        (SLOW, False, 0),
+        (SLOW, True, 0),
+        ("fault-len-300-600+gap-2", True, 3),
+    ],
+)
+def test_vendor_is_let_go_as_soon_as_the_client_has_left(
+    model: str, stream: bool, chunks: int, town: Town
+) -> None:
+    body = json.dumps({"model": model, "messages": MESSAGES, "stream": stream}).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+        f"authorization: Bearer {town.keys['client']}\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    served = town.upstream.control.serial
+    with socket.create_connection(("127.0.0.1", town.product.port), timeout=5) as link:
+        link.sendall(head.encode() + body)
+        received = b""
+        while received.count(b"data: ") < chunks:
+            received += link.recv(65_536)
+        time.sleep(0.3)
+    left = time.time()
+    town.upstream.wait_idle(within_s=1)
+    (call,) = (each for each in town.upstream.truth() if each.serial > served)
+    assert call.ended == "client_gone"
+    assert call.ended_at - left < 1
+    deadline = time.monotonic() + 2
+    while not has_request(town, call.request_id):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    ledger = town.product.ledger().only({call.request_id})
+    (request,), (attempt,) = ledger.requests, ledger.attempts
+    assert (request.status, attempt.estimated) == (499, True)
+    assert 0 < (attempt.cost_nano_usd or 0) <= (attempt.reservation_nano_usd or 0)

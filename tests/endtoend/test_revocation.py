@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from scripts.proofs import many_keys, revocation
+from tests.endtoend.browser import Browser
 from tests.rig.plain import call
 from tests.rig.stage import Scene, stage
 from tests.rig.upstream import UpstreamProcess
@@ -28,7 +30,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene[UpstreamPro
     directory = tmp_path_factory.mktemp("revocation")
     with stage(directory, arguments=arguments, env=env) as scene:
         scene.provider("up", models=["gpt-test"])
-        for name in ("revoked", "rotated", "kept"):
+        for name in ("revoked", "rotated", "kept", "clicked"):
             scene.key(name)
         scene.open()
         yield scene
@@ -88,6 +90,24 @@ def test_rotated_key_stops_and_the_new_one_works(town: Scene[UpstreamProcess]) -
     new = town.product.pool("key", "rotate", "rotated").strip()
     wait_refused(town, old)
     assert set(asyncio.run(statuses(town.product.url, new, 20))) == {200}
+
+
+def test_key_revoked_in_the_console_stops_in_every_worker(
+    town: Scene[UpstreamProcess],
+) -> None:
+    password = "correct horse battery"
+    town.product.pool(
+        "user", "create", "olivia@example.com", "--role", "owner", stdin=password + "\n"
+    )
+    key = town.keys["clicked"]
+    assert set(asyncio.run(statuses(town.product.url, key, 20))) == {200}
+    browser = Browser(town.product.root)
+    browser.sign_in("olivia@example.com", password)
+    listed = re.findall(r'href="(/keys/\d+/)" title="clicked"', browser.get("/keys/"))
+    assert listed, "the key is not on the screen"
+    assert browser.status_of_post(listed[0] + "revoke/") == 403
+    browser.submit(listed[0] + "revoke/")
+    wait_refused(town, key)
 
 
 def test_revocation_under_load_takes_less_than_two_seconds() -> None:
