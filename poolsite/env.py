@@ -1,6 +1,6 @@
 """Read the environment: every variable of the product, once, loudly.
 
-The table in README.md lists the same names; ``tests/test_architecture.py`` compares
+The table in README.md lists the same names; ``tests/poolsite/test_env.py`` compares
 the two.
 """
 
