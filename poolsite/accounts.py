@@ -37,8 +37,8 @@ class UserZoneMiddleware:
         zone = getattr(request.user, "time_zone", "UTC")
         try:
             timezone.activate(zoneinfo.ZoneInfo(zone))
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            timezone.deactivate()
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            timezone.deactivate()  # "America" is a directory of zones, for one
         return self.get_response(request)
 
 
