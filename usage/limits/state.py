@@ -194,11 +194,15 @@ class Spending:
         )
 
     def is_idle(self, now: Moment) -> bool:
-        """Tell whether the ledger's figure alone would serve from now on."""
+        """Tell whether a fresh object would behave the same from now on.
+
+        What the ledger said of an open window is kept however quiet it is: it is told
+        again only when the window grows, and a forgotten sum is a budget renewed.
+        """
         if self.reserved or self.touched_us + KEEP_IDLE_US > now.us:
             return False
         is_over = self.ends_at is not None and self.ends_at < now.wall_s
-        return is_over or self.local <= self.own_shipped
+        return is_over or not (self.total or self.local)
 
 
 def seconds_left(ends_at: float | None, wall_s: float) -> float | None:

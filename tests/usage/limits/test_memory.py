@@ -66,6 +66,22 @@ async def test_unshipped_money_of_an_open_window_is_never_forgotten(store, clock
     assert status.remaining == 40
 
 
+async def test_money_the_ledger_knows_is_not_forgotten_while_the_window_is_open(
+    store, clock
+):
+    end = clock.time_ns() / 1e9 + 30 * 86_400
+    scope = Scope(key="k", budgets=(money(100, ends_at=end),))
+    ticket = await store.acquire(ask(scope, nano=100))
+    await store.settle(ticket, Used(cost_nano=100))
+    budget = scope.budgets[0]
+    await store.set_shipped(
+        budget.budget_id, budget.window_id, total_nano=100, by_origin={"me": 100}
+    )
+    clock.advance(2 * 3_600)
+    answers = [await store.acquire(ask(scope, nano=10)) for _ in range(30)]
+    assert not [each for each in answers if isinstance(each, Ticket)]
+
+
 async def test_open_tickets_keep_their_subject(store, clock):
     scope = Scope(key="k", concurrency=1)
     ticket = await store.acquire(ask(scope))
