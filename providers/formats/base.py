@@ -45,6 +45,14 @@ NEED_NAMES: Final[dict[str, int]] = {
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 """An upstream event above this is an attack or a bug; the stream ends in an error."""
 
+MAX_LOOSE_BYTES: Final = 8 * 1024 * 1024
+"""Above this nothing is made into objects: JSON grows tenfold in memory that way."""
+
+UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
+"""All a decoder raises for bytes it cannot read: text that is not UTF-8 is a
+``UnicodeDecodeError``, a ValueError, and no ``DecodeError``.
+"""
+
 
 class FormatError(Exception):
     """Refuse a client's request body; the client's fault, never retried.

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
+from providers.formats.base import UNREADABLE
 from providers.formats.framings import event_name
 from providers.formats.openai_chat.errors import is_error
 
 NULL: Final = msgspec.Raw(b"null")
 UNSET: Final = msgspec.Raw(b"")
+_LONGEST_INDEX: Final = 9
 _NO_NUMBER: Final = re.compile(rb"(?<=[:\[,])(\s*)(?:NaN|-?Infinity)(?=\s*[,\]}])")
 
 
@@ -140,8 +142,23 @@ def is_event_error(raw: bytes, payload: bytes, chunk: Chunk) -> bool:
     return chunk.usage is UNSET and b'"object":"error"' in payload.replace(b" ", b"")
 
 
+def read_chunk(payload: bytes) -> Chunk | None:
+    """Read one chunk, whatever its types; None for what is no JSON object."""
+    try:
+        return DECODER.decode(payload)
+    except msgspec.ValidationError:
+        try:
+            return lenient_chunk(payload)
+        except UNREADABLE:
+            return None
+    except UNREADABLE:
+        return None
+
+
 def lenient_chunk(payload: bytes) -> Chunk:
     """Read a chunk whose types are not the documented ones.
+
+    Errors:  ``UNREADABLE``: a type is refused before the rest of the bytes is read.
 
     Source:  reference wire 1.13: content as a list of parts, arguments as an object,
              index as text, error as a number; each is read for what it plainly means.
@@ -173,8 +190,16 @@ def _lenient_choice(choice: dict[str, Any]) -> Choice:
     return Choice(
         delta=_lenient_delta(delta) if isinstance(delta, dict) else None,
         finish_reason=None if finish is None else str(finish),
-        index=int(str(index)) if str(index).isdecimal() else None,
+        index=_index(index),
     )
+
+
+def _index(value: Any) -> int | None:
+    """Return a choice's number, also where it comes as text."""
+    if isinstance(value, str):
+        short = len(value) <= _LONGEST_INDEX and value.isascii() and value.isdecimal()
+        return int(value) if short else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _lenient_delta(delta: dict[str, Any]) -> Delta:

@@ -10,7 +10,12 @@ from typing import Any
 
 import msgspec
 
-from providers.formats.base import ErrorDetail, FramingError
+from providers.formats.base import (
+    MAX_LOOSE_BYTES,
+    UNREADABLE,
+    ErrorDetail,
+    FramingError,
+)
 from providers.formats.framings import SseSplitter
 from providers.formats.openai_chat.chunks import loose_text
 from providers.formats.openai_chat.errors import read_error_body
@@ -20,17 +25,35 @@ _INCOMPLETE = ErrorDetail(
     type="server_error",
     code="upstream_truncated",
 )
+_NO_COMPLETION = ErrorDetail(
+    message="The upstream's answer is not a chat completion.",
+    type="server_error",
+    code="upstream_invalid_response",
+)
 _HEAD = ("id", "created", "model", "system_fingerprint", "service_tier")
 _JOINED = ("content", "reasoning_content", "reasoning", "refusal")
 
 
-def stream_of_completion(body: bytes, *, include_usage: bool) -> list[bytes]:
-    """Word a completion as the frames of a stream: opening, finish, usage, end."""
-    value: dict[str, Any] = msgspec.json.decode(body)
+def stream_of_completion(
+    body: bytes, *, include_usage: bool
+) -> list[bytes] | ErrorDetail:
+    """Word a completion as the frames of a stream: opening, finish, usage, end.
+
+    Fails:   an object that is none after all is an ErrorDetail.
+    """
+    if len(body) > MAX_LOOSE_BYTES:
+        return _NO_COMPLETION
+    try:
+        value: dict[str, Any] = msgspec.json.decode(body)
+    except UNREADABLE:
+        return _NO_COMPLETION
+    choices = value.get("choices")
+    if not isinstance(choices, list) or not all(map(_is_choice, choices)):
+        return _NO_COMPLETION
     head = {"id": value.get("id"), "object": "chat.completion.chunk"}
     head |= {key: value[key] for key in _HEAD if key in value}
     frames: list[bytes] = []
-    for place, choice in enumerate(value.get("choices") or ()):
+    for place, choice in enumerate(choices):
         index = choice.get("index", place)
         delta = dict(choice.get("message") or {})
         if calls := delta.get("tool_calls"):
@@ -74,7 +97,7 @@ def completion_of_stream(body: bytes) -> bytes | ErrorDetail:
             if chunk.get("error"):
                 return read_error_body(None, payload)
             gathered.add(chunk)
-    except (msgspec.DecodeError, RecursionError, FramingError):
+    except (*UNREADABLE, FramingError):
         return _INCOMPLETE
     return gathered.completion()
 
@@ -144,7 +167,8 @@ class _Gathered:
             text = loose_text(delta.get(key))
             if text is not None:
                 message[key] = (message.get(key) or "") + text
-        for place, call in enumerate(delta.get("tool_calls") or ()):
+        calls = delta.get("tool_calls")
+        for place, call in enumerate(calls if isinstance(calls, list) else ()):
             if isinstance(call, dict):
                 _add_call(message.setdefault("tool_calls", {}), call, place)
 
@@ -164,6 +188,19 @@ def _add_call(calls: dict[int, dict[str, Any]], call: dict[str, Any], at: int) -
         target = known["function"]
         target["name"] = target["name"] or function.get("name") or ""
         target["arguments"] += loose_text(function.get("arguments")) or ""
+
+
+def _is_choice(choice: Any) -> bool:
+    """Tell a choice whose parts are of the kinds that can be taken apart."""
+    if not isinstance(choice, dict):
+        return False
+    message = choice.get("message")
+    if not message:
+        return message is None or isinstance(message, dict)
+    if not isinstance(message, dict):
+        return False
+    calls = message.get("tool_calls") or []
+    return isinstance(calls, list) and all(isinstance(call, dict) for call in calls)
 
 
 def _frame(value: dict[str, Any]) -> bytes:

@@ -7,8 +7,14 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from pricing.tokens import MAX_COUNT
 from providers.formats import base
-from providers.formats.base import ChatRequest, FormatError, UpstreamRequest
+from providers.formats.base import (
+    UNREADABLE,
+    ChatRequest,
+    FormatError,
+    UpstreamRequest,
+)
 from providers.formats.jsonspans import (
     REMOVE,
     DuplicateKeyError,
@@ -172,13 +178,13 @@ def _members(body: bytes) -> Members:
         raise FormatError(
             "The request body must be a JSON object.", code="invalid_json"
         ) from None
-    except msgspec.DecodeError:
-        raise FormatError(
-            "The request body is not valid JSON.", code="invalid_json"
-        ) from None
     except RecursionError:
         raise FormatError(
             "The request body is nested too deeply.", code="too_deep"
+        ) from None
+    except UNREADABLE:
+        raise FormatError(
+            "The request body is not valid JSON.", code="invalid_json"
         ) from None
 
 
@@ -225,7 +231,7 @@ def _typed(
         return None
     try:
         return decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise _invalid(key, f"must be {_WORDS[decoder]}") from None
 
 
@@ -234,7 +240,10 @@ def _text(values: dict[str, msgspec.Raw], key: str) -> str | None:
     raw = values.get(key)
     if raw is None or memoryview(raw)[0] != 0x22:
         return None
-    return _STR.decode(raw) or None
+    try:
+        return _STR.decode(raw) or None
+    except UNREADABLE:
+        return None
 
 
 def _include_usage(values: dict[str, msgspec.Raw]) -> bool:
@@ -244,7 +253,7 @@ def _include_usage(values: dict[str, msgspec.Raw]) -> bool:
         return False
     try:
         options = _OPTIONS.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise _invalid("stream_options", "must be an object") from None
     return options is not None and options.include_usage is True
 
@@ -255,7 +264,7 @@ def _with_usage(raw: msgspec.Raw | None) -> bytes:
         return _USAGE_ON
     try:
         return patch(read_members(bytes(raw)), {"include_usage": b"true"})
-    except DuplicateKeyError:
+    except UNREADABLE:
         # What such options mean is undefined; only the usage matters here.
         return _USAGE_ON
 
@@ -263,7 +272,9 @@ def _with_usage(raw: msgspec.Raw | None) -> bytes:
 def _max_output(values: dict[str, msgspec.Raw]) -> int | None:
     """Return the output the client allows at most, in either spelling.
 
-    With both the smaller one counts: it is what any upstream can honour.
+    With both the smaller one counts: it is what any upstream can honour. More than
+    any model writes is cut to that, so that what is reserved for it stays a number
+    the ledger can hold.
     """
     asked: int | None = None
     for key in ("max_completion_tokens", "max_tokens"):
@@ -272,7 +283,7 @@ def _max_output(values: dict[str, msgspec.Raw]) -> int | None:
             continue
         if value < 1:
             raise _invalid(key, "must be at least 1")
-        asked = value if asked is None else min(asked, value)
+        asked = min(value, MAX_COUNT if asked is None else asked)
     return asked
 
 
@@ -329,7 +340,7 @@ def _format_type(values: dict[str, msgspec.Raw]) -> str | None:
     """Return the type of the answer's format; oddities are the upstream's to refuse."""
     try:
         return _FORMAT.decode(values["response_format"]).type
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -344,7 +355,7 @@ def _session(values: dict[str, msgspec.Raw]) -> str | None:
         return None
     try:
         metadata = _METADATA.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     if metadata is None:
         return None
@@ -360,7 +371,7 @@ def session_of_user_id(user_id: str) -> str | None:
     if user_id.startswith("{"):
         try:
             return msgspec.json.decode(user_id, type=_Metadata).session_id
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return None
     return None
 

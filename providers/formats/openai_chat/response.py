@@ -7,12 +7,14 @@ from typing import Any, Final
 import msgspec
 
 from providers.formats.base import (
+    MAX_LOOSE_BYTES,
+    UNREADABLE,
     ChatRequest,
     ErrorDetail,
     ResponseMeta,
     UpstreamRequest,
 )
-from providers.formats.jsonspans import DuplicateKeyError, patch, read_members
+from providers.formats.jsonspans import patch, read_members
 from providers.formats.openai_chat.chunks import NULL, UNSET, loose_text, plain_json
 from providers.formats.openai_chat.convert import completion_of_stream
 from providers.formats.openai_chat.errors import is_error, read_error_body
@@ -64,7 +66,7 @@ def read_completion(body: bytes, requested_model: str) -> ResponseMeta:
         if lenient is None:
             return ResponseMeta(body=body, error=_no_answer(body))
         wire = lenient
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         plain = plain_json(body)
         if plain is None:
             return ResponseMeta(body=body, error=_no_answer(body))
@@ -98,17 +100,19 @@ def _renamed(body: bytes, model: str) -> bytes:
     """Exchange the model's name, by span; an odd object stays as it is."""
     try:
         members = read_members(body)
-    except (DuplicateKeyError, msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return body
     return patch(members, {"model": msgspec.json.encode(model)})
 
 
 def _lenient(body: bytes) -> _Completion | None:
     """Read a completion whose types are not the documented ones."""
+    if len(body) > MAX_LOOSE_BYTES:
+        return None
     try:
         value = msgspec.json.decode(body)
         raws = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     choices = value.get("choices")
     return _Completion(
@@ -129,9 +133,14 @@ def _lenient(body: bytes) -> _Completion | None:
 
 def _text_bytes(body: bytes) -> int:
     """Count the bytes the model wrote, for an answer without usage."""
-    value = msgspec.json.decode(body)
+    if len(body) > MAX_LOOSE_BYTES:
+        return len(body)
+    try:
+        choices = msgspec.json.decode(body).get("choices")
+    except UNREADABLE:
+        return len(body)
     total = 0
-    for choice in value.get("choices") or ():
+    for choice in choices if isinstance(choices, list) else ():
         message = choice.get("message") if isinstance(choice, dict) else None
         if isinstance(message, dict):
             total += _message_bytes(message)

@@ -7,13 +7,9 @@ from typing import Final
 
 import msgspec
 
+from providers.formats.base import UNREADABLE
 from providers.formats.framings import replace_payload
-from providers.formats.jsonspans import (
-    REMOVE,
-    DuplicateKeyError,
-    patch,
-    read_members,
-)
+from providers.formats.jsonspans import REMOVE, patch, read_members
 
 # The last brace closes the top-level object, so the member before it (and before a
 # padding member) is top-level too: no parse is needed to take it out.
@@ -65,7 +61,7 @@ class ChunkRewriter:
         """Find the members for real; remember where the model stands."""
         try:
             members = read_members(payload)
-        except (DuplicateKeyError, msgspec.DecodeError):
+        except UNREADABLE:
             return payload
         changes: dict[str, bytes] = {"usage": REMOVE} if strip else {}
         if model is not None:

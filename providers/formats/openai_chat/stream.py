@@ -14,6 +14,7 @@ import msgspec
 from pricing.tokens import TokenUsage
 from providers.formats.base import (
     MAX_EVENT_BYTES,
+    UNREADABLE,
     ChatRequest,
     ErrorDetail,
     FramingError,
@@ -28,9 +29,9 @@ from providers.formats.openai_chat.chunks import (
     Chunk,
     delta_size,
     is_event_error,
-    lenient_chunk,
     plain_json,
     plain_size,
+    read_chunk,
     says_something,
 )
 from providers.formats.openai_chat.convert import stream_of_completion
@@ -159,9 +160,7 @@ class ChatStreamTap:
             return self._release(self._take_plain(data, payloads))
         out: list[bytes] = []
         for raw, payload in self._splitter.feed(data):
-            piece = self._take(raw, payload)
-            if piece:
-                out.append(piece)
+            out.append(self._take(raw, payload))
             if self._closed:
                 break
         return self._release(out)
@@ -209,7 +208,7 @@ class ChatStreamTap:
         """Meter a chunk if it brings text and nothing else; leave any other alone."""
         try:
             chunk = DECODER.decode(payload)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return False
         size = plain_size(chunk, self._requested, self._open)
         if not size:
@@ -257,11 +256,8 @@ class ChatStreamTap:
             return raw if self.useful else self._comment(raw)
         if payload[:1] != b"{":
             return self._take_other(raw, payload)
-        try:
-            chunk = DECODER.decode(payload)
-        except msgspec.ValidationError:
-            chunk = lenient_chunk(payload)
-        except (msgspec.DecodeError, RecursionError):
+        chunk = read_chunk(payload)
+        if chunk is None:
             plain = plain_json(payload)
             if plain is None:
                 return self._broken(payload)
@@ -368,8 +364,11 @@ class ChatStreamTap:
     def _from_json(self, body: bytes) -> list[bytes]:
         """Turn a buffered answer into the stream that was asked for."""
         meta = read_completion(body, self._requested)
-        self.error = meta.error
-        if meta.error is not None:
+        frames: list[bytes] | ErrorDetail | None = meta.error
+        if frames is None:
+            frames = stream_of_completion(meta.body, include_usage=self._include_usage)
+        if isinstance(frames, ErrorDetail):
+            self.error = frames
             return []
         self.model, self.response_id = meta.model, meta.response_id
         self.service_tier = meta.service_tier
@@ -377,7 +376,7 @@ class ChatStreamTap:
         self.text_bytes = meta.text_bytes
         self._read = ReadUsage(meta.usage, meta.flags, meta.vendor_cost_nano_usd)
         self.useful = self.saw_done = True
-        return stream_of_completion(meta.body, include_usage=self._include_usage)
+        return frames
 
     def _usage(self) -> ReadUsage:
         """Read the usage once it is asked for: some vendors send it every chunk."""

@@ -13,6 +13,7 @@ import msgspec
 
 from pricing.cost import parse_vendor_cost
 from pricing.tokens import TokenUsage, count
+from providers.formats.base import UNREADABLE
 
 _NULL: Final = msgspec.Raw(b"null")
 
@@ -67,7 +68,7 @@ def read_usage(raw: msgspec.Raw | bytes | None) -> ReadUsage:
         return ReadUsage()
     try:
         wire = _DECODER.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return ReadUsage(flags=("usage:type",))
     flags: list[str] = []
     cost = _vendor_cost(wire)
@@ -229,7 +230,7 @@ def _vendor_cost(wire: _Usage) -> int | None:
         # Perplexity itemises; its total is what it bills.
         try:
             parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return None
         raw = bytes(parts.get("total_cost", b""))
     cost = parse_vendor_cost(raw)

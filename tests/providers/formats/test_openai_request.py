@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from pricing.estimate import estimate_input_tokens
+from pricing.cost import PriceSpec
+from pricing.estimate import estimate_input_tokens, reserve
 from providers.formats import base
 from providers.formats.base import FormatError
 from tests.providers.formats.chat import BRIDGE, FORMAT, request
@@ -238,3 +239,35 @@ def test_a_repr_shows_no_prompt():
     asked = request(messages=[{"role": "user", "content": "secret"}])
     assert "secret" not in repr(asked)
     assert "secret" not in repr(_patched(asked))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"mod\xffel":"m","model":"m","messages":[]}',
+        b'{"model":"\xff","messages":[]}',
+        b'{"model":"m","messages":[],"stream":true,"stream_options":"\xff"}',
+    ],
+)
+def test_text_that_is_not_utf8_is_the_clients_fault(body):
+    with pytest.raises(FormatError):
+        FORMAT.read_request(body)
+
+
+@pytest.mark.parametrize("text", [b'"\xff"', b'"\\ud800"', b'"\\q"'])
+@pytest.mark.parametrize("field", ["user", "prompt_cache_key", "service_tier"])
+def test_unreadable_text_in_a_field_nothing_depends_on_reads_as_absent(field, text):
+    body = b'{"model":"m","messages":[],"%b":%b}' % (field.encode(), text)
+    try:
+        request = FORMAT.read_request(body)
+    except FormatError:
+        return
+    assert getattr(request, "end_user" if field == "user" else field) is None
+
+
+def test_an_absurd_maximum_stays_a_number_the_ledger_can_hold():
+    body = b'{"model":"m","messages":[],"max_tokens":%d,"n":128}' % 2**63
+    asked = FORMAT.read_request(body).max_output_tokens
+    dearest = PriceSpec(input=0, output=1_000 * 10**9)
+    reserved = reserve(input_tokens=1, asked_output=asked, n=128, price=dearest)
+    assert reserved.cost_nano_usd < 2**63

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pricing.tokens import TokenUsage
-from tests.providers.formats.chat import BRIDGE, FIXTURES, chunk, request, sse
+from tests.providers.formats.chat import BRIDGE, FIXTURES, FORMAT, chunk, request, sse
 
 ANSWER = {
     "id": "chatcmpl-1",
@@ -154,3 +154,29 @@ def test_numbers_json_does_not_have_are_read_as_null(number):
     assert meta.error is None
     assert meta.usage.input_tokens == 3
     assert json.loads(meta.body)["choices"][0]["logprobs"] == [0.5, None]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"choices":[{"message":{"content":"\xff"}}]}',
+        b'{"choices":5,"usage":{"prompt_tokens":1}}',
+        b'{"choices":["x","\xff"],"usage":{"prompt_tokens":1}}',
+        b'data: {"choices":[{"delta":{"tool_calls":5}}]}\n\ndata: [DONE]\n\n',
+        b'data: {"choic\xffs":[true]}\n\n',
+        b'{"choices":[{"index":' + b"9" * 5000 + b"}]}",
+    ],
+)
+def test_no_answer_however_odd_breaks_the_reader(body):
+    request = FORMAT.read_request(b'{"model":"m","messages":[]}')
+    bridge = FORMAT.passthrough()
+    sent = bridge.build_request(request, model="m")
+    assert bridge.read_response(request, sent, body).body is not None
+
+
+def test_a_huge_answer_of_odd_types_is_not_made_into_objects():
+    body = b'{"choices":"x","a":[' + b"[]," * (3 * 1024 * 1024) + b"[]]}"
+    request = FORMAT.read_request(b'{"model":"m","messages":[]}')
+    bridge = FORMAT.passthrough()
+    sent = bridge.build_request(request, model="m")
+    assert bridge.read_response(request, sent, body).error is not None

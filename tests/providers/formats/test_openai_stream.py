@@ -411,3 +411,30 @@ def test_numbers_json_does_not_have_break_no_stream():
     assert tap.complete
     assert b"NaN" not in out
     assert tap.usage.output_tokens == 4
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'data: {"choices":"x", "a": tru}\n\n',
+        b'data: {"choices":[{"index":"' + b"9" * 5000 + b'"}]}\n\n',
+        b'data: {"choices":[{"index":' + b"9" * 5000 + b"}]}\n\n",
+        b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n',
+        b'data: {"choices":[[]],"model":"\xff"}\r\n\r\n',
+        b'{"choices":["x"],"usage":{"prompt_tokens":1}}',
+        b'{"choices":[{"message":"abc","finish_reason":"stop"}]}',
+        b'{"choices":[{"message":{"tool_calls":[1]},"finish_reason":"stop"}]}',
+        b'{"choices":[{"message":{"tool_calls":5},"finish_reason":"stop"}]}',
+        b'{"choices":[{"message":{"content":"\xff"},"finish_reason":"stop"}]}',
+    ],
+)
+def test_nothing_a_vendor_sends_breaks_the_tap(body):
+    """An exception here would end the request: no failover, no word to the client."""
+    request = FORMAT.read_request(b'{"model":"m","messages":[],"stream":true}')
+    bridge = FORMAT.passthrough()
+    sent = bridge.build_request(request, model="m")
+    for cut in (0, len(body) // 2, len(body) - 1):
+        stream = FORMAT.open_stream(request, request_id="r")
+        tap = bridge.open_tap(request, sent, stream)
+        assert tap.feed(body[:cut]) + tap.feed(body[cut:]) + tap.eof() == b""
+        assert not tap.complete
