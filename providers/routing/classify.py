@@ -27,6 +27,7 @@ FailureKind = Literal[
 """The words of ``providers.proxy.ports.Health``, and ``request``: the client's fault."""
 
 MAX_TEXT: Final = 16 * 1024
+_ECHOING: Final = frozenset({400, 404, 422})
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -105,8 +106,13 @@ _REQUEST_WORDS: Final = (
     r"too many tokens",
     r"content[ _](filter|policy)",
     r"policy violation",
+    r"usage polic(y|ies)",
+    r"\bmoderation\b",
+    r"\b(input|prompt|content|message)s? (was|were|is|has been|have been) flagged",
     r"safety",
 )
+_OPENING: Final = re.compile(r"""(?<!\w)['"`\u2018\u201c]""")
+_CLOSING: Final = re.compile(r"""['"`\u2019\u201d](?!\w)""")
 
 RULES: Final[tuple[Rule, ...]] = (
     _rule(
@@ -161,8 +167,23 @@ def classify(
     Fails:   never: an unknown 4xx is the request's fault, all else the server's.
     """
     lowered = text[:MAX_TEXT].lower()
+    if status in _ECHOING:
+        # Vendors quote what they refuse. A client whose role or tool is called
+        # "insufficient_quota" must not park the pool's credentials for hours.
+        lowered = _without_quotes(lowered)
     given = frozenset(code.lower() for code in codes if code)
     for rule in RULES:
         if rule.matches(status, given, lowered):
             return rule.kind
     return "request" if 400 <= status < 500 else "server_error"
+
+
+def _without_quotes(text: str) -> str:
+    """Cut all from the first quotation mark to the last: inner ones end nothing."""
+    opening = _OPENING.search(text)
+    if opening is None:
+        return text
+    end = opening.end()
+    for closing in _CLOSING.finditer(text, end):
+        end = closing.end()
+    return text[: opening.start()] + text[end:]
