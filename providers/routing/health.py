@@ -39,6 +39,8 @@ from usage.journal.records import Fact
 
 COOLDOWN_FACT: Final = "cooldown"
 OK: Final = "ok"
+PROBING: Final = "probing"
+"""Why a route is left alone whose rate limit is over and whose first call runs yet."""
 
 _SEVERITY: Final = {"quota": 2, "auth": 3, "unreadable": 4}
 _MOST_STATES: Final = 50_000
@@ -100,7 +102,11 @@ class Health:
             left = max(state.until, state.probe_until) - now
             if left > 0 and (worst is None or left > (worst.left_s or 0.0)):
                 needs_person = state.reason in ("auth", "unreadable")
-                worst = Cooling(state.reason, None if needs_person else left, subject)
+                reason = state.reason
+                if reason == "rate_limit" and state.until <= now:
+                    # Others go first, but nobody is sent away for the sake of a probe.
+                    reason = PROBING
+                worst = Cooling(reason, None if needs_person else left, subject)
                 if needs_person:
                     return worst
         return worst

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolsite.clock import ManualClock
-from providers.routing.health import COOLDOWN_FACT, Health
+from providers.routing.health import COOLDOWN_FACT, PROBING, Health
 from providers.routing.types import Route
 from tests.providers.snapshot.records import model, provider
 
@@ -205,6 +205,24 @@ def test_one_probe_goes_first_when_the_time_is_over(
     health.begin(route)
     clock.advance(11)  # a probe nobody reports back from does not block for ever
     assert health.cooling(route) is None
+
+
+def test_a_rate_limit_that_is_over_does_not_count_as_one_while_it_is_probed(
+    health: Health, clock: ManualClock
+) -> None:
+    route = _route()
+    health.report(route, "rate_limit")
+    assert _reason(health, route) == "rate_limit"
+    clock.advance(31)
+    health.begin(route)
+    assert _reason(health, route) == PROBING
+    health.report(route, "rate_limit")
+    assert _reason(health, route) == "rate_limit"
+
+
+def _reason(health: Health, route: Any) -> str | None:
+    cooling = health.cooling(route)
+    return None if cooling is None else cooling.reason
 
 
 def test_the_least_bad_is_tried_when_all_are_cooling(
