@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
+from msgspec.structs import replace
 
 from poolsite import setup
 from poolsite.models import User
@@ -17,6 +19,7 @@ from tests.factories import (
     make_request,
     try_at,
 )
+from tests.rig.ports import closed_port
 from tests.rig.upstream import UpstreamProcess
 from usage.models import ClientKey
 
@@ -115,8 +118,9 @@ def test_a_provider_that_fails_can_be_saved_for_later(client: Client) -> None:
 
 
 def test_the_test_step_sends_a_request_and_says_why_it_failed(
-    as_olivia: Client,
+    as_olivia: Client, settings: Any
 ) -> None:
+    settings.CONFIG = replace(settings.CONFIG, port=closed_port())
     make_provider(models=["gpt-5-mini"])
     make_client_key()
     answer = as_olivia.post("/setup/test/send/")
