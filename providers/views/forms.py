@@ -153,8 +153,7 @@ class ProviderForm(forms.Form):
         names = ("name", "base_url", "priority", "api_format", "location")
         values = {name: self.cleaned_data[name] for name in names}
         values["allow_private"] = self.cleaned_data["allow_private"]
-        if self.cleaned_data["concurrency"] is not None:
-            values["concurrency"] = self.cleaned_data["concurrency"]
+        values["concurrency"] = self.cleaned_data["concurrency"]
         return values
 
     def new_provider(self) -> NewProvider:

@@ -6,12 +6,15 @@ snippets say ``$POOL_KEY``.
 
 from __future__ import annotations
 
+import re
+
 from django.conf import settings
 
 from providers.models import ProviderModel
 
 _ENV_KEY = "$POOL_KEY"
 _LOOKED_AT = 1000
+_PLAIN = re.compile(r"^[\w./:@+-]+\Z", re.ASCII)
 _CHAT_WORDS = ("mini", "flash", "haiku", "small", "chat", "instruct", "gpt")
 _OTHER_WORDS = ("embed", "whisper", "tts", "moderation", "image")
 
@@ -26,6 +29,7 @@ def a_model() -> str:
             "model_id", flat=True
         )[:_LOOKED_AT]
     )
+    names = [name for name in names if _PLAIN.match(name)]
     chat = [name for name in names if not any(word in name for word in _OTHER_WORDS)]
     for word in _CHAT_WORDS:
         for name in chat:
@@ -37,6 +41,8 @@ def a_model() -> str:
 def for_clients(model: str, key: str = "") -> list[tuple[str, str]]:
     """Return (client, text) pairs for a model, with the key or its variable."""
     base = settings.CONFIG.effective_public_url
+    if not _PLAIN.match(model):  # a vendor's list must not write into a person's shell
+        model = "your-model"
     shown = key or _ENV_KEY
     in_code = f'"{key}"' if key else 'os.environ["POOL_KEY"]'
     in_js = f'"{key}"' if key else "process.env.POOL_KEY"

@@ -174,7 +174,6 @@ def test_every_value_of_a_provider_is_there_to_edit(as_oskar: Client) -> None:
     assert shown["location"] == "local"
 
 
-@pytest.mark.xfail(reason="update_provider reads None as not given")
 def test_a_limit_can_be_taken_away_again(as_oskar: Client) -> None:
     make_provider(concurrency=9)
     sent = {
