@@ -22,6 +22,7 @@ from providers.views import snippets
 from providers.views.forms import ClientKeyForm, RotateForm
 from usage import log, recent, services
 from usage import selectors as usage_selectors
+from usage.log_names import names_for
 from usage.models import Budget, ClientKey
 
 _FORM = require_http_methods(["GET", "POST"])
@@ -101,7 +102,7 @@ def key_detail(request: HttpRequest, pk: int) -> HttpResponse:
     key = access.find(ClientKey.objects.select_related("owner"), "client key", pk=pk)
     budget = _budgets([key]).get(key.pk)
     latest = log.latest(_LATEST, key=key)
-    names = log.names_for(latest, known_keys={key.pk: key.name})
+    names = names_for(latest, known_keys={key.pk: key.name})
     context = {
         "key": key,
         "state": _state(key, budget),

@@ -17,7 +17,7 @@ from providers import selectors
 from providers.models import Provider
 from providers.views import status
 from usage import log, recent, rollups
-from usage.log import Names
+from usage.log_names import Names, names_for
 from usage.models import ClientKey, Request
 from usage.spend_chart import draw
 
@@ -61,7 +61,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     traffic = log.latest(_TRAFFIC)
     spend = recent.spend(rollups.PROVIDER, chosen.hours)
     busiest = recent.top("model", "key")
-    names = log.names_for(
+    names = names_for(
         traffic,
         also=[*spend.by_ref, *(ref for ref, _ in busiest["model"])],
         also_keys=[ref for ref, _ in busiest["key"]],
