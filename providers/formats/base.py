@@ -45,13 +45,18 @@ NEED_NAMES: Final[dict[str, int]] = {
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 """An upstream event above this is an attack or a bug; the stream ends in an error."""
 
-MAX_LOOSE_BYTES: Final = 8 * 1024 * 1024
-"""Above this nothing is made into objects: JSON grows tenfold in memory that way."""
+MAX_LOOSE_ITEMS: Final = 500_000
+"""Above this nothing is made into objects: it takes seconds and a hundredfold memory."""
 
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 """All a decoder raises for bytes it cannot read: text that is not UTF-8 is a
 ``UnicodeDecodeError``, a ValueError, and no ``DecodeError``.
 """
+
+
+def is_bulky(body: bytes) -> bool:
+    """Tell whether some JSON would become too many objects; every item has a comma."""
+    return len(body) > MAX_LOOSE_ITEMS and body.count(b",") > MAX_LOOSE_ITEMS
 
 
 class FormatError(Exception):

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from providers.formats.base import (
-    MAX_LOOSE_BYTES,
     UNREADABLE,
     ErrorDetail,
     FramingError,
+    is_bulky,
 )
 from providers.formats.framings import SseSplitter
 from providers.formats.openai_chat.chunks import loose_text
@@ -41,7 +41,7 @@ def stream_of_completion(
 
     Fails:   an object that is none after all is an ErrorDetail.
     """
-    if len(body) > MAX_LOOSE_BYTES:
+    if is_bulky(body):
         return _NO_COMPLETION
     try:
         value: dict[str, Any] = msgspec.json.decode(body)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from providers.formats.base import MAX_LOOSE_BYTES, UNREADABLE, ErrorDetail
+from providers.formats.base import UNREADABLE, ErrorDetail, is_bulky
 
 MAX_MESSAGE: Final = 2_000
 
@@ -68,7 +68,7 @@ def read_error_body(status: int | None, body: bytes) -> ErrorDetail:
              Google's list of one; anything else as text.
     Fails:   never; without words the message is empty.
     """
-    if len(body) > MAX_LOOSE_BYTES:
+    if is_bulky(body):
         return ErrorDetail(message=_plain(body), status=status, raw=body)
     try:
         value = msgspec.json.decode(body)

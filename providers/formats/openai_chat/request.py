@@ -19,6 +19,7 @@ from providers.formats.jsonspans import (
     REMOVE,
     DuplicateKeyError,
     Members,
+    TooManyMembersError,
     patch,
     read_members,
 )
@@ -173,6 +174,10 @@ def _members(body: bytes) -> Members:
     except DuplicateKeyError:
         raise FormatError(
             "The request body names a field twice.", code="duplicate_field"
+        ) from None
+    except TooManyMembersError:
+        raise FormatError(
+            "The request body has too many fields.", code="too_many_fields"
         ) from None
     except msgspec.ValidationError:
         raise FormatError(

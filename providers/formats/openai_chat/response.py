@@ -7,12 +7,12 @@ from typing import Any, Final
 import msgspec
 
 from providers.formats.base import (
-    MAX_LOOSE_BYTES,
     UNREADABLE,
     ChatRequest,
     ErrorDetail,
     ResponseMeta,
     UpstreamRequest,
+    is_bulky,
 )
 from providers.formats.jsonspans import patch, read_members
 from providers.formats.openai_chat.chunks import NULL, UNSET, loose_text, plain_json
@@ -107,7 +107,7 @@ def _renamed(body: bytes, model: str) -> bytes:
 
 def _lenient(body: bytes) -> _Completion | None:
     """Read a completion whose types are not the documented ones."""
-    if len(body) > MAX_LOOSE_BYTES:
+    if is_bulky(body):
         return None
     try:
         value = msgspec.json.decode(body)
@@ -133,7 +133,7 @@ def _lenient(body: bytes) -> _Completion | None:
 
 def _text_bytes(body: bytes) -> int:
     """Count the bytes the model wrote, for an answer without usage."""
-    if len(body) > MAX_LOOSE_BYTES:
+    if is_bulky(body):
         return len(body)
     try:
         choices = msgspec.json.decode(body).get("choices")

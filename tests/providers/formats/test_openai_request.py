@@ -271,3 +271,10 @@ def test_an_absurd_maximum_stays_a_number_the_ledger_can_hold():
     dearest = PriceSpec(input=0, output=1_000 * 10**9)
     reserved = reserve(input_tokens=1, asked_output=asked, n=128, price=dearest)
     assert reserved.cost_nano_usd < 2**63
+
+
+def test_a_body_of_a_million_fields_is_refused():
+    body = b"{" + b",".join(b'"k%d":1' % n for n in range(100_000)) + b"}"
+    with pytest.raises(FormatError) as refused:
+        FORMAT.read_request(body)
+    assert refused.value.code == "too_many_fields"
