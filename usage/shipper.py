@@ -22,6 +22,7 @@ from usage.journal.directory import HeldDirectory
 from usage.journal.orphans import OpenWork
 from usage.journal.reader import Entry, JournalReader, Position, read_all
 from usage.journal.records import Fact, Record, Settle
+from usage.journal.typical import Typical
 from usage.ledger import Batch, Ledger, StalePositionError, Window
 
 SQLITE_BATCH: Final = 200
@@ -69,10 +70,10 @@ def _tell_nobody(windows: frozenset[Window]) -> None:
 class _Feed:
     """One journal directory: reader, open work, budget shares."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, typical: Typical) -> None:
         self.path = path
         self.start = ledger.position(path.name)
-        self.work = OpenWork()
+        self.work = OpenWork(typical)
         self.held: HeldDirectory | None = None
         self.budgets = ledger.shares(path.name)
         self._reader = JournalReader(path, self.start, is_final=False)
@@ -146,6 +147,7 @@ class Shipper:
         self._clock = clock
         self._check = check
         self._ledger = Ledger(check=check)
+        self._typical = Typical()
         self._feeds: dict[str, _Feed] = {}
 
     @property
@@ -179,7 +181,7 @@ class Shipper:
     def _ship_directory(self, name: str, path: Path) -> Shipped:
         feed = self._feeds.get(name)
         if feed is None:
-            feed = self._feeds[name] = _Feed(path)
+            feed = self._feeds[name] = _Feed(path, self._typical)
         is_dead = feed.adopt()
         done = Shipped()
         try:

@@ -224,7 +224,7 @@ async def _write_plan(exchange: Exchange, plan: Plan, served: Served) -> None:
     if plan.silent:
         await exchange.wait_gone()
     if plan.slow_first_s:
-        await exchange.sleep(plan.slow_first_s)
+        await _write_in_silence(exchange, plan, served)
     headers = [*plan.headers, ("x-request-id", f"req_{served.serial}")]
     served.status = plan.status
     await exchange.start(plan.status, headers, length=plan.length)
@@ -243,6 +243,21 @@ async def _write_plan(exchange: Exchange, plan: Plan, served: Served) -> None:
         await exchange.finish()
         if plan.length is not None and plan.length > served.bytes:
             exchange.connection.close()
+
+
+async def _write_in_silence(exchange: Exchange, plan: Plan, served: Served) -> None:
+    """Keep the client waiting; a vendor charges what it had written when one leaves."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    try:
+        await exchange.sleep(plan.slow_first_s)
+    except ClientGoneError:
+        share = min(1.0, (loop.time() - begun) / plan.slow_first_s)
+        for segment in plan.segments:
+            if not segment.data:
+                served.completion_tokens += round(segment.tokens * share)
+                served.reasoning_tokens += round(segment.reasoning_tokens * share)
+        raise
 
 
 def _credit(served: Served, segment: Segment) -> None:

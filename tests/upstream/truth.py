@@ -21,7 +21,8 @@ class Served:
 
     Units:  tokens by the upstream's own rule; completion_tokens are those handed to the
             kernel (for a JSON answer all of them from its first byte, because a vendor
-            has generated and charges them by then); bytes are of the body.
+            has generated and charges them by then, and a share of them while it was
+            kept waiting by `slow-first`); bytes are of the body.
     Shapes: usage is what the answer reported, None when it reported nothing;
             usage_sent says whether that figure left completely.
     """

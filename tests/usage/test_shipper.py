@@ -104,7 +104,8 @@ def test_dead_journal_is_shipped_settled_and_deleted(
     assert orphan.outcome == Request.Outcome.CRASHED
     tried = Attempt.objects.get(id=attempt)
     assert tried.estimated
-    assert tried.cost_nano_usd == 3_000_000
+    # Its input, and the output the answer before it had.
+    assert tried.cost_nano_usd == 3_000_000 + 1_500_000
     assert Request.objects.count() == 2
 
 
@@ -277,5 +278,5 @@ def test_kill_between_any_two_steps_loses_and_doubles_nothing(
     assert BudgetWindow.objects.get().spent_nano_usd == 260 * 3
     total = RollupDay.objects.get(kind="total")
     assert (total.requests, total.attempts) == (261, 261)
-    assert total.cost_nano_usd == 260 * 4_200_000 + 3_000_000
+    assert total.cost_nano_usd == 260 * 4_200_000 + 3_000_000 + 1_500_000
     assert not directory.directories(root)

@@ -23,6 +23,7 @@ from usage.journal.records import (
     RequestSettle,
     Settle,
 )
+from usage.journal.typical import Typical
 
 ERROR_CODE: Final = "process_crashed"
 _STATUS: Final = 500
@@ -85,12 +86,16 @@ class _RecentIds:
 class OpenWork:
     """Follow a journal and know at any time what in it is still open.
 
+    Shapes:  ``typical`` is what buffered answers usually come to; journals may share
+             it, without one it is learned from this journal alone.
     Cost: one dictionary entry for an open attempt or request; ids of the last 65,536
         closed ones are remembered, because a failing disk can make the writer repeat
         an intent after its settle.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, typical: Typical | None = None) -> None:
+        self._typical = Typical() if typical is None else typical
+        self._seen_ns = 0
         self._attempts: dict[str, _OpenAttempt] = {}
         self._requests: dict[str, _OpenRequest] = {}
         self._closed_attempts = _RecentIds()
@@ -104,6 +109,7 @@ class OpenWork:
             opened = self._attempts.get(record.attempt_id)
             if opened is not None:
                 opened.progress = record
+            self._seen_ns = max(self._seen_ns, record.at_ns)
         elif isinstance(record, Settle):
             self._settle(record)
 
@@ -124,7 +130,7 @@ class OpenWork:
         }
         settles: list[Settle] = []
         for each in self._attempts.values():
-            attempt = _crashed_attempt(each.intent, each.progress)
+            attempt = _crashed_attempt(each.intent, each.progress, self._unseen(each))
             each.request.count(attempt)
             settle = Settle(head=each.request.head, attempt=attempt)
             request_id = attempt.request_id
@@ -144,7 +150,14 @@ class OpenWork:
             self._settle(settle)
         return settles
 
+    def _unseen(self, opened: _OpenAttempt) -> int | None:
+        """Return what a buffered answer had brought when its process died."""
+        if opened.request.head.stream:
+            return None
+        return self._typical.output_tokens(opened.intent, self._seen_ns)
+
     def _begin(self, intent: AttemptIntent, segment: int) -> None:
+        self._seen_ns = max(self._seen_ns, intent.started_at_ns)
         if intent.attempt_id in self._closed_attempts:
             return
         if intent.request_id in self._closed_requests:
@@ -163,6 +176,10 @@ class OpenWork:
     def _settle(self, settle: Settle) -> None:
         request_id = settle.head.request_id
         attempt = settle.attempt
+        if attempt is not None and attempt.latency_ms is not None:
+            ended_ns = attempt.started_at_ns + attempt.latency_ms * _NANO_PER_MS
+            self._seen_ns = max(self._seen_ns, ended_ns)
+            self._typical.learn(settle)
         if attempt is not None and attempt.attempt_id not in self._closed_attempts:
             self._attempts.pop(attempt.attempt_id, None)
             self._closed_attempts.add(attempt.attempt_id)
@@ -182,13 +199,17 @@ def orphans(records: Iterable[Record]) -> list[Settle]:
     return work.crashed()
 
 
-def _crashed_attempt(intent: AttemptIntent, progress: Progress | None) -> AttemptSettle:
+def _crashed_attempt(
+    intent: AttemptIntent, progress: Progress | None, unseen_tokens: int | None
+) -> AttemptSettle:
     """Estimate one orphan: what was reported, the rest from the bytes seen.
+
+    Without any the output is what a buffered answer had probably come to.
 
     The cost stays within the reservation: the pool must not bill, on a guess, more
     than was set aside for the call.
     """
-    usage = _estimated_usage(intent, progress)
+    usage = _estimated_usage(intent, progress, unseen_tokens)
     cost = cost_nano_usd(usage, intent.price.spec)
     if cost is not None and intent.reservation_nano is not None:
         cost = min(cost, intent.reservation_nano)
@@ -214,9 +235,11 @@ def _crashed_attempt(intent: AttemptIntent, progress: Progress | None) -> Attemp
     )
 
 
-def _estimated_usage(intent: AttemptIntent, progress: Progress | None) -> TokenUsage:
+def _estimated_usage(
+    intent: AttemptIntent, progress: Progress | None, unseen_tokens: int | None
+) -> TokenUsage:
     seen = EMPTY
-    output: int | None = None
+    output = unseen_tokens
     if progress is not None:
         seen = progress.usage or EMPTY
         # A vendor's early report counts the output of that moment, not of the end.

@@ -45,6 +45,57 @@ def test_orphan_without_progress_is_billed_its_input():
     assert settle.request.cost_nano == 3_000_000
 
 
+def test_orphan_of_a_buffered_answer_is_billed_the_part_it_had_time_for():
+    served = make_settle("r0", "a0")  # 100 tokens in 800 ms
+    intent = make_intent(started_at_ns=START_NS)
+    for alive_ms, output in ((400, 50), (800, 100), (5_000, 100)):
+        other = make_progress("r2", "a2", at_ns=START_NS + alive_ms * 1_000_000)
+        early = msgspec.structs.replace(
+            served,
+            attempt=msgspec.structs.replace(
+                served.attempt, started_at_ns=START_NS - 10_000_000_000
+            ),
+        )
+        attempt = only(orphans([early, intent, other])).attempt
+        assert attempt.usage == TokenUsage(input_tokens=1_000, output_tokens=output)
+        assert attempt.estimated
+
+
+def test_orphan_nobody_saw_alive_is_billed_half_an_answer():
+    served = make_settle("r0", "a0")
+    started = served.attempt.started_at_ns + 60_000_000_000
+    attempt = only(orphans([served, make_intent(started_at_ns=started)])).attempt
+    assert attempt.usage == TokenUsage(input_tokens=1_000, output_tokens=50)
+
+
+def test_streams_and_other_models_say_nothing_about_a_buffered_answer():
+    stream = msgspec.structs.replace(
+        make_settle("r0", "a0"), head=make_head("r0", stream=True)
+    )
+    other = make_settle("r3", "a3")
+    other = msgspec.structs.replace(
+        other,
+        attempt=msgspec.structs.replace(
+            other.attempt,
+            target=msgspec.structs.replace(
+                other.attempt.target, upstream_model="acme-small"
+            ),
+        ),
+    )
+    failed = make_settle("r4", "a4")
+    failed = msgspec.structs.replace(
+        failed, attempt=msgspec.structs.replace(failed.attempt, outcome="cut")
+    )
+    attempt = only(orphans([stream, other, failed, make_intent()])).attempt
+    assert attempt.usage == TokenUsage(input_tokens=1_000)
+
+
+def test_stream_without_progress_is_billed_its_input():
+    intent = make_intent(head=make_head(stream=True))
+    attempt = only(orphans([make_settle("r0", "a0"), intent])).attempt
+    assert attempt.usage == TokenUsage(input_tokens=1_000)
+
+
 def test_orphan_is_billed_what_the_vendor_said_and_the_output_seen():
     said = TokenUsage(input_tokens=700, cache_read_tokens=300, output_tokens=1)
     progress = make_progress(usage=said, estimated_output_tokens=500)
