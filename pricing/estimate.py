@@ -34,6 +34,7 @@ _VIDEO_BYTES_PER_TOKEN: Final = 400
 _AUDIO_WORDS: Final = (b"audio", b"wav", b"mp3")
 _SHORTEST_BASE64: Final = 256
 _LOOK_BACK: Final = 160
+_MOST_MEDIA: Final = 4_000
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -149,13 +150,22 @@ class _Media(msgspec.Struct, gc=False):
 def _media(body: bytes, start: int, end: int, image_tokens: int) -> _Media:
     """Find base64 values and the text around them, passing over each byte once.
 
+    Shapes:  after some thousand places that might be one the rest counts as text: no
+             honest request has so many, and each costs some microseconds.
+
     Source:  data URLs of OpenAI's parts, and the ``data`` member that OpenAI audio,
              Anthropic sources and Gemini inline data share.
     """
     media = _Media([])
     text_from = position = start
-    while True:
-        at = body.find(b";base64,", position, end)
+    url = -1
+    for _ in range(_MOST_MEDIA):
+        if url < position:
+            # Kept while members come before it: looked for each time, the rest of a
+            # body would be read again for every member.
+            url = body.find(b";base64,", position, end)
+            url = end if url < 0 else url
+        at = url if url < end else -1
         member = body.find(b'"data"', position, at if at >= 0 else end)
         is_url = member < 0
         if is_url and at < 0:

@@ -15,7 +15,7 @@ import msgspec
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _KEY: Final = re.compile(
-    rb'[ \t\n\r]*,?[ \t\n\r]*"((?:[^"\\]|\\.)*)"[ \t\n\r]*:[ \t\n\r]*'
+    rb'[ \t\n\r]*+,?[ \t\n\r]*+"((?:[^"\\]++|\\.)*+)"[ \t\n\r]*+:[ \t\n\r]*+'
 )
 _OPEN: Final = re.compile(rb"[ \t\n\r]*\{")
 _CLOSE: Final = re.compile(rb"[ \t\n\r]*\}[ \t\n\r]*\Z")

@@ -25,7 +25,7 @@ _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _IN_TEXT: Final = re.compile(
-    r"(?:try again|retry|retrying|available again|reset)\w*\s+(?:after|in)\s+"
+    r"(?:try again|retry|retrying|available again|reset)\w{0,12}\s{1,5}(?:after|in)\s{1,5}"
     r"((?:\d+(?:\.\d+)?\s*(?:milliseconds?|ms|seconds?|minutes?|hours?|days?|[smhd])\b"
     r"[\s,]*)+|(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)",
     re.IGNORECASE,

@@ -4,6 +4,7 @@ import base64
 import json
 import random
 import re
+import time
 
 import pytest
 
@@ -15,7 +16,125 @@ from pricing.estimate import (
     reserve,
 )
 
-WORDS = ["the", "of", "and", "a", "to", "in", "is", "you", "that", "it", "he", "was", "for", "on", "are", "as", "with", "his", "they", "I", "at", "be", "this", "have", "from", "or", "one", "had", "by", "word", "but", "not", "what", "all", "were", "we", "when", "your", "can", "said", "there", "use", "an", "each", "which", "she", "do", "how", "their", "if", "will", "up", "other", "about", "out", "many", "then", "them", "these", "so", "some", "her", "would", "make", "like", "him", "into", "time", "has", "look", "two", "more", "write", "go", "see", "number", "no", "way", "could", "people", "my", "than", "first", "water", "been", "call", "who", "its", "now", "find", "long", "down", "day", "did", "get", "come", "made", "may", "part", "government", "different", "important", "development", "information", "international", "understanding", "relationship", "experience", "particularly", "technology", "environment", "organisation", "responsible", "community", "political", "education", "university"]
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "a",
+    "to",
+    "in",
+    "is",
+    "you",
+    "that",
+    "it",
+    "he",
+    "was",
+    "for",
+    "on",
+    "are",
+    "as",
+    "with",
+    "his",
+    "they",
+    "I",
+    "at",
+    "be",
+    "this",
+    "have",
+    "from",
+    "or",
+    "one",
+    "had",
+    "by",
+    "word",
+    "but",
+    "not",
+    "what",
+    "all",
+    "were",
+    "we",
+    "when",
+    "your",
+    "can",
+    "said",
+    "there",
+    "use",
+    "an",
+    "each",
+    "which",
+    "she",
+    "do",
+    "how",
+    "their",
+    "if",
+    "will",
+    "up",
+    "other",
+    "about",
+    "out",
+    "many",
+    "then",
+    "them",
+    "these",
+    "so",
+    "some",
+    "her",
+    "would",
+    "make",
+    "like",
+    "him",
+    "into",
+    "time",
+    "has",
+    "look",
+    "two",
+    "more",
+    "write",
+    "go",
+    "see",
+    "number",
+    "no",
+    "way",
+    "could",
+    "people",
+    "my",
+    "than",
+    "first",
+    "water",
+    "been",
+    "call",
+    "who",
+    "its",
+    "now",
+    "find",
+    "long",
+    "down",
+    "day",
+    "did",
+    "get",
+    "come",
+    "made",
+    "may",
+    "part",
+    "government",
+    "different",
+    "important",
+    "development",
+    "information",
+    "international",
+    "understanding",
+    "relationship",
+    "experience",
+    "particularly",
+    "technology",
+    "environment",
+    "organisation",
+    "responsible",
+    "community",
+    "political",
+    "education",
+    "university",
+]
 
 
 def _prose(seed, words):
@@ -153,3 +272,20 @@ def test_unasked_output_is_the_smaller_of_model_and_assumption(
 
 def test_every_choice_is_reserved():
     assert reserve(input_tokens=10, asked_output=7, n=3).output_tokens == 21
+
+
+@pytest.mark.parametrize("piece", [b'"data"', b'";base64,"', b'"data":"x"'])
+def test_a_body_made_to_be_slow_is_estimated_as_fast_as_any(piece):
+    def seconds(size):
+        body = b"[" + b",".join([piece] * (size // len(piece))) + b"]"
+        start = time.perf_counter()
+        estimate_input_tokens(body + b'";base64,"', "gpt-4o")
+        return time.perf_counter() - start
+
+    seconds(10_000)
+    assert seconds(2_000_000) < 0.5
+
+
+def test_what_follows_thousands_of_media_is_counted_as_text():
+    body = b",".join([b'"x;base64,AAAA"'] * 5_000 + [b"word " * 10_000])
+    assert estimate_input_tokens(body, "gpt-4o") > 10_000

@@ -26,6 +26,7 @@ from providers.formats.jsonspans import (
 
 MAX_CHOICES: Final = 128
 MAX_MODEL_CHARS: Final = 512
+_MOST_TRIES: Final = 1_000
 PATH: Final = "/chat/completions"
 
 _NULL: Final = msgspec.Raw(b"null")
@@ -334,11 +335,13 @@ def _has_part(body: bytes, needle: bytes, at: int, span: tuple[int, int]) -> boo
     Shapes:  ``at`` is where the name occurs first within the span.
     """
     start, end = span
-    while at >= 0:
+    for _ in range(_MOST_TRIES):
+        if at < 0:
+            return False
         if _PART_TYPE.search(body, max(start, at - 32), at):
             return True
         at = body.find(needle, at + len(needle), end)
-    return False
+    return True  # named so often that looking on is not worth it
 
 
 def _format_type(values: dict[str, msgspec.Raw]) -> str | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -278,3 +279,17 @@ def test_a_body_of_a_million_fields_is_refused():
     with pytest.raises(FormatError) as refused:
         FORMAT.read_request(body)
     assert refused.value.code == "too_many_fields"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m","messages":[' + b",".join([b'"file"'] * 500_000) + b"]}",
+        b'{"' + b"a" * 4_000_000 + b'":1,"model":"m","messages":[]}',
+        b'{"model":"m","messages":[]' + b" " * 4_000_000 + b"}",
+    ],
+)
+def test_a_body_made_to_be_slow_is_read_as_fast_as_any(body):
+    start = time.perf_counter()
+    FORMAT.read_request(body)
+    assert time.perf_counter() - start < 0.3

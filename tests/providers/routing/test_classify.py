@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -166,3 +167,10 @@ def test_durations_add_up() -> None:
     assert parse_duration("500ms") == 0.5
     assert parse_duration("12") == 12
     assert parse_duration("2 hours") is None
+
+
+@pytest.mark.parametrize("word", ["retry", "reset", "retry in 1s ", "available again"])
+def test_an_error_made_to_be_slow_is_read_as_fast_as_any(word: str) -> None:
+    start = time.perf_counter()
+    read_hint({}, word * (64_000 // len(word)), now_s=NOW)
+    assert time.perf_counter() - start < 0.5
