@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from openai import OpenAI
 
-from tests.rig.stage import Scene, open_stage
-from tests.rig.thread import UpstreamThread
+from tests.clients.openai_client import Town, make
+from tests.rig.product import DEFAULT_API_KEY
+from tests.rig.stage import open_stage
 
 CONTENT = [
     "gpt-test",
@@ -43,7 +45,7 @@ FAULTS = {
 
 
 @pytest.fixture(scope="package")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene[UpstreamThread]]:
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     directory = tmp_path_factory.mktemp("clients")
     with open_stage(directory, arguments=["--no-worker"]) as scene:
         scene.provider("up", models=CONTENT)
@@ -63,3 +65,17 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene[UpstreamThr
         scene.key("narrow", model_access="only", models_allowed=["gpt-test"])
         scene.open()
         yield scene
+
+
+@pytest.fixture
+def pool(town: Town) -> Iterator[OpenAI]:
+    with make(town) as client:
+        yield client
+
+
+@pytest.fixture
+def direct(town: Town) -> Iterator[OpenAI]:
+    with OpenAI(
+        base_url=town.upstream.base_url, api_key=DEFAULT_API_KEY, max_retries=0
+    ) as client:
+        yield client
