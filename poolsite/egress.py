@@ -1,34 +1,30 @@
-"""Open outbound connections of the data plane; the only module that does.
+"""Open outbound connections of the data plane; with its pool, the only way out.
 
-``poolsite.destinations`` holds the policy; this module puts it where it cannot be
-passed by. Every socket of the client is made by a ``socket_factory`` that sees the
-address really about to be connected, whatever the URL said: a name, a literal, hex,
-circled digits or a mapped IPv6 address. The client itself skips name resolution for
-literals, so a check in a resolver alone would miss them.
+``poolsite.destinations`` holds the policy; ``poolsite.egress_wire`` puts it where it
+cannot be passed by: every address a name leads to is judged, whatever the URL said (a
+name, a literal, hex, circled digits, a mapped IPv6 address), and the socket connects to
+the judged address itself.
 
-The factory does not see which request the socket is for, and the client shares idle
-connections between requests. So a request that may reach a private address gets a
-session, connector and idle pool of its own, keyed by that exact host and port; a
-provider without the permission never finds a connection opened under another's.
+Idle connections are shared between requests. So a request that may reach a private
+address has connections of its own, kept under that exact host and port; a provider
+without the permission never finds one opened under another's.
 
 ``poolsite.egress_control`` is the same for the control plane, with httpx2; it stands
-apart so that a data process does not load that library.
+apart so that a data process does not load that library. The door's way to the console
+is aiohttp over the product's own Unix socket.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
 
 from poolsite.destinations import (
     Category,
@@ -37,7 +33,6 @@ from poolsite.destinations import (
     EgressRefusedError,
     HostPort,
     OriginMismatchError,
-    Scope,
     Vetter,
     require_origin,
 )
@@ -48,6 +43,13 @@ from poolsite.egress_errors import (
     inflate_capped,
     refusal_in,
     tls_context,
+)
+from poolsite.egress_wire import (
+    Headers,
+    WireAnswer,
+    WirePool,
+    request_head,
+    request_prefix,
 )
 
 __all__ = [
@@ -71,18 +73,14 @@ __all__ = [
     "tls_context",
 ]
 
-UpstreamResponse = aiohttp.ClientResponse
-Headers = Mapping[str, str] | Sequence[tuple[str, str]]
+UpstreamResponse = WireAnswer
 
 ANSWER_LIMIT_BYTES: Final = 64 * 1024 * 1024
-_UNTYPED: Final = ("Content-Type",)
+_PREFIXES: Final = 10_000
 _KEEP_ALIVE_S: Final = 30
-_DNS_CACHE_S: Final = 10
 # The client stops reading from the socket at twice this: 256 KB a stream.
 _READ_BUFFER_BYTES: Final = 128 * 1024
 _HEADER_LIMIT_BYTES: Final = 32 * 1024
-_WHOLE_BODY_BYTES: Final = 512 * 1024
-_SLICE_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,8 @@ class UpstreamClient:
     def __init__(self, vetter: Vetter, *, tls: ssl.SSLContext | None = None) -> None:
         self.vetter = vetter
         self._tls = tls or tls_context()
-        self._sessions: dict[tuple[Scope | None, str], aiohttp.ClientSession] = {}
+        self._pool: WirePool | None = None
+        self._prefixes: dict[tuple[str, URL], str] = {}
         self._closed = False
 
     def prepare(
@@ -150,41 +149,55 @@ class UpstreamClient:
             None when the request carries no credential.
         Errors: OriginMismatchError before anything is opened; EgressRefusedError;
             EgressError with its category. Cancellation passes through.
+        Cost:   under 20 us on a connection that is open.
         """
         if secret_origin is not None:
             require_origin(destination, secret_origin)
-        call = self._session(destination.scope, destination.pool).request(
-            method,
-            destination.url,
-            headers=headers,
-            data=_payload(body),
-            timeout=_client_timeout(timeouts),
-            allow_redirects=False,
-            ssl=self._tls,
-            # The client would add one of its own; telling it not to costs 2 us.
-            skip_auto_headers=None if "content-type" in headers else _UNTYPED,
-        )
         with as_egress_error():
+            head = request_head(self._prefix(method, destination), headers, body)
             if timeouts.first_byte_s is None:
-                return await call
-            async with asyncio.timeout(timeouts.first_byte_s):
-                return await call
+                answer = await self._ask(destination, head, body, timeouts)
+            else:
+                async with asyncio.timeout(timeouts.first_byte_s):
+                    answer = await self._ask(destination, head, body, timeouts)
+        answer.gap_s = timeouts.gap_s
+        return answer
 
     async def aclose(self) -> None:
-        """Close every connection; the client is not usable afterwards."""
+        """Close every idle connection; the client is not usable afterwards."""
         self._closed = True
-        sessions, self._sessions = list(self._sessions.values()), {}
-        for session in sessions:
-            await session.close()
+        if self._pool is not None:
+            self._pool.close()
 
-    def _session(self, scope: Scope | None, pool: str) -> aiohttp.ClientSession:
-        session = self._sessions.get((scope, pool))
-        if session is None:
-            if self._closed:
-                raise RuntimeError("The client is closed.")
-            session = _make_session(self.vetter, scope)
-            self._sessions[(scope, pool)] = session
-        return session
+    async def _ask(
+        self,
+        destination: Destination,
+        head: bytes,
+        body: bytes | None,
+        timeouts: Timeouts,
+    ) -> UpstreamResponse:
+        if self._closed:
+            raise RuntimeError("The client is closed.")
+        if self._pool is None:
+            self._pool = WirePool(self.vetter, self._tls)
+        connection = await self._pool.acquire(
+            destination, connect_s=timeouts.connect_s, tls_s=timeouts.tls_s
+        )
+        try:
+            return await connection.ask(head, body)
+        except BaseException:
+            connection.abort()
+            raise
+
+    def _prefix(self, method: str, destination: Destination) -> str:
+        key = (method, destination.url)
+        known = self._prefixes.get(key)
+        if known is None:
+            known = request_prefix(method, destination)
+            if len(self._prefixes) >= _PREFIXES:
+                self._prefixes.clear()
+            self._prefixes[key] = known
+        return known
 
 
 def make_console_session(socket_path: Path) -> aiohttp.ClientSession:
@@ -224,7 +237,7 @@ async def read_capped(
                 response.close()
                 raise egress_error(Category.TOO_LARGE)
             parts.append(part)
-    encoding = response.headers.get("Content-Encoding", "")
+    encoding = response.headers.get("content-encoding", "")
     return inflate_capped(b"".join(parts), encoding, limit)
 
 
@@ -261,69 +274,3 @@ _AS_EGRESS_ERROR: Final = _AsEgressError()
 def as_egress_error() -> _AsEgressError:
     """Turn what a client raises into EgressError; cancellation is left alone."""
     return _AS_EGRESS_ERROR
-
-
-class _SlicedBody(aiohttp.Payload):
-    """A large body written piece by piece, so that other requests get their turn."""
-
-    _autoclose = True
-
-    def __init__(self, value: bytes) -> None:
-        super().__init__(value)
-        self._size = len(value)
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the body as text, which the client asks of every payload."""
-        return bytes(self._value).decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write the body; each piece waits for the socket to take the last."""
-        view = memoryview(self._value)
-        for start in range(0, len(view), _SLICE_BYTES):
-            await writer.write(view[start : start + _SLICE_BYTES])
-
-
-def _payload(body: bytes | None) -> bytes | _SlicedBody | None:
-    if body is None or len(body) <= _WHOLE_BODY_BYTES:
-        return body
-    return _SlicedBody(body)
-
-
-def _make_session(vetter: Vetter, scope: Scope | None) -> aiohttp.ClientSession:
-    def vetted_socket(info: tuple[Any, ...]) -> socket.socket:
-        family, kind, protocol, _, address = info
-        vetter.check_address(address[0], address[1], scope)
-        return socket.socket(family=family, type=kind, proto=protocol)
-
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            socket_factory=vetted_socket,
-            resolver=aiohttp.ThreadedResolver(),
-            ttl_dns_cache=_DNS_CACHE_S,
-            limit=0,
-            keepalive_timeout=_KEEP_ALIVE_S,
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        headers={"Accept-Encoding": "identity", "User-Agent": "provider-pool"},
-        read_bufsize=_READ_BUFFER_BYTES,
-        max_line_size=_HEADER_LIMIT_BYTES,
-        max_field_size=_HEADER_LIMIT_BYTES,
-    )
-
-
-@lru_cache(maxsize=256)
-def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
-    opening = timeouts.connect_s + timeouts.tls_s
-    silence: float | None = None
-    if timeouts.first_byte_s is not None and timeouts.gap_s is not None:
-        # Armed before the headers too, so it must not undercut the first byte.
-        silence = max(timeouts.first_byte_s, timeouts.gap_s)
-    return aiohttp.ClientTimeout(
-        total=timeouts.total_s,
-        # Of no use without a limit of connections: nobody waits for one.
-        connect=None if silence is None else timeouts.pool_wait_s + opening,
-        sock_connect=opening,
-        sock_read=silence,
-    )

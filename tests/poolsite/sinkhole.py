@@ -18,6 +18,7 @@ class Sinkhole:
         self.accepted = 0
         self.received: list[bytes] = []
         self.asked = threading.Event()
+        self._hangs_up = threading.Event()
         self._listener = _listen(family)
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -40,8 +41,14 @@ class Sinkhole:
                     self.received.append(data)
                     self.asked.set()
                     connection.sendall(self.answer)
+                    if self._hangs_up.wait(0.2):
+                        return
             except OSError:
                 return
+
+    def hang_up(self) -> None:
+        """Close each connection behind its answer."""
+        self._hangs_up.set()
 
     def close(self) -> None:
         # Shutting down wakes the accepting thread; closing alone would not.
