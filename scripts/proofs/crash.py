@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -11,14 +12,18 @@ from scripts.proofs.figure import Figure, at_most, equal
 from scripts.proofs.setting import Stage, set_stage
 from tests.rig.driver import Load, Shape, run_burst, run_closed
 from tests.rig.ledger_check import Report
+from tests.rig.plain import call
 
 name = "crash"
 QUICK_JSON = "gpt-test"
 SLOW_JSON = "fault-len-100-300+slow-first-200"
-STREAM = "fault-len-200-900+gap-6"
+STREAM = "fault-len-100-600+gap-6"
 BURST_STREAM = "fault-len-300"
 MODELS = [QUICK_JSON, SLOW_JSON, STREAM, BURST_STREAM]
 CLIENTS = 24
+# More slots than clients: one that left comes back before its slot is free again.
+SLOTS = 2 * CLIENTS
+BUDGET = 10**14
 DURABILITIES = ("group", "os", "always")
 
 
@@ -80,7 +85,7 @@ def kill_everything(seed: int, plan: Plan, durability: str = "group") -> Report:
 def _under_load(scene: Stage, seed: int, killer: Killer) -> Report:
     scene.provider("up", models=MODELS)
     scene.price("*", input_usd="3", output_usd="15")
-    scene.key("load", concurrency=CLIENTS, budget_nano=10**14)
+    scene.key("load", concurrency=SLOTS, budget_nano=BUDGET)
     scene.open()
     load = Load(scene.product.url, scene.keys["load"], _mix(), seed=seed, timeout_s=30)
 
@@ -96,7 +101,8 @@ def _under_load(scene: Stage, seed: int, killer: Killer) -> Report:
     asyncio.run(together())
     # Orphans of the last kill are settled within 5 s, rows visible within 2 s more.
     report = scene.check(load.outcomes, within_s=20, quiet_s=2.5)
-    report.slots_left = CLIENTS - asyncio.run(_free_slots(scene))
+    report.slots_left = SLOTS - asyncio.run(_free_slots(scene))
+    report.reservations_left = _reserved_nano(scene)
     return report
 
 
@@ -105,8 +111,26 @@ async def _free_slots(scene: Stage) -> int:
     probe = Load(
         scene.product.url, scene.keys["load"], [Shape(SLOW_JSON)], timeout_s=10
     )
-    outcomes = await run_burst(probe, count=CLIENTS)
+    outcomes = await run_burst(probe, count=SLOTS)
     return sum(outcome.kind == "answered" for outcome in outcomes)
+
+
+def _reserved_nano(scene: Stage) -> int:
+    """Return what the key's budget holds beside what the ledger says was spent.
+
+    Zero says two things: no reservation was left behind, and the budget that decides
+    about requests agrees with the ledger to the nano-dollar.
+    """
+    spent = scene.product.wait_settled(quiet_s=1.5).cost_nano_usd
+    body = {"model": QUICK_JSON, "messages": [{"role": "user", "content": "Hello."}]}
+    reply = call(scene.product.url + "/chat/completions", scene.keys["load"], body)
+    found = re.search(
+        r"budget-nano-usd;.*remaining=(\d+)", reply.headers["x-pool-limits"]
+    )
+    assert found is not None
+    ledger = scene.product.wait_settled(quiet_s=1.0).only({reply.request_id})
+    own = ledger.attempts[0].reservation_nano_usd or 0
+    return BUDGET - int(found[1]) - spent - own
 
 
 def _mix() -> list[Shape]:
@@ -142,4 +166,10 @@ def _figures(what: str, kills: int, report: Report) -> list[Figure]:
             not report.wrong,
         ),
         equal(f"{what}: slots left", report.slots_left, 0),
+        equal(
+            f"{what}: budget held beside the ledger's sum, nano-USD",
+            report.reservations_left,
+            0,
+        ),
+        equal(f"{what}: requests refused", report.refused, 0),
     ]

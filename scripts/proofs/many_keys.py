@@ -73,6 +73,8 @@ def ms(seconds: float) -> float:
 
 
 async def _phases(product: Product, count: int, changed: int) -> Stalls:
+    is_short = count == SHORT_KEYS
+    rest_s = 0.5 if is_short else 2.0
     stalls = Stalls()
     gaps: list[float] = []
     beat = asyncio.create_task(_heartbeat(gaps))
@@ -82,7 +84,7 @@ async def _phases(product: Product, count: int, changed: int) -> Stalls:
         gaps.clear()
         if act is not None:
             await asyncio.to_thread(act)
-        await _wait_for(store)
+        await _wait_for(store, rest_s)
         stalls.follower[what] = max(gaps)
         worst = await asyncio.to_thread(_worst_of_worker, product)
         # A stall may have begun up to a tick before it was noticed.
@@ -95,7 +97,7 @@ async def _phases(product: Product, count: int, changed: int) -> Stalls:
         (f"{changed:,} keys changed", lambda: product.bulk("change-keys", changed)),
     ):
         # What an earlier phase did must be out of the worker's window.
-        await asyncio.sleep(0 if count == SHORT_KEYS else 2 * WINDOW_S)
+        await asyncio.sleep(0 if is_short else 2 * WINDOW_S)
         await phase(what, act)
     beat.cancel()
     return stalls
@@ -108,8 +110,8 @@ def _worst_of_worker(product: Product) -> float:
     return float(found[1])
 
 
-async def _wait_for(store: SnapshotStore) -> None:
-    """Poll as a data worker does until something new is in force, then rest 2 s."""
+async def _wait_for(store: SnapshotStore, rest_s: float) -> None:
+    """Poll as a data worker does until something new is in force, then rest."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if await store.poll():
@@ -117,7 +119,7 @@ async def _wait_for(store: SnapshotStore) -> None:
         await asyncio.sleep(0.25)
     else:
         raise TimeoutError(f"no change arrived: {store.stats}")
-    rest = time.monotonic() + 2
+    rest = time.monotonic() + rest_s
     while time.monotonic() < rest:
         await store.poll()
         await asyncio.sleep(0.25)
