@@ -24,6 +24,7 @@ from poolsite.addresses import IPAddress, Reach, embedded_addresses, reach_of
 
 __all__ = [
     "Category",
+    "ConnectTimeoutError",
     "Destination",
     "EgressError",
     "EgressRefusedError",
@@ -89,6 +90,10 @@ class EgressError(Exception):
     def __init__(self, category: Category, message: str) -> None:
         super().__init__(message)
         self.category = category
+
+
+class ConnectTimeoutError(EgressError):
+    """No connection came about in time: not a byte was sent."""
 
 
 class EgressRefusedError(EgressError, OSError):

@@ -28,6 +28,7 @@ from yarl import URL
 
 from poolsite.destinations import (
     Category,
+    ConnectTimeoutError,
     Destination,
     EgressError,
     EgressRefusedError,
@@ -54,6 +55,7 @@ from poolsite.egress_wire import (
 
 __all__ = [
     "Category",
+    "ConnectTimeoutError",
     "Destination",
     "EgressError",
     "EgressRefusedError",
@@ -180,9 +182,12 @@ class UpstreamClient:
             raise RuntimeError("The client is closed.")
         if self._pool is None:
             self._pool = WirePool(self.vetter, self._tls)
-        connection = await self._pool.acquire(
-            destination, connect_s=timeouts.connect_s, tls_s=timeouts.tls_s
-        )
+        try:
+            connection = await self._pool.acquire(
+                destination, connect_s=timeouts.connect_s, tls_s=timeouts.tls_s
+            )
+        except TimeoutError as error:
+            raise ConnectTimeoutError(Category.TIMEOUT, _NO_CONNECTION) from error
         try:
             return await connection.ask(head, body)
         except BaseException:
@@ -268,6 +273,7 @@ class _AsEgressError:
             raise egress_error(category_of(error)) from error
 
 
+_NO_CONNECTION: Final = "The host did not accept a connection in time."
 _AS_EGRESS_ERROR: Final = _AsEgressError()
 
 

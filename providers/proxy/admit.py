@@ -151,33 +151,32 @@ class Admitter:
             amount,
             estimate_tokens,
             reservation.output_tokens,
-            () if ticket is None else limited.budgets,
+            limited.budgets,
         )
 
     async def change(
-        self, admission: Admission, spent_nano: int, reservation: Reservation
+        self,
+        admission: Admission,
+        limited: Limited,
+        *,
+        spent_nano: int,
+        reservation: Reservation,
     ) -> Admission | None:
         """Hold what a fallback may cost beside what was spent already.
 
-        Fails:   None when it does not fit: that candidate is passed over.
-        Errors:  InternalError 503 when the store cannot answer.
+        Fails:   None when it does not fit: that candidate is passed over. Open for
+                 rates when the store cannot answer, as at admission.
+        Errors:  InternalError 503 when it cannot and a hard budget is at stake.
         """
         amount = reservation.cost_nano_usd or 0
         ticket = admission.ticket
         if ticket is not None and spent_nano + amount != ticket.reserve_nano:
             try:
-                answer = await self._store.re_reserve(ticket, spent_nano + amount)
-            except TicketClosedError:
-                # The lease ran out while an upstream kept silent: start over.
-                ask = Ask(
-                    ticket_id=ticket.id + "+",
-                    scopes=ticket.ask.scopes,
-                    tokens=ticket.ask.tokens,
-                    reserve_nano=spent_nano + amount,
-                )
-                answer = await self._store.acquire(ask)
+                answer = await self._held(ticket, spent_nano + amount)
             except LimitStoreError as error:
-                raise _unanswered() from error
+                if limited.has_hard_budget:
+                    raise _unanswered() from error
+                answer = ticket
             if isinstance(answer, Refusal):
                 return None
             ticket = answer
@@ -188,6 +187,19 @@ class Admitter:
             reservation.output_tokens,
             admission.budgets,
         )
+
+    async def _held(self, ticket: Ticket, nano: int) -> Ticket | Refusal:
+        try:
+            return await self._store.re_reserve(ticket, nano)
+        except TicketClosedError:
+            # The lease ran out while an upstream kept silent: start over.
+            ask = Ask(
+                ticket_id=ticket.id + "+",
+                scopes=ticket.ask.scopes,
+                tokens=ticket.ask.tokens,
+                reserve_nano=nano,
+            )
+            return await self._store.acquire(ask)
 
     async def headers(self, limited: Limited, now: float) -> Headers:
         """Say what remains of the caller's limits, in one header of our own.

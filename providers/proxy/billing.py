@@ -17,6 +17,7 @@ from providers.proxy.exchange import Admission, Candidate, Failure, Tally
 from usage.journal.records import BudgetDelta, BudgetRef, PriceRef
 
 _VENDOR: Final = "provider"
+_UNCOUNTED_TOKENS: Final = 16
 _DEFAULT: Final = "default"
 
 
@@ -94,9 +95,7 @@ def _usage(attempt: Attempt, failure: Failure | None) -> tuple[TokenUsage | None
     """Return what is to be billed, and whether it is a guess."""
     tally = attempt.tally
     reported = tally.usage
-    if reported is not None and (
-        tally.is_complete or (reported.output_tokens or 0) > 0
-    ):
+    if reported is not None and (tally.is_complete or _covers(reported, attempt)):
         return reported, False
     is_refused = failure is not None and failure.status is not None
     if is_refused and tally.first_event_at is None and reported is None:
@@ -110,9 +109,21 @@ def _usage(attempt: Attempt, failure: Failure | None) -> tuple[TokenUsage | None
         attempt.admission.output_reserved_tokens,
     )
     seen = reported or EMPTY
+    output = max(output, seen.output_tokens or 0)
     if seen.prompt_tokens == 0:
         seen = replace(seen, input_tokens=attempt.admission.input_estimate_tokens)
     return replace(seen, output_tokens=output), True
+
+
+def _covers(reported: TokenUsage, attempt: Attempt) -> bool:
+    """Tell whether usage from the middle of a broken stream counts what came since.
+
+    Some vendors count in every chunk, some only in the first: one token, then silence.
+    """
+    counted = reported.output_tokens or 0
+    model = attempt.candidate.route.model.model_id
+    seen = estimate_output_tokens(attempt.tally.text_bytes, model)
+    return counted > 0 and seen <= 2 * counted + _UNCOUNTED_TOKENS
 
 
 def reserved_nano(attempt: Attempt) -> int | None:

@@ -50,7 +50,10 @@ async def read_body(
             code="request_timeout",
         ) from None
     watch.rest()
-    return _inflated(body, limit) if _ENCODINGS[encoding] else body
+    if not _ENCODINGS[encoding]:
+        return body
+    # A few kilobytes may become 40 MB: a thread, so that only this call waits for it.
+    return await asyncio.to_thread(_inflated, body, limit)
 
 
 async def _receive_all(

@@ -85,10 +85,13 @@ class Failover:
         self, call: Call, candidate: Candidate, failure: Failure
     ) -> Candidate | None:
         refreshed = await self._refreshed(call, candidate, failure)
-        if refreshed is not None:
+        if refreshed is not None and await self._afford(call, refreshed):
             call.decision = records.RETRY_SAME
             return refreshed
-        if self._may_retry(call, candidate, failure):
+        # What the first try cost counts too, so the second needs room of its own.
+        if self._may_retry(call, candidate, failure) and await self._afford(
+            call, candidate
+        ):
             call.decision = records.RETRY_SAME
             return candidate
         plan = call.plan
@@ -142,7 +145,9 @@ class Failover:
             admission.input_estimate_tokens,
         )
         spent = call.recorder.spent_nano + call.unsettled_nano()
-        changed = await self._admitter.change(admission, spent, reservation)
+        changed = await self._admitter.change(
+            admission, limited, spent_nano=spent, reservation=reservation
+        )
         if changed is None:
             return False
         call.admission = changed

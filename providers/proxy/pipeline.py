@@ -258,8 +258,10 @@ class Pipeline:
             default = call.settings.default_unpriced_price
             attempt = Attempt(number, candidate, admission, self._parts.clock, default)
             self._failover.begin(call, candidate)
-            await call.recorder.begin(attempt)
+            # Known before its intent is: whoever interrupts the wait for the disk
+            # settles it all the same.
             call.attempt = attempt
+            await call.recorder.begin(attempt)
             await self._exchange(call, attempt, out)
         except AttemptFailedError as error:
             failure = _redacted(error.failure, secret)
@@ -267,7 +269,18 @@ class Pipeline:
             reason = call.watch.claim()
             if reason is None:
                 raise
+            if call.recorder.is_closed:
+                # Served and settled: what still lingers says nothing about anybody.
+                return None
             failure = interruption(reason)
+        except (ProxyError, ClientGoneError):
+            raise
+        except Exception:
+            if call.recorder.is_closed:
+                raise
+            # A bug of ours in reading one vendor must not keep the others from it.
+            _log.exception("attempt_failed", extra={"id": call.inbound.request_id})
+            failure = verdict.broken("the answer could not be read")
         else:
             return None
         call.failure = failure

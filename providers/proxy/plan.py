@@ -130,15 +130,15 @@ class Plan:
     def next(self) -> Candidate | None:
         """Return the next candidate that may be tried, None when there is none.
 
-        When everybody is cooling, the least bad is tried all the same: a pool never
-        withholds its last usable way.
+        When nobody else is left, the least bad of those that are cooling is tried all
+        the same, once: a pool never withholds its last usable way.
         """
         for route in self._routes:
             candidate = self._judge(route)
             if candidate is not None:
                 self._tried += 1
                 return candidate
-        if self._tried == 0 and self._cooled:
+        if self._cooled:
             return self._least_bad()
         return None
 
@@ -190,6 +190,7 @@ class Plan:
     def _least_bad(self) -> Candidate | None:
         cooled, self._cooled = self._cooled, []
         soft = [route for route in cooled if self._is_worth_a_try(route)]
+        soft = [route for route in soft if self._objection(route) is None]
         route = self._health.least_bad(soft)
         if route is None:
             return None

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from poolsite.destinations import (
+    ConnectTimeoutError,
     Destination,
     EgressRefusedError,
     HostPort,
@@ -62,6 +63,9 @@ class Sender:
         except OriginMismatchError as error:
             tally.is_sent = False
             raise AttemptFailedError(verdict.unreadable()) from error
+        except ConnectTimeoutError as error:
+            tally.is_sent = False
+            raise AttemptFailedError(verdict.unreachable("timeout")) from error
         except EgressError as error:
             failure = verdict.judge_transport(error.category, before_head=True)
             if failure.kind == "connect":

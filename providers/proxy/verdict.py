@@ -92,18 +92,23 @@ def judge_transport(category: Category, *, before_head: bool) -> Failure:
     if category is Category.TIMEOUT:
         return timed_out("first byte" if before_head else "next byte")
     if before_head and category in _NO_CONNECTION:
-        return _failure(
-            "connect",
-            ORIGIN,
-            None,
-            ErrorDetail(message=f"no connection ({category.value})"),
-            outcome=records.CONNECT_ERROR,
-            is_transient=category is Category.REFUSED,
-        )
+        return unreachable(category.value, is_transient=category is Category.REFUSED)
     if category is Category.TOO_LARGE:
         detail = ErrorDetail(message="the answer is too large")
         return _failure("server_error", CANDIDATE, None, detail)
     return broken("the connection broke")
+
+
+def unreachable(reason: str, *, is_transient: bool = False) -> Failure:
+    """Judge a host that took no connection; nothing was sent."""
+    return _failure(
+        "connect",
+        ORIGIN,
+        None,
+        ErrorDetail(message=f"no connection ({reason})"),
+        outcome=records.CONNECT_ERROR,
+        is_transient=is_transient,
+    )
 
 
 def timed_out(waiting_for: str) -> Failure:

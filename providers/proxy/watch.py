@@ -126,6 +126,7 @@ class Watch:
         self._on_beat = call
         self._beat_s = every_s
         self._beat_at = self._now() + every_s
+        self.due = min(self.due, self._beat_at)
 
     def trip(self, reason: str) -> None:
         """Interrupt the call's task with a reason, once until it is claimed."""

@@ -108,9 +108,12 @@ def _walk(ways: plan.Plan) -> dict[int, tuple[int, bool]]:
     tried: dict[int, tuple[int, bool]] = {}
     while (candidate := ways.next()) is not None:
         # Only when nobody else is left does the plan hand out one that is cooling.
-        is_last_resort = not tried and any(
-            skip.reason.startswith(plan.COOLING) for skip in ways.skipped
-        )
+        cooling = {
+            id(skip.route)
+            for skip in ways.skipped
+            if skip.reason.startswith(plan.COOLING)
+        }
+        is_last_resort = id(candidate.route) in cooling
         tried[id(candidate.route)] = (len(tried) + 1, is_last_resort)
     return tried
 

@@ -447,10 +447,14 @@ async def test_an_answer_cut_short_is_an_error(
     with sinkhole(answer) as server:
         url = f"http://127.0.0.1:{server.port}/"
         found = client.prepare(url, frozenset({host_port_of(url)}))
-        with pytest.raises(EgressError) as caught:
+
+        async def whole() -> bytes:
             got = await client.send(found, headers={}, secret_origin=None)
             server.hang_up()
-            await read_capped(got)
+            return await read_capped(got)
+
+        with pytest.raises(EgressError) as caught:
+            await whole()
     assert caught.value.category is Category.RESET
 
 
