@@ -1,6 +1,6 @@
 """Open outbound connections of the data plane; with its pool, the only way out.
 
-``poolsite.destinations`` holds the policy; ``poolsite.egress_wire`` puts it where it
+``poolsite.destinations`` holds the policy; ``poolsite.egress_pool`` puts it where it
 cannot be passed by: every address a name leads to is judged, whatever the URL said (a
 name, a literal, hex, circled digits, a mapped IPv6 address), and the socket connects to
 the judged address itself.
@@ -45,13 +45,8 @@ from poolsite.egress_errors import (
     refusal_in,
     tls_context,
 )
-from poolsite.egress_wire import (
-    Headers,
-    WireAnswer,
-    WirePool,
-    request_head,
-    request_prefix,
-)
+from poolsite.egress_pool import WirePool
+from poolsite.egress_wire import Headers, WireAnswer, request_head, request_prefix
 
 __all__ = [
     "Category",

@@ -1,36 +1,28 @@
-"""Speak HTTP/1.1 to upstreams: one connection class, one pool, nothing else.
+"""Speak HTTP/1.1 over one connection to an upstream.
 
 The parser is llhttp (through httptools), which reads framing strictly; this module
-only writes a request, hands out the answer's bytes as they come, and keeps a connection
-that ended cleanly. A general client spends more on one call than the rest of the proxy
-does: 75 us of a relayed request, where this spends under 20.
-
-Every address a name leads to is judged before a socket is made, and the socket connects
-to exactly the address that was judged: one forbidden address refuses the name.
+only writes a request and hands out the answer's bytes as they come. A general client
+spends more on one call than the rest of the proxy does: 75 us of a relayed request,
+where this spends under 20.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final, Protocol, cast
 
 import httptools
 
-from poolsite.destinations import Destination, Scope, Vetter
+from poolsite.destinations import Destination, Scope
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
-Address = tuple[int, int, int, tuple[Any, ...]]
-_Key = tuple[Scope | None, str, str]
+Key = tuple[Scope | None, str, str]
+"""Connections are shared within one of these: scope, pool name, origin."""
 
 HEAD_LIMIT_BYTES: Final = 64 * 1024
 BUFFER_BYTES: Final = 256 * 1024
 """Read ahead of the reader at most this much, then let TCP hold the upstream back."""
-_IDLE_S: Final = 30.0
-_DNS_CACHE_S: Final = 10.0
-_DNS_ENTRIES: Final = 1_000
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -139,6 +131,15 @@ class WireAnswer:
             await self._waiter
 
 
+class Pool(Protocol):
+    """What a connection needs of the pool that made it."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def keep(self, connection: WireConnection) -> None:
+        """Take a connection back whose answer ended cleanly."""
+
+
 class WireConnection(asyncio.Protocol):
     """One connection: asked one thing at a time, kept while its framing is clean."""
 
@@ -161,7 +162,7 @@ class WireConnection(asyncio.Protocol):
         "key",
     )
 
-    def __init__(self, pool: WirePool, key: _Key) -> None:
+    def __init__(self, pool: Pool, key: Key) -> None:
         self.key = key
         self.idle_since = 0.0
         self.is_closed = False
@@ -324,129 +325,6 @@ class WireConnection(asyncio.Protocol):
         elif waiter is not None and not waiter.done():
             waiter.set_exception(error)
         self.abort()
-
-
-class WirePool:
-    """Make connections to judged addresses, and keep the ones that may be used again.
-
-    Connections are shared only between calls of the same scope, pool and origin.
-    """
-
-    def __init__(self, vetter: Vetter, tls: ssl.SSLContext) -> None:
-        self.loop = asyncio.get_running_loop()
-        self._vetter = vetter
-        self._tls = tls
-        self._idle: dict[_Key, list[WireConnection]] = {}
-        self._names: dict[tuple[str, int], tuple[float, list[Address]]] = {}
-        self._sweeper: asyncio.TimerHandle | None = None
-
-    async def acquire(
-        self, destination: Destination, *, connect_s: float, tls_s: float
-    ) -> WireConnection:
-        """Return an idle connection, or open one.
-
-        Errors: EgressRefusedError; OSError and ssl.SSLError of the attempt.
-        """
-        key = (destination.scope, destination.pool, destination.origin)
-        idle = self._idle.get(key)
-        while idle:
-            connection = idle.pop()
-            if not connection.is_closed:
-                return connection
-        return await self._open(key, destination, connect_s, tls_s)
-
-    def keep(self, connection: WireConnection) -> None:
-        """Take a connection back whose answer ended cleanly."""
-        connection.idle_since = self.loop.time()
-        self._idle.setdefault(connection.key, []).append(connection)
-        if self._sweeper is None:
-            self._sweeper = self.loop.call_later(_IDLE_S, self._sweep)
-
-    def close(self) -> None:
-        """Close what is idle; connections in use end with their answers."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.abort()
-        self._idle.clear()
-
-    def _sweep(self) -> None:
-        self._sweeper = None
-        oldest = self.loop.time() - _IDLE_S
-        for key, connections in list(self._idle.items()):
-            fresh = [
-                c for c in connections if c.idle_since > oldest and not c.is_closed
-            ]
-            for connection in connections:
-                if connection.idle_since <= oldest:
-                    connection.abort()
-            if fresh:
-                self._idle[key] = fresh
-            else:
-                del self._idle[key]
-        if self._idle:
-            self._sweeper = self.loop.call_later(_IDLE_S / 2, self._sweep)
-
-    async def _open(
-        self, key: _Key, destination: Destination, connect_s: float, tls_s: float
-    ) -> WireConnection:
-        async with asyncio.timeout(connect_s):
-            sock = await self._connect(destination)
-        is_tls = destination.url.scheme == "https"
-        try:
-            _, connection = await self.loop.create_connection(
-                lambda: WireConnection(self, key),
-                sock=sock,
-                ssl=self._tls if is_tls else None,
-                server_hostname=destination.url.host if is_tls else None,
-                ssl_handshake_timeout=tls_s if is_tls else None,
-            )
-        except ConnectionAbortedError as error:  # how the loop words a slow handshake
-            sock.close()
-            raise TimeoutError("The TLS handshake took too long.") from error
-        except BaseException:
-            sock.close()
-            raise
-        return connection
-
-    async def _connect(self, destination: Destination) -> socket.socket:
-        # The URL itself says where to go, so that no other field can disagree.
-        host, port = destination.url.host or "", destination.url.port or 0
-        addresses = await self._lookup(host, port)
-        for *_, address in addresses:
-            self._vetter.check_address(address[0], port, destination.scope)
-        failure: OSError | None = None
-        for family, kind, protocol, address in addresses:
-            sock = socket.socket(family, kind, protocol)
-            sock.setblocking(False)
-            try:
-                await self.loop.sock_connect(sock, address)
-            except OSError as error:
-                sock.close()
-                failure = error
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                return sock
-        raise failure or OSError("The name has no address.")
-
-    async def _lookup(self, host: str, port: int) -> list[Address]:
-        known = self._names.get((host, port))
-        now = self.loop.time()
-        if known is not None and known[0] > now:
-            return known[1]
-        found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses: list[Address] = [
-            (family, kind, protocol, address)
-            for family, kind, protocol, _, address in found
-        ]
-        if len(self._names) >= _DNS_ENTRIES:
-            self._names.clear()
-        self._names[host, port] = (now + _DNS_CACHE_S, addresses)
-        return addresses
 
 
 def request_prefix(method: str, destination: Destination) -> str:

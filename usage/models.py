@@ -181,10 +181,7 @@ class TokenColumns(models.Model):
 
 
 class Request(TokenColumns):
-    """One client call: sums, outcome and who asked; partitioned by day.
-
-    Ids are numbers without constraints where the row must survive a deletion.
-    """
+    """One client call, by day; its ids have no constraints: bills outlive rows."""
 
     class Outcome(models.IntegerChoices):
         OK = 1

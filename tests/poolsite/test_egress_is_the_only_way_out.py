@@ -53,6 +53,19 @@ def test_only_egress_can_open_a_connection() -> None:
     assert set(offenders) <= ALLOWED, offenders
 
 
+def test_only_the_pool_makes_sockets_towards_others() -> None:
+    ways = {"create_connection", "sock_connect", "open_connection"}
+    allowed = {"poolsite/egress_pool.py"}
+    offenders = {
+        str(path.relative_to(ROOT))
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ways
+    }
+    assert offenders == allowed
+
+
 def test_the_pure_ground_loads_neither_django_nor_the_control_client() -> None:
     code = (
         "import sys, poolsite.crypto, poolsite.egress, poolsite.clock, poolsite.money,"
