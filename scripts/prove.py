@@ -76,13 +76,21 @@ def run_pytest() -> Result:
     return Result("tests", purpose, time.monotonic() - begun, [figure])
 
 
-def render(results: list[Result], *, seed: int, short: bool, date: str) -> str:
+def of_commits(before: str) -> str:
+    """Name the commit, and the one at the end when the tree changed meanwhile."""
+    after = commit()
+    return before if after == before else f"{before} at the start, {after} at the end"
+
+
+def render(
+    results: list[Result], *, seed: int, short: bool, date: str, before: str
+) -> str:
     """Return the page."""
     form = "short forms, not a proof" if short else "long forms"
     lines = [
         "# Proof",
         "",
-        f"Written by `make prove` ({form}). Commit {commit()}, seed {seed}, {date}.",
+        f"Written by `make prove` ({form}). Commit {of_commits(before)}, seed {seed}, {date}.",
         "",
         f"Machine: {machine()}.",
         "",
@@ -114,6 +122,7 @@ def main() -> int:
     parser.add_argument("--no-write", action="store_true")
     parser.add_argument("--no-pytest", action="store_true")
     arguments = parser.parse_args()
+    before = commit()
     modules = find_proofs()
     if arguments.only:
         modules = [module for module in modules if module.name in arguments.only]
@@ -125,7 +134,9 @@ def main() -> int:
         result = run_proof(module, seed=arguments.seed, short=arguments.short)
         results.append(result)
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    page = render(results, seed=arguments.seed, short=arguments.short, date=date)
+    page = render(
+        results, seed=arguments.seed, short=arguments.short, date=date, before=before
+    )
     print(page)
     if not (arguments.no_write or arguments.short or arguments.only):
         (ROOT / "docs").mkdir(exist_ok=True)
