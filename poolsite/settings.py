@@ -241,4 +241,6 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
+    # A person's 403, 404 or 422 is an answer, not news for the operator.
+    "loggers": {"django.request": {"level": "ERROR"}},
 }

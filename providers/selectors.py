@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Concat
+from django.utils import timezone
 
-from providers.models import Alias, Provider, ProviderModel
+from providers.models import Alias, Fact, Provider, ProviderModel
 from providers.snapshot.prices import PriceTable
 
 _LIVE_KEY = Q(api_keys__deleted_at=None)
@@ -16,7 +19,8 @@ _LIVE_MODEL = Q(models__deleted_at=None)
 def providers_with_counts() -> list[Provider]:
     """Return live providers, best first, with counts of keys and models.
 
-    Shapes:  each has ``key_count``, ``usable_key_count``, ``model_count``.
+    Shapes:  each has ``key_count``, ``usable_key_count``, ``model_count``, and
+             ``resting``: why it or a key of it is not asked now, None when it is.
     Cost:    one query.
     """
     usable = _LIVE_KEY & Q(api_keys__enabled=True, api_keys__state="ok")
@@ -25,7 +29,18 @@ def providers_with_counts() -> list[Provider]:
         usable_key_count=Count("api_keys", filter=usable, distinct=True),
         model_count=Count("models", filter=_LIVE_MODEL, distinct=True),
     )
+    rows = rows.annotate(resting=Subquery(_reason_to_rest()))
     return list(rows.order_by("-priority", "name"))
+
+
+def _reason_to_rest() -> QuerySet[Fact, Any]:
+    """Look up why a provider, or a key of it, is not asked now."""
+    number = Cast(OuterRef("pk"), CharField())
+    own = Q(key=Concat(Value("provider:"), number))
+    for what in ("credential:", "limit:"):
+        own |= Q(key__startswith=Concat(Value(what), number, Value(":")))
+    facts = Fact.objects.filter(own, kind="cooldown", expires_at__gt=timezone.now())
+    return facts.values_list(KT("payload__reason"), flat=True)[:1]
 
 
 def provider_state(provider: Provider) -> str:
@@ -38,6 +53,8 @@ def provider_state(provider: Provider) -> str:
     if provider.location == Provider.Location.CLOUD and not provider.usable_key_count:  # type: ignore[attr-defined] # annotated
         return "invalid_key"
     if provider.last_error and provider.status == Provider.Status.ERROR:
+        return "degraded"
+    if provider.resting:  # type: ignore[attr-defined] # annotated
         return "degraded"
     return "healthy" if provider.tested_at else "untested"
 

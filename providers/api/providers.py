@@ -81,7 +81,9 @@ def test_provider(request: HttpRequest, slug: str) -> dict[str, Any]:
     """Try a provider now."""
     provider = _provider(slug)
     result = check.check_provider(provider)
-    providers.record_test(provider, error=result.error, actor=actor_of(request))
+    providers.record_test(
+        provider, error=result.error, tried_key=result.key_id, actor=actor_of(request)
+    )
     return {"ok": result.ok, **dataclasses.asdict(result)}
 
 

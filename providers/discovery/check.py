@@ -68,6 +68,7 @@ class CheckResult:
     models: list[str] = field(default_factory=list)
     state: str = "healthy"
     retry_after: str = ""
+    key_id: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -127,7 +128,9 @@ def check_provider(
             secret = secrets.open_for(key, "secret")
         except UnreadableSecretError as exc:
             return failed("authentication", str(exc), "invalid_key")
-    return check_candidate(candidate_of(provider), secret, timeout_s=timeout_s)
+    result = check_candidate(candidate_of(provider), secret, timeout_s=timeout_s)
+    result.key_id = None if key is None else key.pk
+    return result
 
 
 def check_candidate(

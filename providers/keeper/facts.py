@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from poolsite import version
 from poolsite.clock import Clock
 from providers.keeper.spending import replace
 from providers.models import ApiKey, Fact
@@ -33,6 +34,7 @@ class Facts:
         self._path = run / FILE
         self._clock = clock
         self._is_changed = True
+        self._version = -1
 
     def keep(self, found: Sequence[Record]) -> None:
         """Write facts as rows, inside the transaction that ships them.
@@ -49,9 +51,12 @@ class Facts:
         self._is_changed = self._is_changed or bool(latest)
 
     def write_file(self) -> bool:
-        """Write what is still in force, if something changed; two queries."""
-        if not self._is_changed:
+        """Write what is still in force, if something changed; three queries."""
+        # A person may have revived a key: that takes rows away and raises the version.
+        now_at = version.current()
+        if not self._is_changed and now_at == self._version:
             return False
+        self._version = now_at
         self._is_changed = False
         Fact.objects.filter(expires_at__lt=self._clock.now()).delete()
         rows = Fact.objects.filter(kind=COOLDOWN).order_by("at")[:_MOST]

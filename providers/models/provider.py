@@ -146,6 +146,7 @@ class ApiKey(Versioned):
     created_at = models.DateTimeField()
     tested_at = models.DateTimeField(null=True)
     retire_at = models.DateTimeField(null=True)
+    revived_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:

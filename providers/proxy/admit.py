@@ -288,12 +288,18 @@ def refused(refusal: Refusal) -> LimitReachedError:
             "this API key."
         )
     wait_s = refusal.retry_after_s
-    if wait_s is None:
+    if wait_s is None and is_money:
+        words = (
+            "This request may cost more than the whole budget of this API key, "
+            f"{format_usd(refusal.allowed)}. Ask for fewer output tokens (max_tokens), "
+            "or have the budget raised."
+        )
+    elif wait_s is None:
         words += " This request is larger than the whole limit."
-    if refusal.reset_at is not None:
+    elif refusal.reset_at is not None:
         moment = datetime.fromtimestamp(math.ceil(refusal.reset_at), UTC)
         words += f" It resets at {moment:%Y-%m-%dT%H:%M:%SZ}."
-    elif wait_s is not None:
+    else:
         words += f" Try again in {max(1, math.ceil(wait_s))} s."
     error = LimitReachedError(
         words,

@@ -94,6 +94,9 @@ class Health:
         if not states:
             return None
         now = self._clock.monotonic()
+        credential = route.credential
+        if credential is not None and credential.revived_at_s is not None:
+            self._revive(route, credential.revived_at_s, now)
         worst: Cooling | None = None
         for subject in _subjects(route):
             state = states.get(subject)
@@ -110,6 +113,14 @@ class Health:
                 if needs_person:
                     return worst
         return worst
+
+    def _revive(self, route: RouteLike, at_s: float, now: float) -> None:
+        """Forget what a credential did before a person said that it works."""
+        wall = self._clock.time_ns() / NANOSECONDS_PER_SECOND
+        for subject in _subjects(route)[2:]:
+            state = self._states.get(subject)
+            if state is not None and wall - (now - state.last) < at_s:
+                del self._states[subject]
 
     def begin(self, route: RouteLike) -> None:
         """Say that a route is about to be tried.

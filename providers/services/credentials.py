@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from django.conf import settings
+from django.db.models import Q
 
 from poolsite import audit, secrets, version
 from poolsite.actor import Actor
@@ -14,7 +16,7 @@ from poolsite.clock import Clock, SystemClock
 from poolsite.columns import ColumnError, check_columns
 from poolsite.crypto import Peppers
 from poolsite.destinations import origin_of
-from providers.models import ApiKey, Provider
+from providers.models import ApiKey, Fact, Provider
 from providers.services.errors import ServiceError
 
 _CLOCK = SystemClock()
@@ -98,12 +100,32 @@ def set_key_enabled(actor: Actor, key: ApiKey, *, enabled: bool) -> None:
     if key.deleted_at is not None:
         raise ServiceError("This key was removed.")
     key.enabled = enabled
-    if enabled and key.state == ApiKey.State.NEEDS_ATTENTION:
-        key.state = ApiKey.State.OK
-        key.last_error = ""
-    key.save(update_fields=["enabled", "state", "last_error"])
+    key.save(update_fields=["enabled"])
+    if enabled:
+        revive([key])
     version.bump(key, key.provider)
     audit.record(actor, "api_key.enable" if enabled else "api_key.disable", key)
+
+
+def revive(keys: Iterable[ApiKey], *, clock: Clock = _CLOCK) -> list[ApiKey]:
+    """Let keys be used again at once, whatever they did before; return them.
+
+    The caller raises the version. Workers forget the cooldowns they hold of a key that
+    was revived after them.
+    """
+    revived = list(keys)
+    now = clock.now()
+    for key in revived:
+        key.revived_at = now
+        if key.state == ApiKey.State.NEEDS_ATTENTION:
+            key.state = ApiKey.State.OK
+            key.last_error = ""
+        key.save(update_fields=["revived_at", "state", "last_error"])
+        own = f"{key.provider_id}:api_key:{key.pk}"
+        Fact.objects.filter(kind="cooldown").filter(
+            Q(key=f"credential:{own}") | Q(key__startswith=f"limit:{own}:")
+        ).delete()
+    return revived
 
 
 @one_change

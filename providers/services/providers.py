@@ -15,6 +15,7 @@ from poolsite.clock import Clock, SystemClock
 from poolsite.destinations import origin_of
 from providers.catalogue import spec
 from providers.models import ApiKey, Provider
+from providers.services import credentials
 from providers.services.errors import ServiceError
 from providers.services.values import EDITABLE, check_provider
 
@@ -135,7 +136,11 @@ def set_enabled(actor: Actor, provider: Provider, *, enabled: bool) -> None:
     _refresh(provider)
     provider.enabled = enabled
     provider.save(update_fields=["enabled"])
-    version.bump(provider)
+    revived: list[ApiKey] = []
+    if enabled:
+        tired = ApiKey.State.NEEDS_ATTENTION
+        revived = credentials.revive(provider.api_keys.filter(state=tired))
+    version.bump(provider, *revived)
     audit.record(actor, "provider.enable" if enabled else "provider.disable", provider)
 
 
@@ -167,11 +172,13 @@ def record_test(
     *,
     error: str,
     actor: Actor | None = None,
+    tried_key: int | None = None,
     clock: Clock = _CLOCK,
 ) -> None:
-    """Keep what the last test said; blank is success. No new version: not routing.
+    """Keep what the last test said; blank is success.
 
-    Shapes:  ``actor`` is the person who asked for the test, None for a schedule.
+    Shapes:  ``actor`` is the person who asked for the test, None for a schedule;
+             ``tried_key`` the API key it went through with, to be used again at once.
     """
     now = clock.now()
     provider.tested_at = now
@@ -179,6 +186,9 @@ def record_test(
     provider.last_error_at = now if error else provider.last_error_at
     provider.status = Provider.Status.ERROR if error else Provider.Status.ACTIVE
     provider.save(update_fields=["tested_at", "last_error", "last_error_at", "status"])
+    if tried_key is not None and not error:
+        keys = provider.api_keys.filter(pk=tried_key, deleted_at=None)
+        version.bump(provider, *credentials.revive(keys, clock=clock))
     if actor is not None:
         result = "failed" if error else "ok"
         audit.record(actor, "provider.test", provider, result=result)

@@ -140,6 +140,7 @@ def _api_key(row: ApiKey) -> types.CredentialRecord:
         tpm=row.tpm,
         concurrency=row.concurrency,
         retire_at_s=_seconds(row.retire_at),
+        revived_at_s=_seconds(row.revived_at),
     )
 
 

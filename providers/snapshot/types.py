@@ -41,7 +41,8 @@ class CredentialRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     """One usable secret of a provider, as ciphertext.
 
     Shapes:  ``context`` and ``origin`` must equal what is inside the ciphertext;
-             ``token_version`` is above 0 for OAuth accounts only.
+             ``token_version`` is above 0 for OAuth accounts only. What failed before
+             ``revived_at_s`` is forgotten: a person said that it works again.
     """
 
     id: int
@@ -59,6 +60,7 @@ class CredentialRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     token_version: int = 0
     expires_at_s: float | None = None
     retire_at_s: float | None = None
+    revived_at_s: float | None = None
 
 
 class ProviderRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -138,7 +138,7 @@ def provider_test(request: HttpRequest, slug: str) -> HttpResponse:
     """Try the provider now and show each step."""
     provider = live(slug)
     result = check_provider(provider)
-    providers.record_test(provider, error=result.error)
+    providers.record_test(provider, error=result.error, tried_key=result.key_id)
     return detail(request, slug, result=result)
 
 

@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Clients come first: what is not shipped now waits safely in the journal.
-        os.nice(5)
+        os.nice(15)
         clock = SystemClock()
         config = msgspec.structs.replace(settings.CONFIG, plane=options["plane"])
         config.run_path.mkdir(parents=True, exist_ok=True, mode=0o700)

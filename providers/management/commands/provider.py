@@ -73,6 +73,8 @@ class Command(PoolCommand):
             if options["model"]:
                 models.add_models(self.actor, provider, options["model"])
         self.say(f"Added {provider.slug}.")
+        if not options["model"]:
+            self.say(f"It serves no models yet: pool model sync {provider.slug}")
 
     def list(self, options: dict[str, Any]) -> None:
         self.table(selectors.provider_table(), as_json=options["json"])
@@ -96,7 +98,9 @@ class Command(PoolCommand):
     def test(self, options: dict[str, Any]) -> None:
         provider = get_provider(options["id"])
         result = check.check_provider(provider)
-        providers.record_test(provider, error=result.error, actor=self.actor)
+        providers.record_test(
+            provider, error=result.error, tried_key=result.key_id, actor=self.actor
+        )
         if options["json"]:
             self.print_json({"ok": result.ok, **dataclasses.asdict(result)})
         else:

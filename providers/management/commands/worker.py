@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Clients and the keeper come first.
-        os.nice(10)
+        os.nice(15)
         # Containers run as root; messages are JSON, so that opens no door here.
         warnings.filterwarnings("ignore", message="(?s).*superuser privileges")
         # The file-system broker has no host, and says so at every start.

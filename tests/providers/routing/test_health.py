@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -313,3 +314,20 @@ def test_whatever_happens_somebody_can_be_asked_and_nobody_waits_for_ever(
         clock.advance(pause)
     clock.advance(24 * HOUR + 1)
     assert all(health.cooling(route) is None for route in routes)
+
+
+def test_a_revived_key_is_not_held_back_for_what_it_did_before() -> None:
+    clock = ManualClock(datetime(2026, 11, 20, tzinfo=UTC))
+    health = Health(clock)
+    route = _route()
+    health.report(route, "auth")
+    clock.advance(10)
+
+    def revived(seconds_ago: float) -> Route:
+        at_s = clock.time_ns() / 1e9 - seconds_ago
+        credential = msgspec.structs.replace(route.credential, revived_at_s=at_s)
+        return Route(route.provider, route.model, credential)
+
+    assert health.cooling(revived(20)) is not None
+    assert health.cooling(revived(5)) is None
+    assert health.cooling(route) is None
