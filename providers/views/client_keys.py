@@ -16,7 +16,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from poolsite import audit
 from poolsite.ui import access, keyset
-from poolsite.ui.render import Confirmation, confirm, render, saved, show_once
+from poolsite.ui.render import (
+    Confirmation,
+    confirm,
+    refused,
+    render,
+    saved,
+    show_once,
+)
 from poolsite.views import actor_of
 from providers.views import snippets
 from providers.views.forms import ClientKeyForm, RotateForm
@@ -27,6 +34,8 @@ from usage.models import Budget, ClientKey
 
 _FORM = require_http_methods(["GET", "POST"])
 _LATEST = 20
+_MADE = "made_key"
+SHOWN_ONCE = "{} exists: its text was shown once. Rotate it to get a new one."
 
 # Pages
 
@@ -90,6 +99,9 @@ def key_add(request: HttpRequest) -> HttpResponse:
         try:
             key, text = create(request, form)
         except services.UsageError as exc:
+            made = just_made(request, form)
+            if made is not None:
+                return refused(request, _url(made), SHOWN_ONCE.format(made.name))
             put_error(form, exc)
         else:
             return _show(request, key, text)
@@ -189,6 +201,7 @@ def create(request: HttpRequest, form: ClientKeyForm) -> tuple[ClientKey, str]:
     terms = form.terms()
     if terms is not None:
         services.set_key_budget(actor, key, terms)
+    request.session[_MADE] = [key.pk, key.name]
     return key, text
 
 
@@ -266,6 +279,14 @@ def _state(key: ClientKey, budget: dict[str, Any] | None) -> str:
         if _left(budget) * 5 < budget["amount_nano_usd"]:
             return "near_budget"
     return "active"
+
+
+def just_made(request: HttpRequest, form: ClientKeyForm) -> ClientKey | None:
+    """Return the key this very form made a moment ago: the page was loaded again."""
+    made = request.session.get(_MADE)
+    if not made or made[1] != form.cleaned_data["name"]:
+        return None
+    return ClientKey.objects.filter(pk=made[0], revoked_at=None).first()
 
 
 def put_error(form: ClientKeyForm, exc: services.UsageError) -> None:

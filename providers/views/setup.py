@@ -18,7 +18,7 @@ from poolsite.accounts import OWNER
 from poolsite.actor import Actor
 from poolsite.models import User
 from poolsite.ui import access
-from poolsite.ui.render import render, saved, stop_polling
+from poolsite.ui.render import refused, render, saved, stop_polling
 from providers.catalogue import spec
 from providers.discovery.check import CheckResult
 from providers.models import Provider
@@ -91,6 +91,10 @@ def key(request: HttpRequest) -> HttpResponse:
         try:
             created, text = client_keys.create(request, form)
         except usage_services.UsageError as exc:
+            made = client_keys.just_made(request, form)
+            if made is not None:
+                note = client_keys.SHOWN_ONCE.format(made.name)
+                return refused(request, "providers:setup-test", note)
             client_keys.put_error(form, exc)
         else:
             model = snippets.a_model()
