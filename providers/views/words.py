@@ -9,7 +9,7 @@ DECISIONS: Final = {
     "retry_same": "Tried the same credential once more.",
     "next_credential": "Went on to the next credential.",
     "next_provider": "Went on to the next provider.",
-    "fail_fast": "Stopped: another candidate would have failed too.",
+    "fail_fast": "Stopped here: asking somebody else would not have helped, or part of the answer had left.",
     "exhausted": "Stopped: no candidate was left.",
 }
 SOURCES: Final = {
