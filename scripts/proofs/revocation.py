@@ -33,12 +33,14 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
         workers = len(scene.product.processes("data"))
         answers = asyncio.run(_while_revoking(scene.product, key, short=short))
         revoked = _revoked_at(scene.product.database)
+    # Enough to have met both workers many times over; a busy machine sends fewer.
+    enough = RATE // 2
     accepted = [at for at, status in answers if status == 200]
     refused = [at for at, status in answers if status == 401]
     return [
         at_least("data workers", workers, WORKERS),
-        at_least("requests accepted before the revocation", len(accepted), RATE),
-        at_least("requests refused after it", len(refused), RATE),
+        at_least("requests accepted before the revocation", len(accepted), enough),
+        at_least("requests refused after it", len(refused), enough),
         at_most(
             "last acceptance after the revocation",
             round(max(0.0, max(accepted) - revoked), 2),

@@ -375,10 +375,12 @@ def assert_over_budget(reply: Reply, within_s: float) -> int:
     return reset
 
 
-def test_request_beyond_a_whole_budget_is_429_with_the_reset_time(town: Town) -> None:
+def test_request_beyond_a_whole_budget_is_429_and_says_the_cure(town: Town) -> None:
     reply = chat(town, HELLO, "poor")
-    assert_over_budget(reply, 86_400)
+    error = assert_refused(reply, 429, "insufficient_quota")
     # Waiting would not help: the same request will not fit the next window either.
+    assert "max_tokens" in error["message"]
+    assert reply.headers["x-should-retry"] == "false"
     assert "retry-after" not in reply.headers
 
 
