@@ -13,6 +13,8 @@ import json
 import signal
 from typing import cast
 
+from bench.tools import first_in_line
+
 EVENTS = 100
 PROMPT_TOKENS, COMPLETION_TOKENS = 20, 98
 _TEXT = "The harbour was quiet in the evening and the boats were in. "
@@ -132,4 +134,5 @@ async def serve(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
+    first_in_line()
     asyncio.run(serve(parser.parse_args().port))

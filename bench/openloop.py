@@ -20,6 +20,8 @@ from collections import deque
 from typing import cast
 from urllib.parse import urlsplit
 
+from bench.tools import first_in_line
+
 CONNECTIONS = 200
 GIVE_UP_S = 5.0
 
@@ -163,6 +165,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--seconds", type=float, default=5)
     arguments = parser.parse_args()
+    first_in_line()
     # Epoll sleeps in whole milliseconds, select in microseconds.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     measure = _measure(arguments.url, arguments.rate, arguments.seconds)
