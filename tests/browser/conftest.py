@@ -55,7 +55,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright lives its loop runs in this thread, and every
+# asynchronous test in between would find one running.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     # Playwright's own loop runs in this thread; Django must not mind it.
