@@ -167,7 +167,6 @@ OPEN = {
     "/setup/": "the one-time token is its guard",
     "/preferences/": "the theme, before signing in; a form with CSRF",
     "/accounts/login/": "where one signs in",
-    "/accounts/2fa/authenticate/": "the second step of signing in",
     "/accounts/login/code/confirm/": "allauth's page; login by code is off",
     "/accounts/logout/": "where one signs out",
     "/accounts/inactive/": "says that one is kept out",

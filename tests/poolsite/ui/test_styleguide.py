@@ -16,7 +16,6 @@ PAGES = (
     "/edit/",
     "/delete/",
     "/once/",
-    "/account/2fa/",
     "/account/password/change/",
 )
 ACCOUNT = (
