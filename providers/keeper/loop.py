@@ -13,6 +13,7 @@ import fcntl
 import os
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ from providers.keeper.publisher import Publisher
 from providers.keeper.spending import Spending
 from providers.keeper.tokens import TokenServer
 from usage import partitions
+from usage.journal.directory import directories
 from usage.ledger import Window
 from usage.shipper import Shipper, register_sink
 
@@ -41,6 +43,8 @@ DEATHS_S: Final = 1.0
 FACTS_S: Final = 1.0
 _SLOWEST_S: Final = 5.0
 _LAST_ROUNDS: Final = 200
+_IDLE_ROUNDS: Final = 20
+_IDLE_PAUSE_S: Final = 0.05
 
 
 class Duty(msgspec.Struct):
@@ -169,9 +173,15 @@ class Keeper:
     def _finish(self) -> None:
         """Ship the rest: the data workers ended before the keeper was asked to."""
         with contextlib.suppress(Exception):
+            idle = 0
             for _ in range(_LAST_ROUNDS):
-                if not self._shipper.ship().records:
+                if self._shipper.ship().records:
+                    continue
+                idle += 1
+                # A worker that just ended may hold its directory a moment longer.
+                if idle > _IDLE_ROUNDS or not directories(self._config.journal_path):
                     break
+                time.sleep(_IDLE_PAUSE_S)
             nodes.release_lease(self._me)
         self._shipper.close()
         connection.close()
