@@ -7,19 +7,19 @@ a candidate of another price changes it before that candidate is asked.
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
 
 from poolsite.clock import Clock
-from poolsite.money import UNITS_PER_PRICE, format_usd
+from poolsite.money import UNITS_PER_PRICE
 from pricing.estimate import Reservation, estimate_input_tokens, reserve
 from providers.formats.base import ChatRequest
-from providers.proxy.errors import InternalError, LimitReachedError
+from providers.proxy.errors import InternalError
 from providers.proxy.exchange import Admission, Caller, Candidate, Headers
 from providers.proxy.ports import LimitStore, SnapshotPort
+from providers.proxy.refusals import refused
 from providers.snapshot.types import BudgetRecord, ClientKeyRecord, SettingsRecord
 from usage.journal.records import BudgetRef
 from usage.limits.contract import (
@@ -40,15 +40,8 @@ _NANO: Final = 1_000_000_000
 _DAY_US: Final = 24 * 60 * MINUTE_US
 _FRESH_S: Final = 30.0
 _MOST_KEYS: Final = 10_000
-_WORTH_REPEATING_S: Final = 60.0
 _NOBODY: Final = 0
 _TOLD_FOR_S: Final = 0.1
-_WORDS: Final = {
-    "rpm": "requests per minute",
-    "tpm": "tokens per minute",
-    "concurrency": "requests at the same time",
-    "requests": "requests in this window",
-}
 _HEADER_WORDS: Final = {
     "rpm": b"requests",
     "tpm": b"tokens",
@@ -272,47 +265,6 @@ def needs_price(limited: Limited, settings: SettingsRecord) -> bool:
     if limited.key.unpriced == "block":
         return True
     return limited.has_hard_budget and settings.default_unpriced_price is None
-
-
-def refused(refusal: Refusal) -> LimitReachedError:
-    """Word a refusal; the reset time stands in the message and the headers."""
-    is_money = refusal.limit == "budget"
-    if is_money:
-        words = (
-            f"The budget of this API key is used up: {format_usd(refusal.used)} of "
-            f"{format_usd(refusal.allowed)} are spent or reserved."
-        )
-    else:
-        words = (
-            f"The limit of {refusal.allowed} {_WORDS[refusal.limit]} is reached for "
-            "this API key."
-        )
-    wait_s = refusal.retry_after_s
-    if wait_s is None and is_money:
-        words = (
-            "This request may cost more than the whole budget of this API key, "
-            f"{format_usd(refusal.allowed)}. Ask for fewer output tokens (max_tokens), "
-            "or have the budget raised."
-        )
-    elif wait_s is None:
-        words += " This request is larger than the whole limit."
-    elif refusal.reset_at is not None:
-        moment = datetime.fromtimestamp(math.ceil(refusal.reset_at), UTC)
-        words += f" It resets at {moment:%Y-%m-%dT%H:%M:%SZ}."
-    else:
-        words += f" Try again in {max(1, math.ceil(wait_s))} s."
-    error = LimitReachedError(
-        words,
-        code="insufficient_quota" if is_money else "rate_limit_exceeded",
-        kind="insufficient_quota" if is_money else None,
-        retry_after_s=wait_s,
-    )
-    error.limit = refusal.limit
-    error.retryable = wait_s is not None and wait_s <= _WORTH_REPEATING_S
-    if refusal.reset_at is not None:
-        reset = b"%d" % math.ceil(refusal.reset_at)
-        error.headers = ((b"x-pool-limit-reset", reset),)
-    return error
 
 
 def _unanswered() -> InternalError:
