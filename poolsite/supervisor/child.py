@@ -26,6 +26,7 @@ BASE_DIR: Final = Path(__file__).resolve().parent.parent.parent
 CONFIG_VARIABLE: Final = "POOL_CONFIG_FD"
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 5.0
+ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 _SETTLED_S: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1
 _SECRET_VARIABLES: Final = ("POOL_SECRET_KEY", "POOL_ENCRYPTION_KEYS", "POOL_PEPPERS")
@@ -35,13 +36,16 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """How to start one kind of child.
 
-    Shapes:  ``arguments`` follow the interpreter on the command line.
+    Shapes:  ``arguments`` follow the interpreter on the command line. With
+             ``holds_signals`` the signals that end it wait until it lets them in:
+             a process asked to end before it listens would end without its duty.
     Units:   ``grace_s`` is how long it may take to end by itself.
     """
 
     name: str
     arguments: tuple[str, ...]
     grace_s: float = 10.0
+    holds_signals: bool = False
 
 
 class Child:
@@ -75,7 +79,12 @@ class Child:
         self.is_wanted = True
         self._due_at = None
         self._started_at = self._clock.monotonic()
-        self._process = spawn(self.spec.arguments, self._config, self._secrets)
+        self._process = spawn(
+            self.spec.arguments,
+            self._config,
+            self._secrets,
+            blocked=ENDING if self.spec.holds_signals else (),
+        )
 
     def reap(self) -> int | None:
         """Return the exit status if it ended just now, and plan the next start.
@@ -117,6 +126,7 @@ def spawn(
     secrets: Roots,
     extra: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    blocked: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a Python child that gets configuration and roots through pipes.
 
@@ -144,7 +154,7 @@ def spawn(
             pass_fds=(roots_fd, config_fd, *pass_fds),
             # Ctrl-C in the terminal must reach the supervisor alone.
             start_new_session=True,
-            preexec_fn=_in_child,
+            preexec_fn=lambda: _in_child(blocked),
         )
     finally:
         os.close(roots_fd)
@@ -156,10 +166,15 @@ def die_with_parent(number: int = signal.SIGTERM) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
-def _in_child() -> None:
+def let_signals_in() -> None:
+    """Receive the signals that end this process, those that waited included."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+def _in_child(blocked: Sequence[int]) -> None:
     die_with_parent()
     # The supervisor waits for signals with them blocked; a child must not inherit that.
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _pipe(data: bytes) -> int:

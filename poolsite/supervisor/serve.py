@@ -220,7 +220,9 @@ def specs(chosen: Options, locked: str) -> list[Spec]:
         where = () if chosen.has_proxy else uses_port
         found.append(Spec(name="console", arguments=(*console, *where)))
     keeper = ("-m", "poolsite.cli", "keeper", "--plane", config.plane)
-    found.append(Spec(name="keeper", arguments=keeper, grace_s=_KEEPER_S))
+    found.append(
+        Spec(name="keeper", arguments=keeper, grace_s=_KEEPER_S, holds_signals=True)
+    )
     if chosen.worker:
         found.append(Spec(name="worker", arguments=("-m", "poolsite.cli", "worker")))
     return found

@@ -42,9 +42,8 @@ PARTITIONS_S: Final = 3600.0
 DEATHS_S: Final = 1.0
 FACTS_S: Final = 1.0
 _SLOWEST_S: Final = 5.0
-_LAST_ROUNDS: Final = 200
-_IDLE_ROUNDS: Final = 20
-_IDLE_PAUSE_S: Final = 0.05
+_FINISH_S: Final = 4.0
+_FINISH_PAUSE_S: Final = 0.05
 
 
 class Duty(msgspec.Struct):
@@ -172,19 +171,27 @@ class Keeper:
 
     def _finish(self) -> None:
         """Ship the rest: the data workers ended before the keeper was asked to."""
+        end = self._clock.monotonic() + _FINISH_S
+        while not self._is_shipped() and self._clock.monotonic() < end:
+            # A worker that just ended may hold its directory a moment longer.
+            time.sleep(_FINISH_PAUSE_S)
+        left = len(directories(self._config.journal_path))
+        if left:
+            _say(f"{left} journals are left; the next start ships them.")
         with contextlib.suppress(Exception):
-            idle = 0
-            for _ in range(_LAST_ROUNDS):
-                if self._shipper.ship().records:
-                    continue
-                idle += 1
-                # A worker that just ended may hold its directory a moment longer.
-                if idle > _IDLE_ROUNDS or not directories(self._config.journal_path):
-                    break
-                time.sleep(_IDLE_PAUSE_S)
             nodes.release_lease(self._me)
         self._shipper.close()
         connection.close()
+
+    def _is_shipped(self) -> bool:
+        """Ship what is there; True when no journal is left."""
+        try:
+            while self._shipper.ship().records:
+                continue
+        except Exception as error:  # noqa: BLE001 - said, and tried until the time is up
+            _say(f"cannot ship the journal: {_line(error)}")
+            connection.close()
+        return not directories(self._config.journal_path)
 
 
 @contextlib.contextmanager

@@ -175,6 +175,20 @@ def test_roots_reach_a_child_through_a_pipe_and_not_its_environment(
     assert process.wait(20) == 0
 
 
+def test_signal_waits_until_a_child_listens(config: Config) -> None:
+    code = (
+        "import signal, sys, time\n"
+        "from poolsite.supervisor.child import let_signals_in\n"
+        "time.sleep(0.5)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "let_signals_in()\n"
+        "time.sleep(60)\n"
+    )
+    process = child.spawn(["-c", code], config, SECRETS, blocked=child.ENDING)
+    process.terminate()
+    assert process.wait(20) == 7
+
+
 def test_child_ends_when_its_parent_is_killed(config: Config) -> None:
     code = (
         "import os, signal, sys, msgspec\n"

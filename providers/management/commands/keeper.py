@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from poolsite import nodes, prepare
 from poolsite.clock import SystemClock
+from poolsite.supervisor.child import let_signals_in
 from providers.keeper.loop import Keeper, only_one
 
 
@@ -40,4 +41,5 @@ class Command(BaseCommand):
             )
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: keeper.stop())
+            let_signals_in()
             keeper.run()
