@@ -12,14 +12,35 @@ at every offset.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from pricing.tokens import TokenUsage
+from providers.formats.errors import ErrorDetail
 from providers.formats.jsonspans import Members
+from providers.formats.taps import ClientStream, StreamTap
 
-Op: TypeAlias = Literal["chat", "models", "model"]
+if TYPE_CHECKING:
+    from providers.formats.neutral.codec import Codec
+
+Op: TypeAlias = Literal[
+    "chat",
+    "completions",
+    "embeddings",
+    "images",
+    "speech",
+    "transcription",
+    "moderations",
+    "rerank",
+    "count_tokens",
+    "models",
+    "model",
+    "local",
+]
+"""What a path asks for. ``chat`` is every generation of text, whatever the dialect calls
+it; ``local`` is answered by the format itself, without an upstream.
+"""
 
 NEED_TOOLS: Final = 1
 NEED_VISION: Final = 2
@@ -86,26 +107,63 @@ class FramingError(Exception):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Name an inbound path of a format; ``{model}`` matches the rest of the path."""
+    """Name an inbound path of a format; ``{model}`` matches the rest of the path.
+
+    Shapes:  ``is_stream`` = the path itself asks for a stream, whatever the body says.
+    """
 
     method: str
     path: str
     op: Op
+    is_stream: bool = False
 
 
-class ErrorDetail(msgspec.Struct, frozen=True):
-    """Hold an error as an upstream worded it.
+class Arrival(msgspec.Struct, frozen=True):
+    """Hold what beside its body decides how a request is read.
 
-    Shapes:  ``raw`` is the body or frame payload it was read from, for passing on
-             verbatim where rule 10 of the design allows it.
+    Shapes:  ``path`` is the matched route's, ``fields`` are the headers by lower-case
+             name, ``query`` the raw query string.
     """
 
-    message: str = ""
-    type: str | None = None
-    code: str | None = None
-    param: str | None = None
-    status: int | None = None
-    raw: bytes = b""
+    op: Op = "chat"
+    path: str = ""
+    path_model: str | None = None
+    is_stream: bool = False
+    query: bytes = b""
+    fields: Mapping[bytes, bytes] = {}
+
+
+ARRIVED: Final = Arrival()
+"""A plain generation call whose model is in its body."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Say which upstream one attempt's request is built for.
+
+    Shapes:  ``model`` is the upstream's own id. ``drop`` names top-level fields this
+             upstream was learned to refuse. ``provider`` is the provider's slug and
+             ``catalogue`` its entry in the catalogue, both blank when unknown; they
+             and the model find its capabilities. ``options`` are the provider's own
+             settings (``region``, ``project``, ``location``, ``api_version`` ...).
+             ``scope`` names the credential, for state that is bound to an account.
+             ``max_output_tokens`` is the model's own ceiling.
+    """
+
+    model: str
+    drop: frozenset[str] = frozenset()
+    provider: str = ""
+    catalogue: str = ""
+    options: Mapping[str, str] = {}
+    scope: str = ""
+    max_output_tokens: int | None = None
+    context_window: int | None = None
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """Hold a file fetched for an upstream that does not fetch; ``data`` is base64."""
+
+    media_type: str
+    data: str
 
 
 class ChatRequest(msgspec.Struct):
@@ -115,7 +173,9 @@ class ChatRequest(msgspec.Struct):
              values and where they are, for patching by span. ``max_output_tokens``
              is what the client asked, in either spelling, None when it did not.
              ``needs`` is a bit set of ``NEED_*``. ``content_spans`` are the
-             parts of the body a model reads, for ``pricing.estimate``.
+             parts of the body a model reads, for ``pricing.estimate``. ``neutral``
+             keeps the translated form, made once however many candidates are asked.
+             ``fetched`` are pictures by URL, for upstreams that take none by URL.
     """
 
     dialect: str
@@ -132,6 +192,9 @@ class ChatRequest(msgspec.Struct):
     session: str | None = None
     prompt_cache_key: str | None = None
     service_tier: str | None = None
+    arrival: Arrival = Arrival()
+    neutral: object = None
+    fetched: Mapping[str, Fetched] = {}
 
     def __repr__(self) -> str:
         # Prompts must not reach a log through a stray repr.
@@ -141,9 +204,12 @@ class ChatRequest(msgspec.Struct):
 class UpstreamRequest(msgspec.Struct, frozen=True):
     """Hold one attempt's request as an upstream wants it.
 
-    Shapes:  ``path`` is appended to the provider's base URL. ``usage_injected`` tells
-             the answer's reader to take back out what was only asked for the meter.
-             ``losses`` names what a translation had to leave behind.
+    Shapes:  ``path`` is appended to the provider's base URL, query included.
+             ``usage_injected`` tells the answer's reader to take back out what was
+             only asked for the meter. ``losses`` names what a translation had to leave
+             behind. ``headers`` are what this dialect needs beside the credential.
+             ``is_stream`` = the upstream was asked to stream, which may differ from
+             what the client asked. ``context`` is the bridge's own, for the answer.
     """
 
     body: bytes
@@ -151,6 +217,11 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     model: str
     usage_injected: bool = False
     losses: tuple[str, ...] = ()
+    method: str = "POST"
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = {}
+    is_stream: bool = False
+    context: object = None
 
     def __repr__(self) -> str:
         return f"<UpstreamRequest {self.model!r} {len(self.body)} bytes>"
@@ -162,6 +233,7 @@ class ResponseMeta(msgspec.Struct):
     Shapes:  ``usage`` is None when the upstream reported none. ``error`` is set when
              a 200 carries an error instead of an answer: ``body`` must then not be
              sent as a success. ``text_bytes`` counts the answer's text for estimates.
+             ``content_type`` blank = JSON.
     Units:   ``vendor_cost_nano_usd`` is the cost the vendor stated, if any.
     """
 
@@ -175,113 +247,16 @@ class ResponseMeta(msgspec.Struct):
     finish_reasons: tuple[str, ...] = ()
     text_bytes: int = 0
     error: ErrorDetail | None = None
-
-
-class StreamTap(Protocol):
-    """Turn one attempt's upstream bytes into the client's bytes, metering a copy.
-
-    A tap holds everything back until the first useful event, so that the caller may
-    still throw it away and try the next candidate. The caller feeds it, forwards what
-    it returns, and reads its attributes after each call.
-    """
-
-    @property
-    def useful(self) -> bool:
-        """A useful event was seen: bytes have been handed out, failover is over."""
-
-    @property
-    def error(self) -> ErrorDetail | None:
-        """The upstream reported an error in the stream; nothing is handed out after."""
-
-    @property
-    def finished(self) -> bool:
-        """Every choice the stream opened has a finish reason."""
-
-    @property
-    def done(self) -> bool:
-        """The terminator was handed out; whatever follows is discarded."""
-
-    @property
-    def complete(self) -> bool:
-        """The answer ended as the dialect ends, without an error."""
-
-    @property
-    def usage(self) -> TokenUsage | None:
-        """The last usage the stream carried; None when it carried none."""
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What was odd about the usage, by short names."""
-
-    @property
-    def vendor_cost_nano_usd(self) -> int | None:
-        """The cost the vendor stated."""
-
-    @property
-    def model(self) -> str | None:
-        """The model the upstream says it served."""
-
-    @property
-    def response_id(self) -> str | None:
-        """The upstream's id of the answer."""
-
-    @property
-    def service_tier(self) -> str | None:
-        """The tier the upstream says it served."""
-
-    @property
-    def finish_reasons(self) -> tuple[str, ...]:
-        """The raw finish reasons, in order of arrival."""
-
-    @property
-    def text_bytes(self) -> int:
-        """Bytes of text, reasoning and arguments seen so far, for estimates."""
-
-    @property
-    def out_bytes(self) -> int:
-        """Bytes handed out so far."""
-
-    def feed(self, data: bytes) -> bytes:
-        """Take upstream bytes and return what the client may have now.
-
-        Errors:  FramingError when an event passes ``MAX_EVENT_BYTES``.
-        """
-
-    def eof(self) -> bytes:
-        """Take the end of the upstream body and return the closing bytes.
-
-        Only afterwards ``complete`` is final.
-        """
-
-
-class ClientStream(Protocol):
-    """Write what the proxy itself has to say inside one client's stream.
-
-    Some dialects need state for that (a keep-alive may only follow an opening), so
-    there is one per client call; a tap learns from it what was already opened.
-    """
-
-    def keepalive(self) -> bytes:
-        """Return a content-free frame that resets the client's idle timer."""
-
-    def error_frame(self, detail: ErrorDetail, *, request_id: str) -> bytes:
-        """Return the dialect's in-stream error: the last bytes of a broken answer."""
+    content_type: str = ""
 
 
 class Bridge(Protocol):
     """Join one inbound format with one upstream format."""
 
-    def build_request(
-        self,
-        request: ChatRequest,
-        *,
-        model: str,
-        drop: frozenset[str] = frozenset(),
-    ) -> UpstreamRequest:
+    def build_request(self, request: ChatRequest, target: Target) -> UpstreamRequest:
         """Build one attempt's body.
 
-        Shapes:  ``model`` is the upstream's own id. ``drop`` names top-level fields
-                 this upstream was learned to refuse.
+        Errors:  FormatError when this upstream cannot express what was asked.
         """
 
     def read_response(
@@ -305,9 +280,7 @@ class WireFormat(Protocol):
     routes: tuple[Route, ...]
     stream_content_type: str
 
-    def read_request(
-        self, body: bytes, *, path_model: str | None = None
-    ) -> ChatRequest:
+    def read_request(self, body: bytes, arrival: Arrival = ARRIVED) -> ChatRequest:
         """Peek into a request body, parsing only what the rooms need.
 
         Errors:  FormatError.
@@ -337,5 +310,13 @@ class WireFormat(Protocol):
     def read_error(self, status: int, body: bytes) -> ErrorDetail:
         """Read an upstream's error body; tolerates anything, JSON or not."""
 
-    def passthrough(self) -> Bridge:
-        """Return the bridge for a client and an upstream that both speak this."""
+    def relay(self, inbound: str, op: Op, model: str) -> Bridge | None:
+        """Return the bridge from a client's dialect that needs no translation.
+
+        Shapes:  bytes through where ``inbound`` is this dialect, an envelope where this
+                 is one around it; None = it must be translated, or cannot be served.
+                 ``model`` is the upstream's own id.
+        """
+
+    def codec(self, model: str) -> Codec | None:
+        """Return what translates this dialect; None when nothing does."""

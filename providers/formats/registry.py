@@ -5,11 +5,12 @@ A dialect is a module with a ``FORMAT``; adding one is adding its module path he
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Final, cast
 
-from providers.formats.base import Bridge, WireFormat
+from providers.formats.base import Bridge, Op, WireFormat
+from providers.formats.neutral.bridge import TranslationBridge
 
 FORMAT_MODULES: Final[tuple[str, ...]] = ("providers.formats.openai_chat.dialect",)
 
@@ -39,13 +40,25 @@ def get(format_id: str) -> WireFormat:
         raise UnknownFormatError(format_id) from None
 
 
-@cache
-def bridge(inbound: str, upstream: str) -> Bridge | None:
-    """Return the bridge between two formats, or None where none was built.
+@lru_cache(maxsize=16_384)
+def bridge(
+    inbound: str, upstream: str, model: str = "", op: Op = "chat"
+) -> Bridge | None:
+    """Return the bridge between two formats, or None where none can be built.
 
-    A candidate whose format has no bridge cannot serve the request; the planner
-    leaves it out and says so.
+    Shapes:  ``model`` is the upstream's own id: some platforms speak one dialect for
+             one model and another for the next.
+    Fails:   a candidate whose format has no bridge cannot serve the request; the
+             planner leaves it out and says so.
     """
-    if inbound == upstream and inbound in formats():
-        return formats()[inbound].passthrough()
-    return None
+    known = formats()
+    wire, client = known.get(upstream), known.get(inbound)
+    if wire is None or client is None:
+        return None
+    relay = wire.relay(inbound, op, model)
+    if relay is not None or op != "chat":
+        return relay
+    source, target = client.codec(""), wire.codec(model)
+    if source is None or target is None:
+        return None
+    return TranslationBridge(source, target, upstream)

@@ -27,6 +27,8 @@ class ProviderModel(Versioned):
     exhausted = models.BooleanField(default=False)
     deprecated = models.BooleanField(default=False)
     capabilities = models.JSONField(default=dict)
+    # The dialects this model is served in, where they are not its provider's.
+    formats = models.JSONField(default=list)
     context_window = models.PositiveIntegerField(null=True)
     max_output_tokens = models.PositiveIntegerField(null=True)
     benchmark_score = models.FloatField(null=True)

@@ -55,6 +55,11 @@ class Provider(Versioned):
     alternate_base_urls = models.JSONField(default=list)
     api_version = models.CharField(max_length=40, blank=True)
     api_format = models.CharField(max_length=16, default="openai")
+    # Further dialects this provider speaks: {"anthropic": base URL or ""}.
+    other_formats = models.JSONField(default=dict)
+    auth_scheme = models.CharField(max_length=20, blank=True)
+    # What a cloud needs beside a key: region, project, location, api_version ...
+    options = models.JSONField(default=dict)
     format_mode = models.CharField(
         max_length=6, choices=FormatMode, default=FormatMode.AUTO
     )

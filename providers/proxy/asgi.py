@@ -11,7 +11,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from poolsite.ids import uuid7_text
-from providers.formats.base import ErrorDetail, WireFormat
+from providers.formats.base import WireFormat
+from providers.formats.errors import ErrorDetail
 from providers.proxy import health_pages
 from providers.proxy.errors import InternalError, ProxyError
 from providers.proxy.exchange import Headers, Inbound, Message, Receive, Send

@@ -5,7 +5,8 @@ It belongs to the pipeline: rooms get the parts they need and never the whole.
 
 from __future__ import annotations
 
-from providers.formats.base import ChatRequest, ClientStream
+from providers.formats.base import ChatRequest
+from providers.formats.taps import ClientStream
 from providers.proxy.admit import Limited
 from providers.proxy.billing import Attempt, bill_attempt
 from providers.proxy.exchange import Admission, Caller, Failure, Headers, Inbound

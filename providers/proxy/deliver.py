@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from poolsite.egress import EgressError, as_egress_error
-from providers.formats.base import ResponseMeta, StreamTap
+from providers.formats.base import ResponseMeta
+from providers.formats.taps import StreamTap
 from providers.proxy import heads, stream, translate, verdict
 from providers.proxy import watch as watches
 from providers.proxy.billing import Attempt

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from providers.formats.base import ErrorDetail, FormatError
+from providers.formats.base import FormatError
+from providers.formats.errors import ErrorDetail
 
 CLIENT_CLOSED_STATUS: Final = 499
 """Recorded when the client left first; never sent, nobody would read it."""

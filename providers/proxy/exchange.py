@@ -20,13 +20,9 @@ from poolsite.destinations import HostPort
 from poolsite.egress import Timeouts
 from poolsite.secret_type import Secret
 from pricing.tokens import TokenUsage
-from providers.formats.base import (
-    Bridge,
-    ErrorDetail,
-    Op,
-    UpstreamRequest,
-    WireFormat,
-)
+from providers.formats.base import Bridge, Op, UpstreamRequest, WireFormat
+from providers.formats.base import Target as Aim
+from providers.formats.errors import ErrorDetail
 from providers.routing.types import Route
 from providers.snapshot.types import ClientKeyRecord
 from usage.journal.records import BudgetRef, PriceRef, Target
@@ -61,6 +57,7 @@ class Inbound(Struct, frozen=True, kw_only=True):
     wire: WireFormat
     op: Op
     path_model: str | None = None
+    is_stream: bool = False
 
 
 class Caller(Struct, frozen=True):
@@ -79,7 +76,8 @@ class Caller(Struct, frozen=True):
 class Candidate(Struct, frozen=True):
     """One way to serve a request, with everything that is the same for each request.
 
-    Shapes:  ``allowed`` is the one private address the provider may have;
+    Shapes:  ``aim`` is what the bridge builds for, ``target`` what the ledger names.
+             ``allowed`` is the one private address the provider may have;
              ``name_headers`` are the answer's x-pool-provider and x-pool-model.
              ``is_pooled_account`` keeps the vendor's rate-limit headers from the
              client: what they count is not the client's alone. ``is_plain`` = the
@@ -89,6 +87,7 @@ class Candidate(Struct, frozen=True):
     route: Route
     wire: WireFormat
     bridge: Bridge
+    aim: Aim
     target: Target
     price: PriceRef
     allowed: frozenset[HostPort]

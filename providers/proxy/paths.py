@@ -35,6 +35,7 @@ class Match(Struct, frozen=True):
     path: str
     path_model: str | None = None
     allowed: tuple[str, ...] = ()
+    is_stream: bool = False
 
 
 class RouteTable:

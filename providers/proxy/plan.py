@@ -13,6 +13,7 @@ from poolsite.destinations import EgressRefusedError, HostPort, host_port_of
 from poolsite.egress import Timeouts
 from pricing.cost import PriceSpec
 from providers.formats import registry
+from providers.formats.base import Target as Aim
 from providers.formats.base import WireFormat
 from providers.proxy.errors import ClientError, ProxyError, UpstreamError
 from providers.proxy.exchange import Caller, Candidate, Skip
@@ -301,7 +302,7 @@ def _may_see(snapshot: SnapshotPort, caller: Caller, name: str) -> bool:
 
 def _prepared(route: Route, inbound: WireFormat) -> Candidate | None:
     provider, model, credential = route.provider, route.model, route.credential
-    bridge = registry.bridge(inbound.id, provider.format)
+    bridge = registry.bridge(inbound.id, provider.format, model.model_id)
     if bridge is None:
         return None
     is_shared = len(provider.credentials) > 1
@@ -309,6 +310,7 @@ def _prepared(route: Route, inbound: WireFormat) -> Candidate | None:
         route=route,
         wire=registry.get(provider.format),
         bridge=bridge,
+        aim=_aim(route),
         target=Target(
             provider_id=provider.id,
             provider_slug=provider.slug,
@@ -338,6 +340,20 @@ def _prepared(route: Route, inbound: WireFormat) -> Candidate | None:
         is_pooled_account=is_shared
         or (credential is not None and credential.kind == ACCOUNT),
         is_plain=_is_plain(model.price),
+    )
+
+
+def _aim(route: Route) -> Aim:
+    provider, model, credential = route.provider, route.model, route.credential
+    scope = "" if credential is None else f"{credential.kind}:{credential.id}"
+    return Aim(
+        model=model.model_id,
+        provider=provider.slug,
+        catalogue=provider.catalogue,
+        options=provider.options,
+        scope=scope,
+        max_output_tokens=model.max_output_tokens,
+        context_window=model.context_window,
     )
 
 

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from poolsite.egress import Category, EgressError, as_egress_error, inflate_capped
-from providers.formats.base import FramingError, StreamTap
+from providers.formats.base import FramingError
+from providers.formats.taps import StreamTap
 from providers.proxy import verdict
 from providers.proxy import watch as watches
 from providers.proxy.exchange import AttemptFailedError, Tally

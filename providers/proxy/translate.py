@@ -20,7 +20,8 @@ from msgspec import Struct
 from poolsite.clock import Clock
 from poolsite.crypto import KeyRing, UnreadableSecretError
 from poolsite.secret_type import Secret
-from providers.formats.base import ChatRequest, ErrorDetail, FormatError
+from providers.formats.base import Arrival, ChatRequest, FormatError
+from providers.formats.errors import ErrorDetail
 from providers.proxy import verdict
 from providers.proxy.errors import from_format_error
 from providers.proxy.exchange import (
@@ -86,9 +87,20 @@ def read_request(inbound: Inbound, body: bytes) -> ChatRequest:
     Errors:  ClientError in the words of the dialect, with the field at fault.
     """
     try:
-        return inbound.wire.read_request(body, path_model=inbound.path_model)
+        return inbound.wire.read_request(body, _arrival(inbound))
     except FormatError as error:
         raise from_format_error(error) from error
+
+
+def _arrival(inbound: Inbound) -> Arrival:
+    return Arrival(
+        op=inbound.op,
+        path=inbound.path,
+        path_model=inbound.path_model,
+        is_stream=inbound.is_stream,
+        query=inbound.query,
+        fields=inbound.fields,
+    )
 
 
 class Opened(Struct, frozen=True):
@@ -165,7 +177,7 @@ def build_call(
              provider's row says, our own, our secret.
     """
     route = candidate.route
-    sent = candidate.bridge.build_request(request, model=route.model.model_id)
+    sent = candidate.bridge.build_request(request, candidate.aim)
     headers = _forwarded(inbound, is_same=candidate.wire is inbound.wire)
     headers.update(opened.headers)
     headers["x-pool-request-id"] = inbound.request_id

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from poolsite.destinations import Category
-from providers.formats.base import ErrorDetail
+from providers.formats.errors import ErrorDetail
 from providers.proxy.exchange import Failure
 from providers.routing.classify import classify
 from providers.routing.hints import read_hint

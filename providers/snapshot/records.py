@@ -101,7 +101,7 @@ def provider_record(
         priority=row.priority,
         credentials=tuple(credentials),
         weight=row.weight,
-        headers={str(name): str(value) for name, value in row.headers.items()},
+        headers=_words(row.headers),
         timeouts=_timeouts(row.timeouts),
         allow_private=row.allow_private,
         tls_verify=row.tls_verify,
@@ -112,7 +112,15 @@ def provider_record(
         rpm=row.rpm,
         tpm=row.tpm,
         concurrency=row.concurrency,
+        catalogue=row.catalogue_id,
+        other_formats=_words(row.other_formats),
+        auth_scheme=row.auth_scheme,
+        options=_words(row.options),
     )
+
+
+def _words(values: dict[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in values.items()}
 
 
 def _timeouts(values: dict[str, Any]) -> types.Timeouts:
@@ -173,6 +181,7 @@ def model_record(row: ProviderModel, price: ModelPrice) -> types.ModelRecord:
         context_window=row.context_window,
         capabilities=_capabilities(row.capabilities),
         created_s=int(row.created_at.timestamp()),
+        formats=tuple(str(name) for name in row.formats),
     )
 
 

@@ -67,6 +67,9 @@ class ProviderRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One enabled provider with its usable credentials, best first.
 
     Shapes:  ``base_url`` is the root the wire format appends its paths to;
+             ``other_formats`` are further dialects it speaks, with the root of each
+             where it is another (blank = the same). ``auth_scheme`` blank = the way of
+             the format. ``options`` are what a cloud needs beside a key.
              ``allow_private`` permits exactly the base URL's own host and port.
     """
 
@@ -91,12 +94,18 @@ class ProviderRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
+    catalogue: str = ""
+    other_formats: dict[str, str] = {}
+    auth_scheme: str = ""
+    options: dict[str, str] = {}
 
 
 class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One enabled upstream model with the price in force.
 
     Shapes:  ``price`` None = unpriced; ``price_source`` names where it came from.
+             ``formats`` are the dialects this model is served in where they differ
+             from its provider's; empty = all of them.
     """
 
     id: int
@@ -109,6 +118,7 @@ class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     context_window: int | None = None
     capabilities: tuple[str, ...] = ()
     created_s: int = 0
+    formats: tuple[str, ...] = ()
 
 
 class TargetRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

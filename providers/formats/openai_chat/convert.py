@@ -10,12 +10,8 @@ from typing import Any
 
 import msgspec
 
-from providers.formats.base import (
-    UNREADABLE,
-    ErrorDetail,
-    FramingError,
-    is_bulky,
-)
+from providers.formats.base import UNREADABLE, FramingError, is_bulky
+from providers.formats.errors import ErrorDetail
 from providers.formats.framings import SseSplitter
 from providers.formats.openai_chat.chunks import loose_text
 from providers.formats.openai_chat.errors import read_error_body

@@ -8,18 +8,20 @@ from typing import Final
 import msgspec
 
 from providers.formats.base import (
+    ARRIVED,
+    Arrival,
     Bridge,
     ChatRequest,
-    ClientStream,
-    ErrorDetail,
     FormatError,
     Op,
     ResponseMeta,
     Route,
-    StreamTap,
+    Target,
     UpstreamRequest,
     WireFormat,
 )
+from providers.formats.errors import ErrorDetail
+from providers.formats.neutral.codec import Codec
 from providers.formats.openai_chat.errors import build_error_body, read_error_body
 from providers.formats.openai_chat.request import (
     PATH,
@@ -28,6 +30,7 @@ from providers.formats.openai_chat.request import (
 )
 from providers.formats.openai_chat.response import read_chat_response
 from providers.formats.openai_chat.stream import ChatClientStream, ChatStreamTap
+from providers.formats.taps import ClientStream, StreamTap
 
 _OWNER: Final = "provider-pool"
 
@@ -55,11 +58,9 @@ class OpenAIChat:
     )
     stream_content_type = "text/event-stream; charset=utf-8"
 
-    def read_request(
-        self, body: bytes, *, path_model: str | None = None
-    ) -> ChatRequest:
+    def read_request(self, body: bytes, arrival: Arrival = ARRIVED) -> ChatRequest:
         """Peek into a request; this dialect names its model in the body only."""
-        if path_model is not None:
+        if arrival.path_model is not None:
             raise FormatError("This path takes no model.", code="wrong_endpoint")
         return read_chat_request(body)
 
@@ -97,23 +98,21 @@ class OpenAIChat:
         """Read an upstream's error body."""
         return read_error_body(status, body)
 
-    def passthrough(self) -> Bridge:
-        """Return the relay of bytes."""
-        return _PASSTHROUGH
+    def relay(self, inbound: str, op: Op, model: str) -> Bridge | None:
+        """Relay the bytes of clients that speak this dialect too."""
+        return _PASSTHROUGH if inbound == self.id and op == "chat" else None
+
+    def codec(self, model: str) -> Codec | None:
+        """Return the translator."""
+        return None
 
 
 class ChatPassthrough:
     """Relay chat completions to an upstream that speaks them too."""
 
-    def build_request(
-        self,
-        request: ChatRequest,
-        *,
-        model: str,
-        drop: frozenset[str] = frozenset(),
-    ) -> UpstreamRequest:
+    def build_request(self, request: ChatRequest, target: Target) -> UpstreamRequest:
         """Patch the body by span."""
-        return build_chat_request(request, model=model, drop=drop)
+        return build_chat_request(request, model=target.model, drop=target.drop)
 
     def read_response(
         self, request: ChatRequest, sent: UpstreamRequest, body: bytes

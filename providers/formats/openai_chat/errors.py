@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from providers.formats.base import UNREADABLE, ErrorDetail, is_bulky
+from providers.formats.base import UNREADABLE, is_bulky
+from providers.formats.errors import ErrorDetail
 
 MAX_MESSAGE: Final = 2_000
 

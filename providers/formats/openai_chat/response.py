@@ -9,11 +9,11 @@ import msgspec
 from providers.formats.base import (
     UNREADABLE,
     ChatRequest,
-    ErrorDetail,
     ResponseMeta,
     UpstreamRequest,
     is_bulky,
 )
+from providers.formats.errors import ErrorDetail
 from providers.formats.jsonspans import patch, read_members
 from providers.formats.openai_chat.chunks import NULL, UNSET, loose_text, plain_json
 from providers.formats.openai_chat.convert import completion_of_stream

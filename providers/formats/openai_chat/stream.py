@@ -16,10 +16,10 @@ from providers.formats.base import (
     MAX_EVENT_BYTES,
     UNREADABLE,
     ChatRequest,
-    ErrorDetail,
     FramingError,
     UpstreamRequest,
 )
+from providers.formats.errors import ErrorDetail
 from providers.formats.framings import SseSplitter
 from providers.formats.openai_chat.chunks import (
     DECODER,

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from providers.formats import registry
+from providers.formats.base import Target
 
 FORMAT = registry.get("openai")
 BRIDGE = registry.bridge("openai", "openai")
@@ -28,7 +29,7 @@ def asking_for_usage(**fields):
 
 def open_tap(asked, model="gpt-4o"):
     """Start a tap as the proxy does."""
-    sent = BRIDGE.build_request(asked, model=model)
+    sent = BRIDGE.build_request(asked, Target(model=model))
     return BRIDGE.open_tap(asked, sent, FORMAT.open_stream(asked, request_id="r"))
 
 

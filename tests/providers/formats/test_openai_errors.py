@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from providers.formats.base import ErrorDetail
+from providers.formats.errors import ErrorDetail
 from tests.providers.formats.chat import FORMAT
 
 

@@ -8,12 +8,12 @@ import pytest
 from pricing.cost import PriceSpec
 from pricing.estimate import estimate_input_tokens, reserve
 from providers.formats import base
-from providers.formats.base import FormatError
+from providers.formats.base import Arrival, FormatError, Target
 from tests.providers.formats.chat import BRIDGE, FORMAT, request
 
 
 def _patched(asked, **changes):
-    return BRIDGE.build_request(asked, **{"model": asked.model, **changes})
+    return BRIDGE.build_request(asked, Target(**{"model": asked.model, **changes}))
 
 
 def test_a_request_is_read_without_being_changed():
@@ -233,7 +233,7 @@ def test_the_input_is_what_the_model_reads():
 
 def test_a_path_model_is_not_this_dialects():
     with pytest.raises(FormatError):
-        FORMAT.read_request(b"{}", path_model="x")
+        FORMAT.read_request(b"{}", Arrival(path_model="x"))
 
 
 def test_a_repr_shows_no_prompt():

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from pricing.tokens import TokenUsage
-from providers.formats.base import MAX_EVENT_BYTES, ErrorDetail, FramingError
+from providers.formats.base import MAX_EVENT_BYTES, FramingError, Target
+from providers.formats.errors import ErrorDetail
 from tests.providers.formats.chat import (
+    BRIDGE,
     FIXTURES,
     FORMAT,
     asking_for_usage,
@@ -431,8 +433,8 @@ def test_numbers_json_does_not_have_break_no_stream():
 def test_nothing_a_vendor_sends_breaks_the_tap(body):
     """An exception here would end the request: no failover, no word to the client."""
     request = FORMAT.read_request(b'{"model":"m","messages":[],"stream":true}')
-    bridge = FORMAT.passthrough()
-    sent = bridge.build_request(request, model="m")
+    bridge = BRIDGE
+    sent = bridge.build_request(request, Target(model="m"))
     for cut in (0, len(body) // 2, len(body) - 1):
         stream = FORMAT.open_stream(request, request_id="r")
         tap = bridge.open_tap(request, sent, stream)

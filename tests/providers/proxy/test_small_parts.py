@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from poolsite.destinations import Category
-from providers.formats.base import ErrorDetail
+from providers.formats.errors import ErrorDetail
 from providers.proxy import verdict
 from providers.proxy.retry_budget import RetryBudget
 from providers.proxy.throttle import StrangerTable

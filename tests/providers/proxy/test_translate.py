@@ -5,7 +5,7 @@ from base64 import b64encode
 import pytest
 
 from poolsite.secret_type import Secret
-from providers.formats.base import ErrorDetail
+from providers.formats.errors import ErrorDetail
 from providers.proxy.translate import redact, redacted_detail, secret_marks
 from tests.providers.proxy.pool import CHAT, Pool, chat
 from tests.upstream.server import FaultUpstream

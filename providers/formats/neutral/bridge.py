@@ -1,0 +1,310 @@
+"""Join any client's dialect with any upstream's through the neutral form.
+
+::
+
+    client's body -> decode_request -> fit -> encode_request -> upstream
+    upstream's bytes -> decoder -> Repair -> Restore -> encoder -> client's bytes
+
+Whether the upstream streams and whether the client wants a stream are two questions:
+all four answers go through the same events, so they are metered and worded alike.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from pricing.tokens import TokenUsage
+from providers.formats.base import (
+    MAX_EVENT_BYTES,
+    ChatRequest,
+    FramingError,
+    ResponseMeta,
+    Target,
+    UpstreamRequest,
+)
+from providers.formats.capabilities import capabilities
+from providers.formats.errors import ErrorDetail
+from providers.formats.neutral.codec import Codec, Reply, View
+from providers.formats.neutral.events import Answer, AnyEvent
+from providers.formats.neutral.fit.fitted import Fitted, fit
+from providers.formats.neutral.gather import Meter, gather
+from providers.formats.neutral.repair import Repair
+from providers.formats.neutral.restore import Restore
+from providers.formats.neutral.types import Request
+from providers.formats.taps import ClientStream, StreamTap
+
+_MAX_BODY_BYTES = 40 * 1024 * 1024
+_BROKEN = ErrorDetail(
+    message="The upstream's answer broke off.",
+    type="server_error",
+    code="upstream_truncated",
+)
+
+
+class Translation(msgspec.Struct, frozen=True):
+    """Keep what an attempt's answer needs to find its way back."""
+
+    request: Request
+    fitted: Fitted
+    reply: Reply
+
+
+class TranslationBridge:
+    """Translate between two dialects; one object for each pair."""
+
+    def __init__(self, source: Codec, target: Codec, format_id: str) -> None:
+        self._source = source
+        self._target = target
+        self._format = format_id
+
+    def neutral(self, request: ChatRequest) -> Request:
+        """Return the neutral form of a request, made once.
+
+        Errors:  FormatError.
+        """
+        known = request.neutral
+        if not isinstance(known, Request):
+            known = request.neutral = self._source.decode_request(request)
+        return known
+
+    def build_request(self, request: ChatRequest, target: Target) -> UpstreamRequest:
+        """Translate a request.
+
+        Errors:  FormatError.
+        """
+        neutral = self.neutral(request)
+        owner = target.catalogue or target.provider
+        caps = capabilities(self._format, owner, target.model)
+        fitted = fit(neutral, target, caps, request.fetched)
+        encoded = self._target.encode_request(fitted.request, target, caps)
+        losses = dict.fromkeys(loss.word for loss in (*fitted.losses, *encoded.losses))
+        return UpstreamRequest(
+            body=encoded.body,
+            path=encoded.path,
+            model=target.model,
+            losses=tuple(losses),
+            headers=encoded.headers,
+            is_stream=encoded.is_stream,
+            context=Translation(
+                neutral, fitted, Reply(model=target.model, scope=target.scope)
+            ),
+        )
+
+    def read_response(
+        self, request: ChatRequest, sent: UpstreamRequest, body: bytes
+    ) -> ResponseMeta:
+        """Translate a whole answer, or a stream nobody asked for."""
+        made = _translation(sent)
+        events = _whole_events(self._target, made.reply, body)
+        events = Restore(made.fitted).feed(Repair().feed(events))
+        answer = gather(events)
+        error = answer.error
+        if error is None and not answer.is_complete:
+            error = _BROKEN
+        if error is not None:
+            return ResponseMeta(body=b"", error=error, usage=answer.usage)
+        return _meta(answer, events, self._source, _view(request, made))
+
+    def open_tap(
+        self, request: ChatRequest, sent: UpstreamRequest, stream: ClientStream
+    ) -> StreamTap:
+        """Start translating a stream."""
+        made = _translation(sent)
+        view = _view(request, made)
+        return TranslationTap(self._source, self._target, made, view, stream=stream)
+
+
+class TranslationTap:
+    """Translate one stream; see ``base.StreamTap`` for the contract."""
+
+    def __init__(
+        self,
+        source: Codec,
+        target: Codec,
+        made: Translation,
+        view: View,
+        *,
+        stream: ClientStream,
+    ) -> None:
+        self._target = target
+        self._reply = made.reply
+        self._decoder = target.open_decoder(made.reply)
+        self._repair = Repair()
+        self._restore = Restore(made.fitted)
+        self._encoder = source.open_encoder(view, stream)
+        self._meter = Meter()
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._whole: bytearray | None = None
+        self._started = False
+        self._closed = False
+        self.out_bytes = 0
+
+    @property
+    def useful(self) -> bool:
+        """Something was handed out."""
+        return self._meter.useful
+
+    @property
+    def error(self) -> ErrorDetail | None:
+        """The upstream's error."""
+        return self._meter.error
+
+    @property
+    def finished(self) -> bool:
+        """Every choice has its finish."""
+        return self._meter.finished
+
+    @property
+    def done(self) -> bool:
+        """The end was handed out."""
+        return self._closed and self.useful and self.error is None
+
+    @property
+    def complete(self) -> bool:
+        """The answer ended as its dialect ends."""
+        return self._meter.is_ended and self.useful and self.error is None
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """The last usage."""
+        return self._meter.usage
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What was odd about it."""
+        return self._meter.flags
+
+    @property
+    def vendor_cost_nano_usd(self) -> int | None:
+        """The cost the vendor stated."""
+        return self._meter.vendor_cost_nano_usd
+
+    @property
+    def model(self) -> str | None:
+        """The model the upstream says it served."""
+        return self._meter.model
+
+    @property
+    def response_id(self) -> str | None:
+        """The upstream's id."""
+        return self._meter.response_id
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier the upstream says it served."""
+        return self._meter.service_tier
+
+    @property
+    def finish_reasons(self) -> tuple[str, ...]:
+        """The raw reasons."""
+        return self._meter.finish_reasons
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text so far."""
+        return self._meter.text_bytes
+
+    def feed(self, data: bytes) -> bytes:
+        """Take upstream bytes, return the client's."""
+        if self._closed:
+            return b""
+        if not self._started and not self._start(data):
+            return b""
+        return self._passed(self._decoder.feed(data))
+
+    def eof(self) -> bytes:
+        """Take the end of the body, return the closing bytes."""
+        if self._closed:
+            return b""
+        if self._whole is not None:
+            events = self._target.decode_answer(bytes(self._whole), self._reply)
+        else:
+            events = self._decoder.eof()
+        out = self._passed(events)
+        self._closed = True
+        return out
+
+    def _start(self, data: bytes) -> bool:
+        """Look at the first bytes: a whole answer is collected and split up later."""
+        if self._whole is None:
+            first = data.lstrip()[:1]
+            if self._target.framing != "sse" or first not in (b"{", b"["):
+                self._started = bool(first) or self._target.framing != "sse"
+                return True
+            self._whole = bytearray()
+        self._whole += data
+        if len(self._whole) > _MAX_BODY_BYTES:
+            raise FramingError("the answer is larger than the limit")
+        return False
+
+    def _passed(self, events: list[AnyEvent]) -> bytes:
+        """Word some events, or hold them until something useful was seen."""
+        events = self._restore.feed(self._repair.feed(events))
+        if not events:
+            return b""
+        meter = self._meter
+        meter.take(events)
+        if meter.is_ended or meter.error is not None:
+            self._closed = True
+        if meter.error is not None and not meter.useful:
+            return b""
+        out = self._encoder.encode(events)
+        if not meter.useful:
+            self._held.append(out)
+            self._held_bytes += len(out)
+            if self._held_bytes > MAX_EVENT_BYTES:
+                raise FramingError("no content within the limit")
+            return b""
+        if self._held:
+            out = b"".join(self._held) + out
+            self._held = []
+        self.out_bytes += len(out)
+        return out
+
+
+def _whole_events(codec: Codec, reply: Reply, body: bytes) -> list[AnyEvent]:
+    """Take a whole answer apart, also where it came as a stream nobody asked for."""
+    is_stream = codec.framing != "sse" or body.lstrip()[:1] not in (b"{", b"[")
+    if not is_stream:
+        return codec.decode_answer(body, reply)
+    if codec.framing == "sse":
+        decoder = codec.open_decoder(reply)
+        return [*decoder.feed(body), *decoder.eof()]
+    return codec.decode_answer(body, reply)
+
+
+def _translation(sent: UpstreamRequest) -> Translation:
+    made = sent.context
+    if not isinstance(made, Translation):  # pragma: no cover - build_request made it
+        raise TypeError("This request was not built by a translation.")
+    return made
+
+
+def _view(request: ChatRequest, made: Translation) -> View:
+    return View(
+        model=request.model,
+        request=made.request,
+        asked=request,
+        created=int(time.time()),
+    )
+
+
+def _meta(
+    answer: Answer, events: list[AnyEvent], source: Codec, view: View
+) -> ResponseMeta:
+    meter = Meter()
+    meter.take(events)
+    return ResponseMeta(
+        body=source.encode_answer(answer, view),
+        usage=answer.usage,
+        flags=answer.flags,
+        vendor_cost_nano_usd=answer.vendor_cost_nano_usd,
+        model=meter.model,
+        response_id=meter.response_id,
+        service_tier=meter.service_tier,
+        finish_reasons=meter.finish_reasons,
+        text_bytes=meter.text_bytes,
+    )
