@@ -17,10 +17,13 @@ from tests.rig.processes import ROOT
 
 
 def run(tmp_path: Path, *arguments: str, **env: str) -> tuple[int, str]:
+    # A database of its own: the suite may run beside a server others use.
+    database = f"sqlite:///{tmp_path}/var/pool.sqlite3"
+    ours = {"POOL_DATA_DIR": str(tmp_path / "var"), "DATABASE_URL": database}
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "POOL_DATA_DIR": str(tmp_path / "var"), **env},
+        env={**os.environ, **ours, **env},
     )  # fmt: skip
     return done.returncode, done.stderr
 
