@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import random
 import re
-from typing import Any
 
 from tests.upstream.answer import Answer, Ask, Segment, document
-from tests.upstream.dialects.openai_reply import Choice, Reply, call_tokens, event_of
+from tests.upstream.content import choose, prompt_tokens
+from tests.upstream.dialects.openai_reply import Reply, event_of
 from tests.upstream.scenario import Scenario
-from tests.upstream.text import make_words
-from tests.upstream.tokens import count_image, count_tokens
 
-_DEFAULT_TOKENS = 40
 _HTML = b"<html><head><title>Sign in</title></head><body>Captive portal</body></html>"
 _ERRORS = {
     400: ("invalid_request_error", "unsupported_parameter"),
@@ -50,7 +47,7 @@ class ChatCompletions:
         return Ask(
             model=payload["model"],
             stream=bool(payload.get("stream")),
-            prompt_tokens=_prompt_tokens(payload),
+            prompt_tokens=prompt_tokens(payload),
             payload=payload,
         )
 
@@ -60,7 +57,7 @@ class ChatCompletions:
         if odd is not None:
             return odd
         count = int(ask.payload.get("n") or 1)
-        choices = [_choose(ask, scenario, rng) for _ in range(count)]
+        choices = [choose(ask, scenario, rng) for _ in range(count)]
         reply = Reply(ask, scenario, choices)
         streamed = ask.stream != bool(
             scenario.first("json-for-stream" if ask.stream else "sse-for-json")
@@ -105,68 +102,3 @@ def odd_answer(scenario: Scenario) -> Answer | None:
         refused = ChatCompletions().error(529, "", "Overloaded, inside a 200.")
         return refused.with_status(200)
     return None
-
-
-def _choose(ask: Ask, scenario: Scenario, rng: random.Random) -> Choice:
-    reasoning = (
-        make_words(rng, scenario.spread("reasoning", 12, rng))
-        if scenario.has("reasoning")
-        else []
-    )
-    if scenario.has("refusal"):
-        return Choice([], reasoning, [], "I cannot help with that request.", "stop")
-    if _calls_tools(ask, scenario):
-        count = 2 if scenario.has("tools-parallel") else 1
-        calls = [_tool_call(ask, rng, number) for number in range(count)]
-        return Choice([], reasoning, calls, "", "tool_calls")
-    wanted = scenario.spread("len", _DEFAULT_TOKENS, rng)
-    payload = ask.payload
-    most = payload.get("max_completion_tokens") or payload.get("max_tokens") or wanted
-    finish = "length" if most < wanted else "stop"
-    words = make_words(rng, min(wanted, most))
-    return Choice(words, reasoning, [], "", finish)
-
-
-def _calls_tools(ask: Ask, scenario: Scenario) -> bool:
-    if scenario.first("tools", "tools-parallel", "tools-fragmented"):
-        return True
-    choice = ask.payload.get("tool_choice")
-    return bool(ask.payload.get("tools")) and choice not in (None, "auto", "none")
-
-
-def _tool_call(ask: Ask, rng: random.Random, number: int) -> tuple[str, str, str]:
-    tools = ask.payload.get("tools") or [{"function": {"name": "get_weather"}}]
-    function = tools[number % len(tools)].get("function", {})
-    city = rng.choice(["Lisbon", "Kraków", "Nairobi", "Osaka", "Montréal"])
-    arguments = {"city": city, "unit": "celsius", "days": rng.randint(1, 7)}
-    return (
-        f"call_{rng.getrandbits(48):012x}",
-        function.get("name", "get_weather"),
-        json.dumps(arguments, ensure_ascii=False),
-    )
-
-
-def _prompt_tokens(payload: dict[str, Any]) -> int:
-    total = 3
-    for message in payload["messages"]:
-        total += 4 + _content_tokens(message.get("content"))
-        for call in message.get("tool_calls") or []:
-            function = call.get("function", {})
-            total += call_tokens(
-                function.get("name", ""), function.get("arguments", "")
-            )
-    if payload.get("tools"):
-        total += count_tokens(json.dumps(payload["tools"]))
-    return total
-
-
-def _content_tokens(content: Any) -> int:
-    if isinstance(content, str):
-        return count_tokens(content)
-    total = 0
-    for part in content or []:
-        if part.get("type") == "image_url":
-            total += count_image(part["image_url"].get("detail", "auto"))
-        else:
-            total += count_tokens(str(part.get("text", "")))
-    return total
