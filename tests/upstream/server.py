@@ -17,9 +17,13 @@ from typing import Self
 
 from tests.upstream.answer import Answer, Ask, Dialect, Segment
 from tests.upstream.control import Control, Seen
+from tests.upstream.dialects.anthropic import Messages
+from tests.upstream.dialects.gemini import GenerateContent
+from tests.upstream.dialects.ollama import OllamaChat
 from tests.upstream.dialects.openai_chat import ChatCompletions
 from tests.upstream.dialects.openai_models import ModelList
 from tests.upstream.dialects.openai_reply import hash_of
+from tests.upstream.dialects.responses import Responses
 from tests.upstream.faults import Plan, bend, error_headers
 from tests.upstream.http import ClientGoneError, Connection, Exchange
 from tests.upstream.scenario import Scenario, UnknownScenarioError
@@ -48,7 +52,14 @@ class FaultUpstream:
         self.host, self.port, self.seed = host, port, seed
         self.control = Control(seed=seed)
         self.models = ModelList(list(models or DEFAULT_MODELS))
-        self.dialects: list[Dialect] = [ChatCompletions(), self.models]
+        self.dialects: list[Dialect] = [
+            ChatCompletions(),
+            Responses(),
+            Messages(),
+            GenerateContent(),
+            OllamaChat(),
+            self.models,
+        ]
         self.served: list[Served] = []
         self._log = TruthLog(log)
         self._server: asyncio.Server | None = None
@@ -112,7 +123,7 @@ class FaultUpstream:
             None,
         )
         if dialect is None:
-            answer = self.dialects[0].error(404, "", f"No route {exchange.path}")
+            answer = ChatCompletions().error(404, "", f"No route {exchange.path}")
             await _send_json(exchange, 404, json.loads(answer.segments[0].data))
             return
         await self._serve_call(exchange, dialect)
@@ -271,7 +282,8 @@ def _key_of(exchange: Exchange) -> str:
     bearer = exchange.header("authorization")
     if bearer.lower().startswith("bearer "):
         return bearer[7:].strip()
-    return exchange.header("x-api-key") or exchange.header("api-key")
+    names = ("x-api-key", "x-goog-api-key", "api-key")
+    return next(filter(None, map(exchange.header, names)), "")
 
 
 async def _send_json(exchange: Exchange, status: int, body: object) -> None:
