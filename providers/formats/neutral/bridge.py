@@ -79,7 +79,9 @@ class TranslationBridge:
         caps = capabilities(self._format, owner, target.model)
         fitted = fit(neutral, target, caps, request.fetched)
         encoded = self._target.encode_request(fitted.request, target, caps)
-        losses = dict.fromkeys(loss.word for loss in (*fitted.losses, *encoded.losses))
+        losses = dict.fromkeys(
+            loss.word for loss in (*neutral.losses, *fitted.losses, *encoded.losses)
+        )
         return UpstreamRequest(
             body=encoded.body,
             path=encoded.path,

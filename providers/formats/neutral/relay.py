@@ -10,8 +10,8 @@ Source: reference wire R1, R2, 5.3.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from pricing.tokens import TokenUsage
 from providers.formats.base import (
@@ -67,6 +67,12 @@ class Relayed(Protocol):
         """Return a whole answer with the model's name the client asked for."""
 
 
+Resume: TypeAlias = Callable[[bytes, ClientStream], bytes]
+"""An optional ``resumed`` of a ``Relayed``: gets the first bytes that are handed out,
+and returns what of them may follow on what the pool itself has said in the stream.
+"""
+
+
 class RelayBridge:
     """Relay one dialect; one object for each."""
 
@@ -115,6 +121,7 @@ class RelayTap:
     ) -> None:
         self._codec = codec
         self._relayed = relayed
+        self._resume: Resume | None = getattr(relayed, "resumed", None)
         self._request = request
         self._stream = stream
         self._reply = Reply(model=sent.model)
@@ -255,6 +262,9 @@ class RelayTap:
         if self._held:
             data = b"".join(self._held) + data
             self._held = []
+        if self._resume is not None:
+            data = self._resume(data, self._stream)
+            self._resume = None
         self.out_bytes += len(data)
         return data
 

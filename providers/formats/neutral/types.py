@@ -274,6 +274,23 @@ class State(_Frozen, frozen=True, kw_only=True):
     include: tuple[str, ...] = ()
 
 
+class Loss(_Frozen, frozen=True, kw_only=True):
+    """Name something a translation could not carry over.
+
+    Shapes:  ``field`` is the client's own name for it; ``action`` drop | fold | clamp |
+             emulate.
+    """
+
+    field: str
+    action: Literal["drop", "fold", "clamp", "emulate"] = "drop"
+    detail: str = ""
+
+    @property
+    def word(self) -> str:
+        """Return the short form for headers and records: ``field:action``."""
+        return f"{self.field}:{self.action}"
+
+
 class Request(_Frozen, frozen=True, kw_only=True):
     """Hold a whole generation request.
 
@@ -281,6 +298,7 @@ class Request(_Frozen, frozen=True, kw_only=True):
              ``max_output`` counts reasoning too; ``max_output_field`` is the client's
              spelling. ``ext`` holds top-level fields of ``dialect`` nobody here
              understands, as raw JSON; an encoder of the same dialect sends them on.
+             ``losses`` name what taking it apart already left behind.
     """
 
     dialect: str
@@ -306,20 +324,4 @@ class Request(_Frozen, frozen=True, kw_only=True):
     service_tier: str = ""
     is_legacy: bool = False
     ext: dict[str, msgspec.Raw] = {}
-
-
-class Loss(_Frozen, frozen=True, kw_only=True):
-    """Name something a translation could not carry over.
-
-    Shapes:  ``field`` is the client's own name for it; ``action`` drop | fold | clamp |
-             emulate.
-    """
-
-    field: str
-    action: Literal["drop", "fold", "clamp", "emulate"] = "drop"
-    detail: str = ""
-
-    @property
-    def word(self) -> str:
-        """Return the short form for headers and records: ``field:action``."""
-        return f"{self.field}:{self.action}"
+    losses: tuple[Loss, ...] = ()
