@@ -43,9 +43,8 @@ def _add_provider(plan: dict[str, Any]) -> None:
         slug=plan["slug"],
         enabled=plan.get("enabled", True),
         base_url=plan["base_url"],
-        api_format="openai",
         allow_private=True,
-        **plan.get("values", {}),
+        **{"api_format": "openai", **plan.get("values", {})},
     )
     for secret in plan["api_keys"]:
         credentials.add_key(CLI, provider, secret)

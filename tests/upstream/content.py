@@ -56,6 +56,13 @@ def _calls_tools(ask: Ask, scenario: Scenario) -> bool:
 
 def _tool_call(ask: Ask, rng: random.Random, number: int) -> tuple[str, str, str]:
     tools = ask.payload.get("tools") or [{"function": {"name": "get_weather"}}]
+    choice = ask.payload.get("tool_choice")
+    if isinstance(choice, dict):
+        wanted = choice.get("function", {}).get("name")
+        named = [
+            each for each in tools if each.get("function", {}).get("name") == wanted
+        ]
+        tools = named or tools
     function = tools[number % len(tools)].get("function", {})
     city = rng.choice(_CITIES)
     arguments: Any = {"city": city, "unit": "celsius", "days": rng.randint(1, 7)}

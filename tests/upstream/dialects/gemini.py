@@ -178,11 +178,14 @@ def _chat_of(model: str, payload: dict[str, Any]) -> dict[str, Any]:
             "function": {
                 "name": each["name"],
                 "parameters": each.get("parametersJsonSchema")
+                or each.get("parameters_json_schema")
                 or each.get("parameters"),
             }
         }
         for tool in payload.get("tools") or []
-        for each in tool.get("functionDeclarations") or []
+        for each in tool.get("functionDeclarations")
+        or tool.get("function_declarations")
+        or []
     ]
     allowed = calling.get("allowedFunctionNames")
     if allowed:
