@@ -10,6 +10,7 @@ class ErrorDetail(msgspec.Struct, frozen=True):
 
     Shapes:  ``raw`` is the body or frame payload it was read from, for passing on
              verbatim where rule 10 of the design allows it.
+    Units:   ``retry_after_s`` in seconds, None = say nothing.
     """
 
     message: str = ""
@@ -18,3 +19,4 @@ class ErrorDetail(msgspec.Struct, frozen=True):
     param: str | None = None
     status: int | None = None
     raw: bytes = b""
+    retry_after_s: float | None = None
