@@ -39,6 +39,9 @@ class ProviderValues(Strict):
     description: str | None = Field(None, max_length=10_000)
     website: str | None = Field(None, max_length=300)
     key_url: str | None = Field(None, max_length=300)
+    auth_scheme: str | None = Field(None, max_length=20)
+    options: dict[str, str] | None = None
+    other_formats: dict[str, str] | None = None
 
 
 class ProviderCreate(ProviderValues):

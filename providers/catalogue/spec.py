@@ -18,7 +18,8 @@ class CatalogueEntry(msgspec.Struct, frozen=True):
     """One provider as its vendor documents it.
 
     Shapes:  ``environment`` are variable names people usually hold the key in;
-             ``featured`` above 0 is its place among the first tiles.
+             ``featured`` above 0 is its place among the first tiles;
+             ``other_formats`` are further dialects, with their own root or blank.
     """
 
     id: str
@@ -31,6 +32,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True):
     environment: tuple[str, ...]
     needs_key: bool
     featured: int = 0
+    other_formats: dict[str, str] = {}
 
 
 class _File(msgspec.Struct):

@@ -43,6 +43,9 @@ _CURES: Final = {
 }
 
 
+_LIST_HEADERS: Final = {"anthropic": {"anthropic-version": "2023-06-01"}}
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step of the test.
@@ -144,7 +147,7 @@ def check_candidate(
     if secret is None and candidate.needs_key:
         return failed("authentication", "There is no usable key.", "invalid_key")
     wire = registry.get(candidate.api_format)
-    headers = dict(candidate.headers)
+    headers = {**_LIST_HEADERS.get(candidate.api_format, {}), **dict(candidate.headers)}
     if secret is not None:
         headers.update(wire.auth_headers(secret.reveal()))
     url = candidate.base_url + wire.upstream_path("models", model="", stream=False)
@@ -222,12 +225,20 @@ def _model_ids(data: Any) -> Iterable[str]:
     Errors:  ValueError when it is no list.
     """
     # Some vendors answer with the bare list.
-    items = data.get("data") if isinstance(data, dict) else data
+    items = data
+    if isinstance(data, dict):
+        items = data.get("data", data.get("models"))
     if not isinstance(items, list):
         raise ValueError("no list")  # noqa: TRY004 - the caller asks about the value
-    names = (item.get("id") for item in items if isinstance(item, dict))
+    names = (_name_of(item) for item in items if isinstance(item, dict))
     good = (name.strip() for name in names if isinstance(name, str) and _is_name(name))
     return islice(dict.fromkeys(good), MOST_MODELS)
+
+
+def _name_of(item: dict[str, Any]) -> Any:
+    """Return a model's id: OpenAI and Anthropic say ``id``, Google and Ollama ``name``."""
+    name = item.get("id", item.get("name"))
+    return name.removeprefix("models/") if isinstance(name, str) else name
 
 
 def _is_name(text: str) -> bool:

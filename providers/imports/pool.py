@@ -79,6 +79,9 @@ class _Provider(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     description: str = ""
     website: str = ""
     key_url: str = ""
+    auth_scheme: str = ""
+    options: dict[str, str] = {}
+    other_formats: dict[str, str] = {}
     models: list[_Model] = []
     key_masks: list[str] = []
 

@@ -14,7 +14,7 @@ from poolsite.clock import Clock, SystemClock
 from poolsite.money import format_price
 from providers.formats import registry
 from providers.models import Fact
-from providers.proxy import admit, plan
+from providers.proxy import admit, nobody, plan
 from providers.proxy.errors import ProxyError
 from providers.proxy.exchange import Caller
 from providers.routing.health import COOLDOWN_FACT, Health
@@ -85,20 +85,22 @@ def explain(
     caller = Caller(record)
     found = snapshot.resolve(model)
     try:
-        plan.resolve(snapshot, caller, model)
+        nobody.resolve(snapshot, caller, model)
     except ProxyError as exc:
         return Explanation(model, found.answer.how, exc.message, list(found.near))
     limited = admit.ScopeBook(clock).of(caller, snapshot)
     ways = plan.Plan(
         found.candidates,
         caller,
-        wire=registry.get("openai"),
-        model=model,
-        rules=plan.PlanRules(plan.Catalog(), _health(clock), clock),
-        needs_price=admit.needs_price(limited, snapshot.settings),
+        plan.Wish(
+            registry.get("openai"),
+            model,
+            needs_price=admit.needs_price(limited, snapshot.settings),
+        ),
+        plan.PlanRules(plan.Catalog(), _health(clock), clock),
     )
     tried = _walk(ways)
-    error = "" if tried else plan.nothing_left(ways, model).message
+    error = "" if tried else nobody.nothing_left(ways, model).message
     verdicts = [_verdict(route, tried, ways, needs) for route in found.candidates]
     return Explanation(model, found.answer.how, error, [], verdicts)
 

@@ -14,6 +14,7 @@ from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
 from poolsite.destinations import origin_of
 from providers.catalogue import spec
+from providers.formats import registry
 from providers.models import ApiKey, Provider
 from providers.services import credentials
 from providers.services.errors import ServiceError
@@ -226,6 +227,11 @@ def _from_catalogue(catalogue_id: str) -> dict[str, Any]:
         "api_format": entry.format,
         "location": entry.location,
         "key_url": entry.key_url,
+        "other_formats": {
+            name: url
+            for name, url in entry.other_formats.items()
+            if name in registry.formats()
+        },
         # Who picks a server of this machine from the list means this machine.
         "allow_private": entry.location == "local",
     }

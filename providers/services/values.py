@@ -12,6 +12,7 @@ from poolsite.destinations import EgressRefusedError, host_port_of, parse_url
 from providers.formats import registry
 from providers.models import Provider
 from providers.services.errors import ServiceError
+from providers.services.speech import check_speech
 from providers.snapshot.types import Timeouts
 
 EDITABLE: Final = frozenset(
@@ -19,7 +20,7 @@ EDITABLE: Final = frozenset(
         "name", "base_url", "api_format", "location", "priority", "weight", "headers",
         "timeouts", "allow_private", "tls_verify", "model_access", "models_allowed",
         "rpm", "tpm", "concurrency", "billing_on_abort", "description", "website",
-        "key_url",
+        "key_url", "auth_scheme", "options", "other_formats",
     }
 )  # fmt: skip
 """What a person may change; everything else is the product's own knowledge."""
@@ -58,6 +59,7 @@ def check_provider(provider: Provider, names: Iterable[str]) -> None:
             f"This version speaks {known} to a provider.", field="api_format"
         )
     _check_base_url(provider.base_url)
+    check_speech(provider)
     for field in ("website", "key_url"):
         _check_link(field, getattr(provider, field))
     _check_numbers(provider)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,30 +16,10 @@ from providers.catalogue.spec import CatalogueEntry
 from providers.formats import registry
 from providers.models import Provider
 from providers.services.onboard import NewProvider
+from providers.services.speech import AUTH_SCHEMES, OPTIONS
+from providers.views.fields import LinesField, PairsField
 from usage.models import Budget, ClientKey
 from usage.services import BudgetTerms
-
-_SPLIT = re.compile(r"[\s,]+")
-
-
-class LinesField(forms.CharField):
-    """Many short texts, one a line or divided by commas; order kept, no doubles."""
-
-    widget = forms.Textarea
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.widget.attrs.update({"rows": 3, "spellcheck": "false"})
-
-    def prepare_value(self, value: Any) -> Any:
-        """Show a stored list as lines."""
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def clean(self, value: Any) -> list[str]:
-        """Return the distinct texts."""
-        found = [part for part in _SPLIT.split(str(value or "")) if part]
-        self.validate("\n".join(found))
-        return list(dict.fromkeys(found))
 
 
 class AccountForm(forms.Form):
@@ -94,7 +73,26 @@ class ProviderForm(forms.Form):
         min_value=1, required=False, help_text="Most calls at the same time."
     )
 
-    ADVANCED = ("api_format", "location", "priority", "allow_private", "concurrency")
+    auth_scheme = forms.ChoiceField(
+        label="Credential",
+        required=False,
+        choices=tuple(AUTH_SCHEMES.items()),
+        help_text="How the key is sent.",
+    )
+    options = PairsField(
+        required=False,
+        help_text="name=value, one a line; for clouds: " + ", ".join(OPTIONS) + ".",
+    )
+
+    ADVANCED = (
+        "api_format",
+        "location",
+        "priority",
+        "allow_private",
+        "concurrency",
+        "auth_scheme",
+        "options",
+    )
 
     def __init__(
         self,
@@ -150,7 +148,8 @@ class ProviderForm(forms.Form):
 
     def values(self) -> dict[str, Any]:
         """Return what the services take."""
-        names = ("name", "base_url", "priority", "api_format", "location")
+        names = ["name", "base_url", "priority", "api_format", "location"]
+        names += ["auth_scheme", "options"]
         values = {name: self.cleaned_data[name] for name in names}
         values["allow_private"] = self.cleaned_data["allow_private"]
         values["concurrency"] = self.cleaned_data["concurrency"]

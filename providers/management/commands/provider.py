@@ -25,6 +25,9 @@ _SETTABLE = {
     "format": "api_format",
     "location": "location",
     "priority": "priority",
+    "auth_scheme": "auth_scheme",
+    "option": "options",
+    "other_format": "other_formats",
 }
 
 
@@ -141,11 +144,33 @@ def _values(parser: ArgumentParser) -> None:
     parser.add_argument("--location", choices=["cloud", "local"])
     parser.add_argument("--priority", type=int)
     parser.add_argument("--allow-private", action="store_true", default=None)
+    parser.add_argument(
+        "--auth-scheme", help="how the credential is sent; default: by the format"
+    )
+    parser.add_argument(
+        "--option",
+        nargs="+",
+        type=_pair,
+        metavar="NAME=VALUE",
+        help="what a cloud needs beside a key: region, project, location, api_version",
+    )
+    parser.add_argument(
+        "--other-format",
+        nargs="+",
+        type=_pair,
+        metavar="FORMAT[=URL]",
+        help="a further format this provider speaks",
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip(), value.strip()
 
 
 def _chosen(options: dict[str, Any]) -> dict[str, Any]:
-    chosen = {
-        field: options[name]
+    chosen: dict[str, Any] = {
+        field: dict(found) if isinstance(found := options[name], list) else found
         for name, field in _SETTABLE.items()
         if options[name] is not None
     }

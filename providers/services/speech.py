@@ -1,0 +1,85 @@
+"""Judge how a provider is spoken to: further dialects, credentials, cloud settings."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from poolsite.columns import is_plain
+from poolsite.destinations import origin_of
+from providers.formats import registry
+from providers.models import Provider
+from providers.services.errors import ServiceError
+
+AUTH_SCHEMES: Final = {
+    "": "As the wire format says",
+    "bearer": "Authorization: Bearer",
+    "x-api-key": "x-api-key header",
+    "x-goog-api-key": "x-goog-api-key header",
+    "api-key": "api-key header",
+    "sigv4": "AWS signature (access key:secret key)",
+    "google-sa": "Google service account (JSON)",
+    "entra": "Microsoft Entra (tenant:client:secret)",
+    "none": "No credential",
+}
+OPTIONS: Final = {
+    "region": "AWS region",
+    "project": "Google Cloud project",
+    "location": "Google Cloud location",
+    "api_version": "Azure API version",
+    "deployment": "Azure deployment, where it is not the model's name",
+    "scope": "OAuth scope",
+    "token_url": "Token endpoint, where it is not the vendor's",
+}
+"""What a cloud may need beside a key."""
+
+_LONGEST: Final = 300
+
+
+def check_speech(provider: Provider) -> None:
+    """Refuse what no provider can be spoken to with.
+
+    Errors:  ServiceError naming the field.
+    """
+    if provider.auth_scheme not in AUTH_SCHEMES:
+        known = ", ".join(name for name in AUTH_SCHEMES if name)
+        raise ServiceError(
+            f"Credentials are sent as one of {known}.", field="auth_scheme"
+        )
+    _check_texts("options", provider.options)
+    for name in provider.options:
+        if name not in OPTIONS:
+            known = ", ".join(OPTIONS)
+            raise ServiceError(
+                f"{name} is no option; there are {known}.", field="options"
+            )
+    _check_texts("other_formats", provider.other_formats)
+    for name, url in provider.other_formats.items():
+        _check_other(name, url, provider.base_url)
+
+
+def _check_other(name: str, url: str, base_url: str) -> None:
+    if name not in registry.formats():
+        known = ", ".join(sorted(registry.formats()))
+        raise ServiceError(
+            f"This version speaks {known} to a provider.", field="other_formats"
+        )
+    if not url:
+        return
+    try:
+        is_same = origin_of(url) == origin_of(base_url)
+    except ValueError:
+        is_same = False
+    if not is_same:
+        raise ServiceError(
+            "Another format's address is on the base URL's host: keys go nowhere else.",
+            field="other_formats",
+        )
+
+
+def _check_texts(field: str, values: Any) -> None:
+    if not isinstance(values, dict):
+        raise ServiceError("These are names with texts.", field=field)
+    for name, value in values.items():
+        is_text = isinstance(value, str) and len(value) <= _LONGEST and is_plain(value)
+        if not isinstance(name, str) or not is_text:
+            raise ServiceError(f"{name} is not one line of plain text.", field=field)
