@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from poolsite.columns import is_plain
-from poolsite.destinations import origin_of
+from poolsite.destinations import EgressRefusedError, origin_of
 from providers.formats import registry
 from providers.models import Provider
 from providers.services.errors import ServiceError
@@ -67,7 +67,7 @@ def _check_other(name: str, url: str, base_url: str) -> None:
         return
     try:
         is_same = origin_of(url) == origin_of(base_url)
-    except ValueError:
+    except (ValueError, EgressRefusedError):
         is_same = False
     if not is_same:
         raise ServiceError(
