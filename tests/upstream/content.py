@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 from tests.upstream.answer import Ask
@@ -19,6 +20,7 @@ from tests.upstream.tokens import count_image, count_tokens
 
 _DEFAULT_TOKENS = 40
 _CITIES = ["Lisbon", "Kraków", "Nairobi", "Osaka", "Montréal"]
+_SHELLS = {"Bash", "bash", "exec_command", "shell", "run_shell_command"}
 _EXAMPLES = {"command": "echo pool-tool-ran", "cmd": "echo pool-tool-ran"}
 
 
@@ -33,6 +35,9 @@ def choose(ask: Ask, scenario: Scenario, rng: random.Random) -> Choice:
         return Choice([], reasoning, [], "I cannot help with that request.", "stop")
     if _calls_tools(ask, scenario):
         count = 2 if scenario.has("tools-parallel") else 1
+        if scenario.has("shell-once"):
+            only = {**ask.payload, "tools": [_shell_of(ask)]}
+            ask = replace(ask, payload=only)
         calls = [_tool_call(ask, rng, number) for number in range(count)]
         return Choice([], reasoning, calls, "", "tool_calls")
     payload = ask.payload
@@ -50,6 +55,8 @@ def choose(ask: Ask, scenario: Scenario, rng: random.Random) -> Choice:
 def _calls_tools(ask: Ask, scenario: Scenario) -> bool:
     if scenario.first("tools", "tools-parallel", "tools-fragmented"):
         return True
+    if scenario.has("shell-once"):
+        return not ask.payload.get("answered") and _shell_of(ask) is not None
     choice = ask.payload.get("tool_choice")
     return bool(ask.payload.get("tools")) and choice not in (None, "auto", "none")
 
@@ -103,6 +110,14 @@ def _content_tokens(content: Any) -> int:
     return total
 
 
+def _shell_of(ask: Ask) -> dict[str, Any] | None:
+    """Find the tool that runs a command, as the coding clients call theirs."""
+    for tool in ask.payload.get("tools") or []:
+        if tool.get("function", {}).get("name") in _SHELLS:
+            return dict(tool)
+    return None
+
+
 def example_of(schema: dict[str, Any], rng: random.Random, name: str = "") -> Any:
     """Make a value that fits a plain JSON schema."""
     kind = schema.get("type", "object" if "properties" in schema else "string")
@@ -113,6 +128,8 @@ def example_of(schema: dict[str, Any], rng: random.Random, name: str = "") -> An
         return rng.choice(schema["enum"])
     if kind == "object":
         properties = schema.get("properties", {})
+        wanted = schema.get("required") or list(properties)
+        properties = {key: properties[key] for key in wanted if key in properties}
         return {key: example_of(part, rng, key) for key, part in properties.items()}
     if kind == "array":
         return [example_of(schema.get("items", {}), rng)]

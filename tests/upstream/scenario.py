@@ -28,6 +28,7 @@ DIRECTIVES = (
     "tools",
     "tools-parallel",
     "tools-fragmented",
+    "shell-once",
     "refusal",
     "reasoning",
     "cached",

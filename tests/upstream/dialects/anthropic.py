@@ -226,6 +226,7 @@ def chat_of(payload: dict[str, Any]) -> dict[str, Any]:
     if kind == "tool":
         tools = [t for t in tools if t["function"]["name"] == choice["name"]]
     chat: dict[str, Any] = {
+        "answered": '"tool_result"' in json.dumps(payload["messages"]),
         "model": payload["model"],
         "messages": messages,
         "tools": tools,

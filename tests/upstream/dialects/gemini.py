@@ -191,6 +191,7 @@ def _chat_of(model: str, payload: dict[str, Any]) -> dict[str, Any]:
     if allowed:
         tools = [each for each in tools if each["function"]["name"] in allowed]
     chat: dict[str, Any] = {
+        "answered": '"functionResponse"' in json.dumps(payload["contents"]),
         "model": model,
         "messages": messages,
         "tools": tools,

@@ -147,6 +147,7 @@ def _chat_of(payload: dict[str, Any]) -> dict[str, Any]:
             {"role": message["role"], "content": parts, "tool_calls": calls}
         )
     chat: dict[str, Any] = {
+        "answered": any(message["role"] == "tool" for message in messages),
         "model": payload["model"],
         "messages": messages,
         "tools": payload.get("tools"),

@@ -44,6 +44,8 @@ class ChatCompletions:
             raise ValueError("you must provide a messages parameter")  # noqa: TRY004
         if payload.get("stream_options") and not payload.get("stream"):
             raise ValueError("stream_options is only allowed when stream is enabled")
+        roles = [message.get("role") for message in payload["messages"]]
+        payload["answered"] = "tool" in roles
         return Ask(
             model=payload["model"],
             stream=bool(payload.get("stream")),

@@ -252,6 +252,7 @@ def _chat_of(payload: dict[str, Any]) -> dict[str, Any]:
         named = [t for t in tools if t["function"]["name"] == choice.get("name")]
         tools, choice = named or tools, "required"
     chat: dict[str, Any] = {
+        "answered": "call_output" in json.dumps(asked),
         "model": payload["model"],
         "messages": messages,
         "tools": tools,
