@@ -166,6 +166,7 @@ def attempt_row(head: RequestHead, attempt: AttemptSettle, numbers: Numbers) -> 
         "outcome_dim": numbers[(dimensions.OUTCOME, clean(attempt.outcome))],
         "error_dim": _number(numbers, dimensions.ERROR, attempt.error_class),
         "reason": clean(attempt.reason, 200),
+        "losses": clean(attempt.losses, 200),
         "decision_dim": _number(numbers, dimensions.DECISION, attempt.decision),
         "start_offset_ms": min(start_ms, _MAX_INT),
         "latency_ms": _int(attempt.latency_ms),

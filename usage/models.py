@@ -250,6 +250,8 @@ class Attempt(TokenColumns):
     outcome_dim = models.BigIntegerField()
     error_dim = models.BigIntegerField(null=True)
     reason = models.CharField(max_length=200, blank=True)
+    # What a translation left behind: field:action, commas between.
+    losses = models.CharField(max_length=200, blank=True, default="", db_default="")
     decision_dim = models.BigIntegerField(null=True)
     start_offset_ms = models.IntegerField(default=0)
     latency_ms = models.IntegerField(null=True)

@@ -1,4 +1,4 @@
-"""Keep what the data plane learned as rows: cooldowns first.
+"""Keep what the data plane learned as rows: cooldowns, and what upstreams refuse.
 
 Live state is in the workers' memory; a row is its durable copy, shown in the console
 and given back to a worker that starts (``run/facts.json``).
@@ -22,6 +22,7 @@ from usage.journal.records import Record
 
 FILE: Final = "facts.json"
 COOLDOWN: Final = "cooldown"
+REFUSAL: Final = "refusal"
 _NEEDS_PERSON: Final = ("auth", "unreadable")
 _MAX_KEY: Final = 250
 _MOST: Final = 10_000
@@ -59,7 +60,7 @@ class Facts:
         self._version = now_at
         self._is_changed = False
         Fact.objects.filter(expires_at__lt=self._clock.now()).delete()
-        rows = Fact.objects.filter(kind=COOLDOWN).order_by("at")[:_MOST]
+        rows = Fact.objects.filter(kind__in=(COOLDOWN, REFUSAL)).order_by("at")[:_MOST]
         content = [
             records.Fact(
                 kind=row.kind,

@@ -16,6 +16,7 @@ from providers.formats.errors import ErrorDetail
 from providers.proxy import health_pages
 from providers.proxy.errors import InternalError, ProxyError
 from providers.proxy.exchange import Headers, Inbound, Message, Receive, Send
+from providers.proxy.heads import dialect_headers
 from providers.proxy.health_pages import respond
 from providers.proxy.paths import Match
 
@@ -26,6 +27,8 @@ _MOST_HEADERS: Final = 100
 _MOST_HEADER_BYTES: Final = 32 * 1024
 _LONGEST_PATH: Final = 8 * 1024
 _ONCE: Final = frozenset({b"host", b"content-length", b"content-type", b"expect"})
+_LISTS: Final = frozenset({"models", "model"})
+_LISTED: Final = frozenset({b"anthropic-beta", b"openai-beta", b"accept"})
 _log: Final = logging.getLogger("providers.proxy")
 
 
@@ -68,6 +71,8 @@ class Door:
         if problem:
             await respond(scope, send, 400, problem, ((b"connection", b"close"),))
             return
+        if len(fields) != len(headers):
+            fields = _joined(headers)
         match = runtime.routes.find(method, path)
         if match is not None:
             await self._proxy(match, scope, receive, send, fields)
@@ -78,7 +83,7 @@ class Door:
         elif runtime.routes.is_proxy_path(path):
             await self._unknown(scope, send)
         elif _is_probe(scope, fields):
-            await respond(scope, send, 200, b"Provider Pool\n")
+            await respond(scope, send, 200, _greeting(fields))
         elif runtime.relay is None:
             await respond(scope, send, 404, b"There is no console on this node.\n")
         else:
@@ -100,19 +105,24 @@ class Door:
     ) -> None:
         runtime = self._runtime
         clock = runtime.clock
+        query = scope.get("query_string", b"")
+        wire = match.wire
+        if match.op in _LISTS:
+            wire = runtime.routes.lister(match, fields, query)
         inbound = Inbound(
             request_id=uuid7_text(clock),
             received_at_ns=clock.time_ns(),
             received_at=clock.monotonic(),
             method=scope["method"],
             path=match.path,
-            query=scope.get("query_string", b""),
+            query=query,
             headers=scope["headers"],
             fields=fields,
             peer=runtime.peers.client_of(scope, fields),
-            wire=match.wire,
+            wire=wire,
             op=match.op,
             path_model=match.path_model,
+            is_stream=match.is_stream,
         )
         pipeline = runtime.pipeline
         refusal = runtime.refusal()
@@ -128,10 +138,10 @@ class Door:
             )
             allowed = ", ".join(match.allowed).encode()
             error.headers = ((b"allow", allowed),)
-            await _refuse(error, match.wire, inbound.request_id, scope, send)
+            await _refuse(error, wire, inbound.request_id, scope, send)
         elif refusal is not None or pipeline is None:
             error = refusal or _starting()
-            await _refuse(error, match.wire, inbound.request_id, scope, send)
+            await _refuse(error, wire, inbound.request_id, scope, send)
         else:
             await pipeline.handle(inbound, receive, send)
 
@@ -142,7 +152,7 @@ class Door:
             status=404,
             code="unknown_url",
         )
-        wire = self._runtime.routes.default
+        wire = self._runtime.routes.speaker(scope["path"])
         request_id = uuid7_text(self._runtime.clock)
         await _refuse(error, wire, request_id, scope, send)
 
@@ -154,6 +164,7 @@ async def _refuse(
     detail: ErrorDetail = error.detail()
     status, body = wire.build_error(error.status, detail, request_id=request_id)
     headers = [(b"x-pool-request-id", request_id.encode()), *error.headers]
+    headers += dialect_headers(wire, status, detail)
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
     await respond(
@@ -183,6 +194,22 @@ def _is_probe(scope: Message, fields: dict[bytes, bytes]) -> bool:
     method = scope["method"]
     is_browser = b"text/html" in fields.get(b"accept", b"")
     return (method == "HEAD" or method == "GET") and not is_browser
+
+
+def _greeting(fields: dict[bytes, bytes]) -> bytes:
+    """Say who is here; Ollama's own clients look for their server's words."""
+    is_ollama = b"ollama" in fields.get(b"user-agent", b"").lower()
+    return b"Ollama is running" if is_ollama else b"Provider Pool\n"
+
+
+def _joined(headers: Headers) -> dict[bytes, bytes]:
+    """Return the headers by name where some came twice: lists are joined in order."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in fields and name in _LISTED:
+            value = b"%b,%b" % (fields[name], value)
+        fields[name] = value
+    return fields
 
 
 def _framing_problem(headers: Headers, fields: dict[bytes, bytes], path: str) -> bytes:

@@ -30,6 +30,7 @@ class Attempt:
         "estimate_tokens",
         "id",
         "is_settled",
+        "losses",
         "number",
         "price",
         "started_at",
@@ -53,6 +54,7 @@ class Attempt:
         self.started_at = clock.monotonic()
         self.tally = Tally()
         self.is_settled = False
+        self.losses: tuple[str, ...] = ()
         self.price = candidate.price
         if self.price.spec is None and default_price is not None:
             self.price = PriceRef(spec=default_price, source=_DEFAULT)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from typing import Final
 
 from providers.proxy import watch as watches
 from providers.proxy.errors import BodyError, ClientGoneError
 from providers.proxy.exchange import Inbound, Receive
+from providers.proxy.inflate import ENCODINGS, DamagedError, TooLargeError, inflate
 from providers.proxy.watch import Watch
 from providers.snapshot.types import SettingsRecord
 
 _SLOWEST_BYTES_PER_S: Final = 1024
 _GRACE_S: Final = 10.0
-_ZLIB_AUTO: Final = 47
-_DEFLATE_RAW: Final = -15
+_PLAIN: Final = frozenset({b"", b"identity"})
+_MOST_ENCODINGS: Final = 2
 
 
 async def read_body(
@@ -31,13 +31,9 @@ async def read_body(
     declared = inbound.fields.get(b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    encoding = inbound.fields.get(b"content-encoding", b"").strip().lower()
-    if encoding not in _ENCODINGS:
-        raise BodyError(
-            "The body's encoding is not supported; send it plain, gzip or deflate.",
-            status=415,
-            code="unsupported_encoding",
-        )
+    encodings: tuple[bytes, ...] = ()
+    if b"content-encoding" in inbound.fields:
+        encodings = _encodings(inbound)
     try:
         body = await _receive_all(receive, limit, settings.body_timeout_s, watch)
     except asyncio.CancelledError:
@@ -50,10 +46,10 @@ async def read_body(
             code="request_timeout",
         ) from None
     watch.rest()
-    if not _ENCODINGS[encoding]:
+    if not encodings:
         return body
     # A few kilobytes may become 40 MB: a thread, so that only this call waits for it.
-    return await asyncio.to_thread(_inflated, body, limit)
+    return await asyncio.to_thread(_inflated, body, encodings, limit)
 
 
 async def _receive_all(
@@ -91,27 +87,33 @@ def _too_large(limit: int) -> BodyError:
     )
 
 
-def _inflated(body: bytes, limit: int) -> bytes:
-    """Undo gzip or deflate, also deflate without its header, within the limit."""
-    for window in (_ZLIB_AUTO, _DEFLATE_RAW):
-        inflater = zlib.decompressobj(window)
+def _inflated(body: bytes, encodings: tuple[bytes, ...], limit: int) -> bytes:
+    """Undo what was done to a body, the last first, each step within the limit."""
+    for encoding in reversed(encodings):
         try:
-            plain = inflater.decompress(body, limit + 1)
-        except zlib.error:
-            continue
-        if len(plain) > limit:
-            raise _too_large(limit)
-        if inflater.eof:
-            return plain
+            body = inflate(body, encoding, limit)
+        except TooLargeError:
+            raise _too_large(limit) from None
+        except DamagedError:
+            raise BodyError(
+                "The compressed request body is damaged or cut short.",
+                code="invalid_encoding",
+            ) from None
+    return body
+
+
+def _encodings(inbound: Inbound) -> tuple[bytes, ...]:
+    """Return what a body's encodings are, in the order they were applied.
+
+    Errors:  BodyError 415 for one we cannot undo, or for too many of them.
+    """
+    named = inbound.fields.get(b"content-encoding", b"").lower().split(b",")
+    found = tuple(name for each in named if (name := each.strip()) not in _PLAIN)
+    if len(found) <= _MOST_ENCODINGS and all(name in ENCODINGS for name in found):
+        return found
     raise BodyError(
-        "The compressed request body is damaged or cut short.", code="invalid_encoding"
+        "The body's encoding is not supported; send it plain, gzip, deflate, br or "
+        "zstd.",
+        status=415,
+        code="unsupported_encoding",
     )
-
-
-_ENCODINGS: Final = {
-    b"": False,
-    b"identity": False,
-    b"gzip": True,
-    b"x-gzip": True,
-    b"deflate": True,
-}

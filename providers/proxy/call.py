@@ -5,7 +5,7 @@ It belongs to the pipeline: rooms get the parts they need and never the whole.
 
 from __future__ import annotations
 
-from providers.formats.base import ChatRequest
+from providers.formats.base import ChatRequest, UpstreamRequest
 from providers.formats.taps import ClientStream
 from providers.proxy.admit import Limited
 from providers.proxy.billing import Attempt, bill_attempt
@@ -23,6 +23,8 @@ class Call:
     """One authenticated client call.
 
     Shapes:  ``is_useful`` = the client holds a part of an answer: no more failover.
+             ``sent`` is what the attempt asked with; ``taught`` what its candidate was
+             just found to refuse.
              ``tail`` are relayed bytes that wait to leave together with an error.
              ``is_detached`` = a drain of its own ends the call and keeps its books.
     Units:   ``waited_s`` is the time spent on upstreams, not on us.
@@ -48,10 +50,12 @@ class Call:
         "reply",
         "request",
         "request_id",
+        "sent",
         "settings",
         "snapshot",
         "stream",
         "tail",
+        "taught",
         "waited_s",
         "watch",
         "writes_seen",
@@ -84,6 +88,8 @@ class Call:
         self.error_headers: Headers = []
         self.limit_headers: Headers = []
         self.refreshed: set[int] = set()
+        self.sent: UpstreamRequest | None = None
+        self.taught: frozenset[str] = frozenset()
         self.decision = ""
         self.stream: ClientStream | None = None
         self.tail = b""

@@ -20,7 +20,7 @@ from providers.proxy.errors import (
     UnauthenticatedError,
     UpstreamError,
 )
-from providers.proxy.exchange import Failure, Inbound, Outcome
+from providers.proxy.exchange import Failure, Headers, Inbound, Outcome
 from providers.proxy.ports import Parts
 from providers.proxy.reply import Reply
 from providers.proxy.throttle import StrangerTable
@@ -69,10 +69,11 @@ class Closing:
         outcome = Outcome(CLIENT_CLOSED_STATUS, records.CLIENT_CLOSED, reason)
         await self._close(call, outcome)
 
-    async def told(self, call: Call, body: bytes) -> None:
-        """Answer a call that needs no upstream; nothing is recorded of it."""
+    async def told(self, call: Call, body: bytes, content_type: str = "") -> None:
+        """Answer a call that makes no use of a model; nothing is recorded of it."""
         call.recorder.is_closed = True
-        head = heads.json_head([(b"x-pool-request-id", call.request_id)])
+        own: Headers = [(b"x-pool-request-id", call.request_id)]
+        head = heads.json_head(own, content_type)
         await call.reply.whole(200, head, body)
 
     async def release(self, call: Call) -> None:
@@ -180,11 +181,11 @@ async def _send_error(
     """Send an error as a whole answer, in the dialect of the path."""
     request_id = inbound.request_id
     status, data = error.status, error.raw
-    if data is None:
-        status, data = inbound.wire.build_error(
-            status, error.detail(), request_id=request_id
-        )
     head = heads.error_head(request_id.encode("ascii"), error, attempts=attempts)
+    if data is None:
+        detail = error.detail()
+        status, data = inbound.wire.build_error(status, detail, request_id=request_id)
+        head += heads.dialect_headers(inbound.wire, status, detail)
     await reply.whole(status, head, data)
 
 

@@ -73,7 +73,7 @@ class Delivery:
         call.waited_s += now - asked_at
         self._attempt.tally.first_event_at = now
         await close()
-        head = heads.json_head(self._head())
+        head = heads.json_head(self._head(), meta.content_type)
         body = translate.scrubber(self._out.marks)(meta.body)
         await call.reply.whole(self._answer.status, head, body)
 
@@ -151,8 +151,7 @@ class Delivery:
         await call.reply.settle_pulse()
         call.is_useful = True
         if not call.reply.is_started:
-            content_type = call.inbound.wire.stream_content_type.encode("ascii")
-            head = heads.stream_head(self._head(), content_type)
+            head = heads.stream_head(self._head(), heads.stream_type(call))
             await call.reply.start(self._answer.status, head)
         elapsed_s = self._parts.clock.monotonic() - call.inbound.received_at
         overhead_us = int((elapsed_s - call.waited_s) * 1e6)
@@ -173,6 +172,8 @@ class Delivery:
             attempts=attempt.number,
             overhead_s=max(0.0, elapsed_s - call.waited_s),
         )
+        if attempt.losses:
+            head.append(heads.loss_header(attempt.losses))
         return head + call.limit_headers if call.limit_headers else head
 
     def _finish(self, tap: StreamTap, tally: Tally) -> None:

@@ -82,6 +82,8 @@ class Candidate(Struct, frozen=True):
              ``is_pooled_account`` keeps the vendor's rate-limit headers from the
              client: what they count is not the client's alone. ``is_plain`` = the
              price has an input and an output rate and no rule that could change them.
+             ``base_url`` is the root of the chosen dialect; ``is_relay`` = nothing is
+             translated on the way.
     """
 
     route: Route
@@ -95,6 +97,8 @@ class Candidate(Struct, frozen=True):
     name_headers: tuple[tuple[bytes, bytes], ...]
     is_pooled_account: bool
     is_plain: bool
+    base_url: str
+    is_relay: bool
 
 
 class Admission(Struct, frozen=True):

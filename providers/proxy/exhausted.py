@@ -6,13 +6,15 @@ accounts and quotas is not the client's business and becomes an error of the poo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from providers.formats.base import WireFormat
+from providers.formats.errors import ErrorDetail
 from providers.proxy.errors import ClientError, ProxyError, UpstreamError
 from providers.proxy.exchange import Candidate, Failure
-from providers.proxy.verdict import REQUEST
+from providers.proxy.verdict import INEXPRESSIBLE, REQUEST
 
 Failed = tuple[Candidate, Failure]
 
@@ -48,6 +50,21 @@ _WORDS: Final = {
         "The provider refuses the pool's credentials; its owner must renew them.",
     ),
 }
+_CODES: Final = {
+    404: "model_not_found",
+    413: "request_too_large",
+    429: "rate_limit_exceeded",
+}
+_KEPT_CODES: Final = frozenset(
+    {"content_filter", "content_policy_violation", "context_length_exceeded"}
+)
+_TOO_LONG: Final = frozenset({400, 413, 422})
+_CONTEXT: Final = re.compile(
+    r"context[ _](length|window|size)|(prompt|input) is too long|too many input tokens"
+    r"|token count[^.]{0,60}exceed|maximum (number of|prompt|context)[^.]{0,20}"
+    r"(tokens|length)|exceeds?[^.]{0,40}(token limit|context)",
+    re.IGNORECASE,
+)
 _HOPELESS: Final = frozenset({"model", "quota", "auth", "unreadable"})
 
 
@@ -60,6 +77,8 @@ def final_error(failed: Sequence[Failed], inbound: WireFormat) -> ProxyError:
     if failure.scope == REQUEST:
         return _about_request(candidate, failure, inbound)
     candidate, failure = min(failed, key=_hope)
+    if failure.kind == INEXPRESSIBLE:
+        return _about_request(candidate, failure, inbound)
     if failure.kind == "model" and _is_verbatim(candidate, failure, inbound):
         return _about_request(candidate, failure, inbound)
     status, code, words = _WORDS.get(failure.kind, _WORDS["auth"])
@@ -77,16 +96,29 @@ def _about_request(
     """Pass on what an upstream says about the request itself."""
     detail = failure.detail
     status = failure.status or 400
+    status = status if status < 500 else 400
+    code, kind = detail.code or "invalid_request", detail.type
+    if candidate.wire is not inbound and failure.kind != INEXPRESSIBLE:
+        code, kind = _neutral_code(status, detail), None
     error = ClientError(
         detail.message or "The provider refused the request.",
-        status=status if status < 500 else 400,
-        code=detail.code or "invalid_request",
+        status=status,
+        code=code,
         param=detail.param,
-        kind=detail.type,
+        kind=kind,
     )
     if _is_verbatim(candidate, failure, inbound):
         error.raw = detail.raw
     return error
+
+
+def _neutral_code(status: int, detail: ErrorDetail) -> str:
+    """Return the stable word for what another dialect said of a request."""
+    if status in _TOO_LONG and _CONTEXT.search(f"{detail.code} {detail.message}"):
+        return "context_length_exceeded"
+    if detail.code in _KEPT_CODES:
+        return str(detail.code)
+    return _CODES.get(status, "invalid_request")
 
 
 def _is_verbatim(candidate: Candidate, failure: Failure, inbound: WireFormat) -> bool:

@@ -15,24 +15,27 @@ from providers.proxy import admit
 from providers.proxy.admit import Admitter
 from providers.proxy.call import Call
 from providers.proxy.exchange import Candidate, Failure
+from providers.proxy.lessons import MOST_A_CALL, Lessons, refused_field
 from providers.proxy.plan import ACCOUNT, OVER_BUDGET
 from providers.proxy.ports import Parts
 from providers.proxy.retry_budget import RetryBudget
-from providers.proxy.verdict import ORIGIN, REQUEST
+from providers.proxy.verdict import INEXPRESSIBLE, ORIGIN, REQUEST
 from usage.journal import records
 
 _PAUSE_S: Final = (0.02, 0.15)
 _NEXT_MODEL: Final = "next_model"
+_TEACHING: Final = frozenset({400, 422})
 
 
 class Failover:
     """Choose the next step of a call; one object serves all calls of a process."""
 
-    __slots__ = ("_admitter", "_parts", "_retries")
+    __slots__ = ("_admitter", "_lessons", "_parts", "_retries")
 
-    def __init__(self, parts: Parts, admitter: Admitter) -> None:
+    def __init__(self, parts: Parts, admitter: Admitter, lessons: Lessons) -> None:
         self._parts = parts
         self._admitter = admitter
+        self._lessons = lessons
         self._retries = RetryBudget()
 
     def begin(self, call: Call, candidate: Candidate) -> None:
@@ -53,7 +56,10 @@ class Failover:
         is_last = failure.scope == REQUEST or call.is_useful
         self._learn(call, candidate, failure)
         following: Candidate | None = None
-        if is_last:
+        if await self._is_taught(call, candidate, failure):
+            call.decision = records.RETRY_SAME
+            following = candidate
+        elif is_last:
             call.decision = records.FAIL_FAST
         elif len(call.failed) >= call.settings.max_attempts:
             call.decision = records.EXHAUSTED
@@ -71,7 +77,7 @@ class Failover:
 
     def _learn(self, call: Call, candidate: Candidate, failure: Failure) -> None:
         """Tell the health view; a fault of the request says nothing about it."""
-        if failure.scope == REQUEST:
+        if failure.scope == REQUEST or failure.kind == INEXPRESSIBLE:
             return
         facts = self._parts.health.report(
             candidate.route,
@@ -80,6 +86,28 @@ class Failover:
             reason=failure.reason,
         )
         call.recorder.facts(facts)
+
+    async def _is_taught(
+        self, call: Call, candidate: Candidate, failure: Failure
+    ) -> bool:
+        """Find in a 400 what the same candidate shall be asked without."""
+        sent = call.sent
+        if failure.scope != REQUEST or failure.status not in _TEACHING or sent is None:
+            return False
+        if call.is_useful or len(call.taught) >= MOST_A_CALL:
+            return False
+        word = refused_field(failure.detail, sent)
+        if word is None or word in call.taught:
+            return False
+        if not await self._afford(call, candidate):
+            return False
+        call.taught |= {word}
+        return True
+
+    def understood(self, call: Call, candidate: Candidate) -> None:
+        """Remember for later calls what this one was served without."""
+        if call.taught:
+            call.recorder.facts(self._lessons.learn(candidate, call.taught))
 
     async def _following(
         self, call: Call, candidate: Candidate, failure: Failure
@@ -97,6 +125,9 @@ class Failover:
         plan = call.plan
         if plan is None:  # pragma: no cover - an attempt has a plan
             return None
+        call.taught = frozenset()
+        if failure.kind == INEXPRESSIBLE:
+            plan.skip(candidate, f"{INEXPRESSIBLE}:{failure.reason}")
         if failure.scope == ORIGIN:
             plan.condemn(candidate)
         following = plan.next()

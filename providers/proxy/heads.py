@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from providers.formats.base import WireFormat
+from providers.formats.errors import ErrorDetail
+from providers.proxy.call import Call
 from providers.proxy.errors import ProxyError
 from providers.proxy.exchange import Candidate, Headers
 
@@ -15,6 +20,8 @@ _UNPRICED: Final = (b"x-pool-unpriced", b"true")
 _REQUEST_ID: Final = b"x-request-id"
 _SHOULD_RETRY: Final = b"x-should-retry"
 _RETRY_AFTER: Final = (b"retry-after", b"retry-after-ms")
+_UNSAFE: Final = re.compile(r"[^!-+\--~]")
+_MOST_LOSS_BYTES: Final = 600
 _ATTEMPTS: Final = tuple(b"%d" % number for number in range(32))
 
 
@@ -43,9 +50,18 @@ def answer_head(
     return headers
 
 
-def json_head(headers: Headers) -> Headers:
-    """Make it the head of a JSON answer."""
-    headers.append(_JSON)
+def stream_type(call: Call) -> bytes:
+    """Return the content type of a client's stream; some dialects have two."""
+    own: str = getattr(call.stream, "content_type", "")
+    return (own or call.inbound.wire.stream_content_type).encode("ascii")
+
+
+def json_head(headers: Headers, content_type: str = "") -> Headers:
+    """Make it the head of a whole answer, JSON unless said otherwise."""
+    if content_type:
+        headers.append((b"content-type", content_type.encode("latin-1")))
+    else:
+        headers.append(_JSON)
     return headers
 
 
@@ -53,6 +69,29 @@ def stream_head(headers: Headers, content_type: bytes) -> Headers:
     """Make it the head of a stream: not cached, not buffered, of unknown length."""
     headers += ((b"content-type", content_type), _NO_CACHE, _NO_BUFFERING)
     return headers
+
+
+def dialect_headers(wire: WireFormat, status: int, detail: ErrorDetail) -> Headers:
+    """Return the headers a dialect words its errors with; most have none."""
+    made = getattr(wire, "error_headers", None)
+    if made is None:
+        return []
+    words: Mapping[str, str] = made(status, detail)
+    return [(name.encode("latin-1"), value.encode()) for name, value in words.items()]
+
+
+def loss_header(losses: Sequence[str]) -> tuple[bytes, bytes]:
+    """Name what a translation could not carry over; a long list ends in its number."""
+    kept: list[str] = []
+    size = 0
+    for place, loss in enumerate(losses):
+        word = _UNSAFE.sub("_", loss)
+        size += len(word) + 1
+        if size > _MOST_LOSS_BYTES:
+            kept.append(f"and_{len(losses) - place}_more")
+            break
+        kept.append(word)
+    return b"x-pool-loss", ",".join(kept).encode("ascii")
 
 
 def error_head(request_id: bytes, error: ProxyError, *, attempts: int) -> Headers:

@@ -25,8 +25,8 @@ def _keep_alive(call: Call) -> float:
     """Send a frame when nothing was written since the last look."""
     reply = call.reply
     if call.stream is not None and reply.writes == call.writes_seen:
-        content_type = call.inbound.wire.stream_content_type.encode("ascii")
         head: Headers = [(b"x-pool-request-id", call.request_id)]
-        reply.pulse(heads.stream_head(head, content_type), call.stream.keepalive())
+        head = heads.stream_head(head, heads.stream_type(call))
+        reply.pulse(head, call.stream.keepalive)
     call.writes_seen = reply.writes
     return call.settings.keepalive_every_s

@@ -21,11 +21,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from poolsite.secret_type import Secret
+from providers.formats.base import FormatError
 from providers.proxy import (
     admit,
     authenticate,
     body,
+    desk,
     keepalive,
+    nobody,
     plan,
     send,
     stream,
@@ -38,6 +41,7 @@ from providers.proxy.billing import Attempt
 from providers.proxy.call import Call
 from providers.proxy.closing import Closing, interruption
 from providers.proxy.deliver import AbandonedError, Delivery
+from providers.proxy.desk import Desk
 from providers.proxy.errors import ClientGoneError, InternalError, ProxyError
 from providers.proxy.exchange import (
     AttemptFailedError,
@@ -50,6 +54,8 @@ from providers.proxy.exchange import (
 )
 from providers.proxy.exhausted import final_error
 from providers.proxy.failover import Failover
+from providers.proxy.fetch import Fetcher
+from providers.proxy.lessons import Lessons
 from providers.proxy.ports import Answer, Parts, Resolution, SnapshotPort
 from providers.proxy.record import Recorder
 from providers.proxy.reply import Reply
@@ -60,6 +66,7 @@ _TOTAL_S: Final = 1800.0
 _RENEW_S: Final = 20.0
 _ERROR_GAP_S: Final = 10.0
 _BUSY_RETRY_S: Final = 1.0
+_AWS_ERROR: Final = "x-amzn-errortype"
 _DEFAULTS: Final = SettingsRecord()
 _log: Final = logging.getLogger("providers.proxy")
 
@@ -75,12 +82,21 @@ class Pipeline:
         self._rules = plan.PlanRules(plan.Catalog(), parts.health, parts.clock)
         self._scopes = admit.ScopeBook(parts.clock)
         self._admitter = admit.Admitter(parts.limits)
-        self._failover = Failover(parts, self._admitter)
+        self.lessons = Lessons(parts.clock)
+        self._failover = Failover(parts, self._admitter, self.lessons)
         self._recognition = authenticate.Recognition(parts.trust)
         self._vault = translate.Vault(parts.ring, parts.clock)
         self._sender = send.Sender(parts.client)
         self._closing = Closing(parts)
         self._background = Background(parts, self._closing)
+        self._fetcher = Fetcher(parts.fetcher or parts.client)
+        self._desk = Desk(
+            parts,
+            self._closing,
+            rules=self._rules,
+            vault=self._vault,
+            sender=self._sender,
+        )
         self._running: set[Watch] = set()
         self.is_draining = False
 
@@ -173,14 +189,14 @@ class Pipeline:
         """The order of the rooms."""
         inbound = call.inbound
         self._check_open(call)
-        if inbound.op != "chat":
-            await self._tell_models(call)
+        if inbound.op in desk.OPS:
+            await self._desk.answer(call, receive)
             return
         data = await body.read_body(inbound, receive, call.settings, call.watch)
         call.watch.listen(receive)
         call.request = translate.read_request(inbound, data)
         call.recorder.describe(call.request, authenticate.late_session(inbound))
-        found = plan.resolve(call.snapshot, call.caller, call.request.model)
+        found = nobody.resolve(call.snapshot, call.caller, call.request.model)
         candidate: Candidate | None = await self._admitted(call, found)
         if call.request.stream:
             keepalive.open_stream(call)
@@ -216,18 +232,18 @@ class Pipeline:
         """Choose the first candidate and take what it needs, before anything is sent."""
         request, caller = call.request, call.caller
         limited = call.limited = self._scopes.of(caller, call.snapshot)
-        ways = call.plan = plan.Plan(
-            found.candidates,
-            caller,
-            wire=call.inbound.wire,
-            model=request.model,
-            rules=self._rules,
+        wish = plan.Wish(
+            call.inbound.wire,
+            request.model,
             needs_price=admit.needs_price(limited, call.settings),
+            needs=request.needs,
+            op=call.inbound.op,
         )
+        ways = call.plan = plan.Plan(found.candidates, caller, wish, self._rules)
         call.has_alternatives = len(found.candidates) > 1
         candidate = ways.next()
         if candidate is None:
-            raise plan.nothing_left(ways, request.model)
+            raise nobody.nothing_left(ways, request.model)
         tokens = admit.estimate(request)
         call.recorder.estimate(tokens)
         now = self._parts.clock.monotonic()
@@ -253,10 +269,11 @@ class Pipeline:
         try:
             opened = self._vault.open(candidate)
             secret = opened.secret
-            out = translate.build_call(call.inbound, call.request, candidate, opened)
+            out = await self._built(call, candidate, opened)
             number = call.recorder.attempts + 1
             default = call.settings.default_unpriced_price
             attempt = Attempt(number, candidate, admission, self._parts.clock, default)
+            attempt.losses = out.sent.losses
             self._failover.begin(call, candidate)
             # Known before its intent is: whoever interrupts the wait for the disk
             # settles it all the same.
@@ -282,17 +299,39 @@ class Pipeline:
             _log.exception("attempt_failed", extra={"id": call.inbound.request_id})
             failure = verdict.broken("the answer could not be read")
         else:
+            self._failover.understood(call, candidate)
             return None
         call.failure = failure
         call.failed.append((candidate, failure))
         return failure
+
+    async def _built(
+        self, call: Call, candidate: Candidate, opened: translate.Opened
+    ) -> UpstreamCall:
+        """Word the request for one candidate.
+
+        Errors:  AttemptFailedError when this upstream cannot express it; ProxyError.
+        """
+        refused = self.lessons.of(candidate) | call.taught
+        try:
+            await self._fetcher.fill(call, candidate)
+            out = translate.build_call(
+                call.inbound, call.request, candidate, opened, refused=refused
+            )
+        except FormatError as error:
+            raise AttemptFailedError(verdict.inexpressible(error)) from error
+        call.sent = out.sent
+        return out
 
     async def _exchange(self, call: Call, attempt: Attempt, out: UpstreamCall) -> None:
         """Send one call and deliver what comes back."""
         parts = self._parts
         limits = attempt.candidate.route.provider.timeouts
         first_byte_s = limits.first_byte_s
-        if call.request.stream and attempt.number == 1 and call.has_alternatives:
+        # An upstream that does not stream says nothing before it is done.
+        is_streamed = out.sent.is_stream or attempt.candidate.is_relay
+        is_primary = attempt.number == 1 and call.has_alternatives
+        if call.request.stream and is_streamed and is_primary:
             first_byte_s = min(first_byte_s, call.settings.connect_deadline_s)
         call.watch.end_within(limits.total_s)
         asked_at = parts.clock.monotonic()
@@ -329,9 +368,10 @@ class Pipeline:
             gap_s=_ERROR_GAP_S,
             limit=translate.SCAN_LIMIT_BYTES,
         )
-        detail = translate.redacted_detail(
-            wire.read_error(answer.status, data), out.secret
-        )
+        said = wire.read_error(answer.status, data)
+        if said.code is None and _AWS_ERROR in answer.headers:
+            said = replace(said, code=answer.headers[_AWS_ERROR].partition(":")[0])
+        detail = translate.redacted_detail(said, out.secret)
         is_same = wire is call.inbound.wire
         call.error_headers = translate.returned_headers(
             answer.headers, out, is_same=is_same
@@ -340,20 +380,6 @@ class Pipeline:
         raise AttemptFailedError(
             verdict.judge_status(answer.status, detail, answer.headers, now_s=now_s)
         )
-
-    async def _tell_models(self, call: Call) -> None:
-        """Answer with the names this key may ask for, or with one of them."""
-        wire = call.inbound.wire
-        visible = call.snapshot.visible_models(call.caller.key)
-        if call.inbound.op == "models":
-            told = wire.models_list([model.name for model in visible])
-        else:
-            asked = call.inbound.path_model or ""
-            found = [model for model in visible if model.name == asked]
-            if not found:
-                raise plan.unknown_model(call.snapshot, call.caller, asked)
-            told = wire.model_body(asked, created=found[0].created_s)
-        await self._closing.told(call, told)
 
 
 def _redacted(failure: Failure, secret: Secret | None) -> Failure:

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from msgspec import Struct
+
 from poolsite.clock import Clock
 from poolsite.destinations import EgressRefusedError, HostPort, host_port_of
 from poolsite.egress import Timeouts
 from pricing.cost import PriceSpec
-from providers.formats import registry
+from providers.formats.base import Op, WireFormat
 from providers.formats.base import Target as Aim
-from providers.formats.base import WireFormat
-from providers.proxy.errors import ClientError, ProxyError, UpstreamError
+from providers.proxy import choice
 from providers.proxy.exchange import Caller, Candidate, Skip
-from providers.proxy.ports import Health, Resolution, SnapshotPort
-from providers.routing.access import NONE, may_use_model, may_use_provider
+from providers.proxy.ports import Health
+from providers.routing.access import may_use_model, may_use_provider
 from providers.routing.types import Route
 from providers.snapshot.types import ProviderRecord
 from usage.journal.records import PriceRef, Target
@@ -38,8 +39,6 @@ OVER_BUDGET: Final = "over_budget"
 
 _NANO: Final = 1_000_000_000
 _MOST_PREPARED: Final = 20_000
-_DEFAULT_RETRY_S: Final = 30.0
-_HIDE: Final = frozenset({NO_MODEL_ACCESS, NO_PROVIDER_ACCESS})
 
 
 class Catalog:
@@ -52,12 +51,15 @@ class Catalog:
     __slots__ = ("_prepared",)
 
     def __init__(self) -> None:
-        self._prepared: dict[tuple[str, int, int, int], Candidate] = {}
+        self._prepared: dict[tuple[str, int, int, int, Op, int], Candidate] = {}
 
-    def prepare(self, route: Route, inbound: WireFormat) -> Candidate | None:
+    def prepare(
+        self, route: Route, inbound: WireFormat, op: Op = "chat", needs: int = 0
+    ) -> Candidate | None:
         """Return a route made ready for an inbound format.
 
-        Fails:  None when no bridge joins the two formats.
+        Shapes:  ``needs`` count only where a provider speaks several dialects.
+        Fails:   None when no bridge joins the two formats.
         """
         provider, model, credential = route.provider, route.model, route.credential
         key = (
@@ -65,6 +67,8 @@ class Catalog:
             provider.id,
             model.id,
             0 if credential is None else credential.id,
+            op,
+            needs if needs and choice.has_choice(provider, model) else 0,
         )
         known = self._prepared.get(key)
         if known is not None:
@@ -75,12 +79,22 @@ class Catalog:
                 and old.credential is credential
             ):
                 return known
-        made = _prepared(route, inbound)
+        made = _prepared(route, inbound, op, key[-1])
         if made is not None:
             if len(self._prepared) >= _MOST_PREPARED:
                 self._prepared.clear()
             self._prepared[key] = made
         return made
+
+
+class Wish(Struct, frozen=True):
+    """Say what a client asks for, as far as it decides who may serve it."""
+
+    wire: WireFormat
+    model: str
+    needs_price: bool
+    needs: int = 0
+    op: Op = "chat"
 
 
 class Plan:
@@ -97,11 +111,9 @@ class Plan:
         "_condemned",
         "_cooled",
         "_health",
-        "_model",
-        "_needs_price",
         "_routes",
         "_tried",
-        "_wire",
+        "wish",
         "skipped",
     )
 
@@ -109,20 +121,15 @@ class Plan:
         self,
         routes: Sequence[Route],
         caller: Caller,
-        *,
-        wire: WireFormat,
-        model: str,
+        wish: Wish,
         rules: PlanRules,
-        needs_price: bool,
     ) -> None:
         self._routes: Iterator[Route] = iter(routes)
         self._caller = caller
-        self._wire = wire
-        self._model = model
+        self.wish = wish
         self._catalog = rules.catalog
         self._health = rules.health
         self._clock = rules.clock
-        self._needs_price = needs_price
         self._condemned: set[str] = set()
         self._cooled: list[Route] = []
         self._tried = 0
@@ -154,7 +161,7 @@ class Plan:
     def _judge(self, route: Route) -> Candidate | None:
         reason = self._objection(route)
         if reason is None:
-            candidate = self._catalog.prepare(route, self._wire)
+            candidate = self._prepared(route)
             if candidate is not None:
                 cooling = self._health.cooling(route)
                 if cooling is None:
@@ -171,7 +178,7 @@ class Plan:
         """Say what speaks against a route whatever its health."""
         provider, model, credential = route.provider, route.model, route.credential
         key = self._caller.key
-        if not may_use_model(key, self._model, (provider.slug, model.model_id)):
+        if not may_use_model(key, self.wish.model, (provider.slug, model.model_id)):
             return NO_MODEL_ACCESS
         if not may_use_provider(key, provider.slug):
             return NO_PROVIDER_ACCESS
@@ -184,7 +191,7 @@ class Plan:
             self._clock.time_ns() >= credential.retire_at_s * _NANO
         ):
             return RETIRED
-        if self._needs_price and not _has_price(model.price):
+        if self.wish.needs_price and not _has_price(model.price):
             return UNPRICED
         return None
 
@@ -197,7 +204,11 @@ class Plan:
             return None
         self._tried += 1
         self.skipped = [skip for skip in self.skipped if skip.route is not route]
-        return self._catalog.prepare(route, self._wire)
+        return self._prepared(route)
+
+    def _prepared(self, route: Route) -> Candidate | None:
+        wish = self.wish
+        return self._catalog.prepare(route, wish.wire, wish.op, wish.needs)
 
     def _is_worth_a_try(self, route: Route) -> bool:
         """Tell a fault that may have passed from a refusal that will be repeated."""
@@ -216,100 +227,18 @@ class PlanRules:
         self.clock = clock
 
 
-def resolve(snapshot: SnapshotPort, caller: Caller, model: str) -> Resolution:
-    """Find what a requested name leads to.
-
-    Errors:  ClientError 404 with near names the key may see; 403 for a key that may
-             use no model at all; UpstreamError 503 when nobody serves it now.
-    """
-    if caller.key.model_access == NONE:
-        raise ClientError(
-            "This API key may not use any model.", status=403, code="model_not_allowed"
-        )
-    found = snapshot.resolve(model)
-    if not found.is_known:
-        raise unknown_model(snapshot, caller, model)
-    if not found.candidates:
-        raise UpstreamError(
-            f"No provider serves the model '{model}' at the moment.",
-            status=503,
-            code="no_provider",
-            retry_after_s=_DEFAULT_RETRY_S,
-        )
-    return found
-
-
-def nothing_left(plan: Plan, model: str) -> ProxyError:
-    """Say why a plan had nobody to ask, from what was passed over."""
-    reasons = {skip.reason for skip in plan.skipped}
-    if reasons and reasons <= _HIDE:
-        what = "model" if NO_MODEL_ACCESS in reasons else "provider"
-        return ClientError(
-            f"This API key may not use the {what} behind '{model}'.",
-            status=403,
-            code=f"{what}_not_allowed",
-            param="model",
-        )
-    if reasons and reasons <= (_HIDE | {UNPRICED}):
-        return ClientError(
-            f"The price of '{model}' is unknown, and this API key has a budget that "
-            "needs one. Set a price for the model.",
-            status=403,
-            code="model_unpriced",
-            param="model",
-        )
-    waits = [skip for skip in plan.skipped if skip.reason.startswith(COOLING)]
-    known = [skip.retry_after_s for skip in waits if skip.retry_after_s is not None]
-    wait_s = min(known) if known else _DEFAULT_RETRY_S
-    if waits and {skip.reason for skip in waits} <= {COOLING + "rate_limit"}:
-        return UpstreamError(
-            f"Every provider of '{model}' is rate limited; try again in "
-            f"{max(1, round(wait_s))} s.",
-            status=429,
-            code="rate_limit_exceeded",
-            retry_after_s=wait_s,
-        )
-    return UpstreamError(
-        f"No provider of '{model}' is usable at the moment.",
-        status=503,
-        code="no_provider",
-        retry_after_s=wait_s,
-    )
-
-
-def unknown_model(snapshot: SnapshotPort, caller: Caller, model: str) -> ClientError:
-    """Word a 404; names the key may not use are not hinted at."""
-    names = snapshot.resolve(model).near
-    near = [name for name in names if _may_see(snapshot, caller, name)]
-    shown = model if len(model) <= 100 else model[:99] + "…"
-    words = f"The model '{shown}' does not exist here."
-    if near:
-        quoted = ", ".join(f"'{name}'" for name in near)
-        words += f" Did you mean {quoted}?"
-    return ClientError(words, status=404, code="model_not_found", param="model")
-
-
-def _may_see(snapshot: SnapshotPort, caller: Caller, name: str) -> bool:
-    key = caller.key
-    if key.model_access == "all" and key.provider_access == "all":
-        return True
-    return any(
-        may_use_model(key, name, (route.provider.slug, route.model.model_id))
-        and may_use_provider(key, route.provider.slug)
-        for route in snapshot.resolve(name).candidates[:20]
-    )
-
-
-def _prepared(route: Route, inbound: WireFormat) -> Candidate | None:
+def _prepared(
+    route: Route, inbound: WireFormat, op: Op, needs: int
+) -> Candidate | None:
     provider, model, credential = route.provider, route.model, route.credential
-    bridge = registry.bridge(inbound.id, provider.format, model.model_id)
-    if bridge is None:
+    way = choice.choose(provider, model, inbound, op=op, needs=needs)
+    if way is None:
         return None
     is_shared = len(provider.credentials) > 1
     return Candidate(
         route=route,
-        wire=registry.get(provider.format),
-        bridge=bridge,
+        wire=way.wire,
+        bridge=way.bridge,
         aim=_aim(route),
         target=Target(
             provider_id=provider.id,
@@ -340,6 +269,8 @@ def _prepared(route: Route, inbound: WireFormat) -> Candidate | None:
         is_pooled_account=is_shared
         or (credential is not None and credential.kind == ACCOUNT),
         is_plain=_is_plain(model.price),
+        base_url=way.base_url,
+        is_relay=way.is_relay,
     )
 
 

@@ -279,6 +279,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     """Everything the pipeline is made of; ``runtime`` builds it once a process.
 
     Shapes:  ``limits_are_shared`` = the store lives elsewhere, so settling it may wait.
+             ``fetcher`` opens what clients name by URL; it may reach less than
+             ``client``, which stands in for it where there is none.
     Units:   ``snapshot_max_age_s`` 0 = a snapshot of any age serves.
     """
 
@@ -294,3 +296,4 @@ class Parts(Struct, frozen=True, kw_only=True):
     clock: Clock
     limits_are_shared: bool = False
     snapshot_max_age_s: float = 0.0
+    fetcher: UpstreamClient | None = None

@@ -302,6 +302,7 @@ class Recorder:
             latency_ms=max(0, round((ended - attempt.started_at) * 1000)),
             ttft_ms=ttft_ms,
             budget_deltas=budget_deltas(attempt.admission.budgets, bill.cost_nano),
+            losses=",".join(attempt.losses)[:_LONGEST_WORD],
         )
 
     def _add(self, bill: Bill) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from providers.proxy import watch as watches
@@ -75,16 +75,20 @@ class Reply:
             {"type": "http.response.body", "body": data, "more_body": False}
         )
 
-    def pulse(self, headers: Headers, frame: bytes) -> None:
+    def pulse(self, headers: Headers, worded: Callable[[], bytes]) -> None:
         """Send a keep-alive beside the call, opening the answer when need be.
 
-        Skipped while anything is being written: then the client is not idle.
+        Skipped while anything is being written: then the client is not idle. It is
+        worded only if it is sent, because wording it may open the client's stream; a
+        dialect that has none says nothing.
         """
         if self.is_writing or self.is_finished or self._watch.gone:
             return
         if self._pulse is None or self._pulse.done():
-            loop = asyncio.get_running_loop()
-            self._pulse = loop.create_task(self._pulsate(headers, frame))
+            frame = worded()
+            if frame:
+                loop = asyncio.get_running_loop()
+                self._pulse = loop.create_task(self._pulsate(headers, frame))
 
     async def settle_pulse(self) -> None:
         """Wait for a keep-alive that is under way."""

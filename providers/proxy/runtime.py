@@ -23,6 +23,7 @@ from poolsite.egress import UpstreamClient
 from providers.formats import registry
 from providers.proxy.errors import InternalError
 from providers.proxy.lateness import Lateness
+from providers.proxy.lessons import REFUSAL_FACT
 from providers.proxy.metrics import FLUSH_INTERVAL_S, DataMetrics, Gauges
 from providers.proxy.paths import RouteTable
 from providers.proxy.peers import Peers
@@ -79,6 +80,7 @@ class Runtime:
         self._journal: Journal | None = None
         self._limits: LimitStore | None = None
         self._client: UpstreamClient | None = None
+        self._fetcher: UpstreamClient | None = None
         self._tokens: KeeperTokens | None = None
         self._draining_since: float | None = None
         self._drain_by = 0.0
@@ -106,13 +108,21 @@ class Runtime:
         limits = self._limits = await self._open_limits(journal.origin)
         spend = SpendFollower(config.run_path / SPEND_FILE, limits)
         await spend.poll()
-        self._load_facts()
+        facts = self._known_facts()
+        self.health.load(
+            (fact.key, fact.payload) for fact in facts if fact.kind == COOLDOWN_FACT
+        )
         vetter = Vetter(config.allow_private, config.cloud_metadata)
         self._client = UpstreamClient(vetter)
+        # What clients name by URL is public or is not fetched, whatever providers may.
+        self._fetcher = UpstreamClient(Vetter((), ()))
         self._tokens = KeeperTokens(config.keeper_socket)
         if config.plane != "proxy":
             self.relay = ConsoleRelay(config.console_socket)
         self.pipeline = Pipeline(self._parts(journal, limits))
+        self.pipeline.lessons.load(
+            fact.payload for fact in facts if fact.kind == REFUSAL_FACT
+        )
         self.metrics.watch(self._gauges)
         self.metrics.flush()
         self._keep(self.store.run)
@@ -132,8 +142,9 @@ class Runtime:
             await self._tokens.aclose()
         if self.relay is not None:
             await self.relay.aclose()
-        if self._client is not None:
-            await self._client.aclose()
+        for client in (self._client, self._fetcher):
+            if client is not None:
+                await client.aclose()
         closing = getattr(self._limits, "close", None)
         if closing is not None:
             await closing()
@@ -257,6 +268,7 @@ class Runtime:
             trust=self._trust,
             metrics=self.metrics,
             clock=self.clock,
+            fetcher=self._fetcher,
             limits_are_shared=bool(self.config.redis_url),
             snapshot_max_age_s=float(self.config.snapshot_max_age_s),
         )
@@ -281,19 +293,16 @@ class Runtime:
         await shared.open()
         return shared
 
-    def _load_facts(self) -> None:
-        """Take over cooldowns the keeper remembered."""
+    def _known_facts(self) -> list[Fact]:
+        """Return what the keeper remembered: cooldowns, and what upstreams refuse."""
         path: Path = self.config.run_path / FACTS_FILE
         try:
-            facts = msgspec.json.decode(path.read_bytes(), type=list[Fact])
+            return msgspec.json.decode(path.read_bytes(), type=list[Fact])
         except FileNotFoundError:
-            return
+            return []
         except (OSError, msgspec.MsgspecError) as error:
             _log.warning("facts_unreadable", extra={"reason": str(error)})
-            return
-        self.health.load(
-            (fact.key, fact.payload) for fact in facts if fact.kind == COOLDOWN_FACT
-        )
+            return []
 
     # Background
 

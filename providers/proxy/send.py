@@ -56,9 +56,10 @@ class Sender:
             return await self._client.send(
                 destination,
                 headers=call.headers,
-                body=call.sent.body,
+                body=call.sent.body or None,
                 secret_origin=None if secret is None else secret.origin,
                 timeouts=call.candidate.timeouts,
+                method=call.sent.method,
             )
         except OriginMismatchError as error:
             tally.is_sent = False

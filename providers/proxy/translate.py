@@ -16,13 +16,14 @@ from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from poolsite.clock import Clock
 from poolsite.crypto import KeyRing, UnreadableSecretError
 from poolsite.secret_type import Secret
 from providers.formats.base import Arrival, ChatRequest, FormatError
 from providers.formats.errors import ErrorDetail
-from providers.proxy import verdict
+from providers.proxy import lessons, verdict
 from providers.proxy.errors import from_format_error
 from providers.proxy.exchange import (
     AttemptFailedError,
@@ -41,6 +42,7 @@ _FORWARDED: Final = frozenset(
         b"accept",
         b"user-agent",
         b"idempotency-key",
+        b"traceparent",
         b"openai-beta",
         b"anthropic-version",
         b"anthropic-beta",
@@ -55,7 +57,7 @@ _FORWARDED: Final = frozenset(
     }
 )
 _FORWARDED_PREFIXES: Final = (b"x-stainless-", b"x-codex-")
-_TRANSLATED: Final = frozenset({b"accept"})
+_TRANSLATED: Final = frozenset({b"accept", b"traceparent"})
 _NEVER_STATIC: Final = frozenset({"host", "content-length", "transfer-encoding"})
 
 _RETURNED: Final = frozenset(
@@ -73,8 +75,9 @@ _RATE_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-", "x-codex-")
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e\x80-\xff]*")
 _TAIL: Final = 12
 _KEPT_S: Final = 10.0
+_JSON: Final = "application/json"
 _OWN_HEADERS: Final = {
-    "content-type": "application/json",
+    "content-type": _JSON,
     "accept-encoding": "identity",
 }
 _SHORTEST_SCANNED: Final = 8
@@ -130,7 +133,7 @@ class Vault:
     def __init__(self, ring: KeyRing, clock: Clock) -> None:
         self._ring = ring
         self._clock = clock
-        self._opened: dict[tuple[int, str], tuple[float, Opened]] = {}
+        self._opened: dict[tuple[int, str, str], tuple[float, Opened]] = {}
 
     def open(self, candidate: Candidate) -> Opened:
         """Return a candidate's secret and the headers every request to it has.
@@ -141,7 +144,8 @@ class Vault:
         provider, credential = candidate.route.provider, candidate.route.credential
         token = "" if credential is None else credential.token
         now = self._clock.monotonic()
-        kept = self._opened.get((provider.id, token))
+        key = (provider.id, token, candidate.wire.id)
+        kept = self._opened.get(key)
         if kept is not None and now < kept[0] and kept[1].provider is provider:
             return kept[1]
         secret: Secret | None = None
@@ -156,7 +160,7 @@ class Vault:
         made = Opened(provider, secret, headers, secret_marks(secret))
         if not self._opened:
             asyncio.get_running_loop().call_later(_KEPT_S, self._forget)
-        self._opened[(provider.id, token)] = (now + _KEPT_S, made)
+        self._opened[key] = (now + _KEPT_S, made)
         return made
 
     def _forget(self) -> None:
@@ -169,19 +173,38 @@ class Vault:
 
 
 def build_call(
-    inbound: Inbound, request: ChatRequest, candidate: Candidate, opened: Opened
+    inbound: Inbound,
+    request: ChatRequest,
+    candidate: Candidate,
+    opened: Opened,
+    *,
+    refused: frozenset[str] = frozenset(),
 ) -> UpstreamCall:
     """Build one attempt's request.
 
     Shapes:  later headers win over earlier ones: what the client may say, what the
-             provider's row says, our own, our secret.
+             provider's row says, our own, our secret. What the dialect needs lies
+             beneath the client's where both speak it, else above. ``refused`` are the
+             lessons learned of this candidate.
+    Errors:  FormatError when this upstream cannot express what was asked.
     """
-    route = candidate.route
-    sent = candidate.bridge.build_request(request, candidate.aim)
-    headers = _forwarded(inbound, is_same=candidate.wire is inbound.wire)
+    aim = candidate.aim
+    if refused:
+        aim = replace(aim, drop=lessons.plain(refused))
+    sent = candidate.bridge.build_request(request, aim)
+    if refused:
+        sent = lessons.without(sent, refused)
+    is_same = candidate.wire is inbound.wire
+    headers = _forwarded(inbound, is_same=is_same)
+    if sent.headers:
+        headers = (
+            {**sent.headers, **headers} if is_same else {**headers, **sent.headers}
+        )
     headers.update(opened.headers)
+    if sent.content_type != _JSON:
+        headers["content-type"] = sent.content_type
     headers["x-pool-request-id"] = inbound.request_id
-    url = route.provider.base_url + sent.path
+    url = candidate.base_url + sent.path
     return UpstreamCall(candidate, url, headers, sent, opened.secret, opened.marks)
 
 
@@ -295,7 +318,8 @@ def _forwarded(inbound: Inbound, *, is_same: bool) -> dict[str, str]:
     """Pick what of the client's headers may reach the upstream."""
     names = _same_name if is_same else _translated_name
     headers: dict[str, str] = {}
-    for name, value in inbound.headers:
+    # By name, so that a list in several lines arrives whole and in order.
+    for name, value in inbound.fields.items():
         passed = names(name)
         if passed is not None:
             headers[passed] = value.decode("latin-1")

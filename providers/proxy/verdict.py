@@ -18,7 +18,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from poolsite.destinations import Category
+from providers.formats.base import FormatError
 from providers.formats.errors import ErrorDetail
 from providers.proxy.exchange import Failure
 from providers.routing.classify import classify
@@ -29,12 +32,21 @@ REQUEST: Final = "request"
 CANDIDATE: Final = "candidate"
 ORIGIN: Final = "origin"
 
+INEXPRESSIBLE: Final = "inexpressible"
+"""A kind of failure of our own: nothing was sent, the upstream has no words for it."""
+
 _OVERLOADED: Final = 529
 _VERBATIM: Final = frozenset({400, 404, 413, 422})
 _NO_CONNECTION: Final = frozenset(
     {Category.DNS, Category.REFUSED, Category.TLS, Category.REFUSED_BY_POLICY}
 )
 _LONGEST_REASON: Final = 200
+_OF_THE_REQUEST: Final = (
+    "invalid_request",
+    "invalid_argument",
+    "validationexception",
+    "context_length",
+)
 
 
 def judge_status(
@@ -57,7 +69,7 @@ def judge_status(
     if kind == "model":
         is_verbatim = status in _VERBATIM
         return _failure(kind, CANDIDATE, status, detail, is_verbatim=is_verbatim)
-    if kind == "server_error" and status < 500:
+    if kind == "server_error" and status < 400:
         # A redirect, mostly: never followed, the secret is bound to its origin.
         return _failure(kind, ORIGIN, status, detail)
     is_transient = kind in ("server_error", "unavailable") and status != _OVERLOADED
@@ -130,6 +142,13 @@ def broken(reason: str) -> Failure:
     )
 
 
+def inexpressible(error: FormatError) -> Failure:
+    """Judge a request this upstream cannot express; another one may."""
+    detail = ErrorDetail(message=error.message, code=error.code, param=error.param)
+    failure = _failure(INEXPRESSIBLE, CANDIDATE, error.status, detail)
+    return replace(failure, reason=error.code[:_LONGEST_REASON])
+
+
 def unreadable() -> Failure:
     """Judge a stored secret that cannot be used; nothing was sent."""
     detail = ErrorDetail(message="the stored secret is unreadable")
@@ -165,14 +184,16 @@ def _failure(  # noqa: PLR0913 - the one place that makes a Failure
 def _status_of_words(detail: ErrorDetail) -> int | None:
     """Find the status an error without one would have had."""
     text = f"{detail.type or ''} {detail.code or ''} {detail.message}".lower()
-    if "rate_limit" in text or "rate limit" in text:
+    if "rate_limit" in text or "rate limit" in text or "throttl" in text:
+        return 429
+    if "resource_exhausted" in text or "too many requests" in text:
         return 429
     if "insufficient" in text or "quota" in text:
         return 402
-    if "overloaded" in text:
+    if "overloaded" in text or "unavailable" in text:
         return 503
     if "authentication" in text or "invalid_api_key" in text:
         return 401
-    if "invalid_request" in text or "context_length" in text:
+    if any(word in text for word in _OF_THE_REQUEST):
         return 400
     return None

@@ -142,6 +142,19 @@ RULES: Final[tuple[Rule, ...]] = (
             "insufficient_balance",
         ),
     ),
+    _rule("quota", 400, 429, codes=("servicequotaexceededexception",)),
+    _rule(
+        "auth",
+        400,
+        401,
+        403,
+        codes=(
+            "api_key_invalid",
+            "unrecognizedclientexception",
+            "invalidsignatureexception",
+            "expiredtokenexception",
+        ),
+    ),
     _rule("quota", 400, 401, 402, 403, 429, words=_QUOTA_WORDS),
     _rule("quota", 402),
     _rule("rate_limit", 429),
@@ -151,6 +164,8 @@ RULES: Final[tuple[Rule, ...]] = (
     _rule("auth", 401, 403),
     _rule("auth", 400, words=_AUTH_WORDS),
     _rule("timeout", 408),
+    # Bedrock's word for a model that failed, which is no fault of the request.
+    _rule("server_error", 424),
     _rule("unavailable", 502, 503, 504, 521, 522, 523, 524, 529),
     _rule("unavailable", 500, words=("overloaded", "capacity", *_RATE_WORDS)),
     _rule("request", 400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 416, 422, 451),

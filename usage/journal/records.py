@@ -150,7 +150,8 @@ class AttemptSettle(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
     Shapes:  ``usage`` None = nothing was reported or estimated. ``vendor_cost`` is the
              vendor's own decimal text in USD, kept beside ``cost_nano``.
-             ``budget_deltas`` is what each budget window is charged.
+             ``budget_deltas`` is what each budget window is charged. ``losses`` names
+             what a translation left behind, as ``field:action`` with commas between.
     Units:   ``cost_nano`` in nano-USD, None = unknown, 0 = free.
     """
 
@@ -174,6 +175,7 @@ class AttemptSettle(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     latency_ms: int | None = None
     ttft_ms: int | None = None
     budget_deltas: tuple[BudgetDelta, ...] = ()
+    losses: str = ""
 
 
 class RequestSettle(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -1,0 +1,172 @@
+"""Answer what makes no use of a model: lists of names, counts, a dialect's small talk.
+
+Nothing of it costs money and nothing is recorded. A count of tokens is asked of the
+upstream where it speaks the client's dialect, since it knows best, and estimated where
+it does not or fails: a client must never be left without a number.
+
+Source: reference wire 4.8, P110.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from providers.formats.base import Arrival, ChatRequest, FormatError
+from providers.formats.jsonspans import read_members
+from providers.proxy import admit, authenticate, body, nobody, plan, stream, translate
+from providers.proxy.call import Call
+from providers.proxy.closing import Closing
+from providers.proxy.exchange import (
+    AttemptFailedError,
+    Candidate,
+    Receive,
+    Tally,
+)
+from providers.proxy.ports import Parts
+from providers.proxy.send import Sender
+from providers.proxy.translate import Vault
+
+OPS: Final = frozenset({"models", "model", "local", "count_tokens"})
+_COUNT_WITHIN_S: Final = 10.0
+_COUNT_LIMIT_BYTES: Final = 1024 * 1024
+_NOTHING: Final = b"{}"
+
+
+class Desk:
+    """Answer at once; one object a process."""
+
+    __slots__ = ("_closing", "_parts", "_rules", "_sender", "_vault")
+
+    def __init__(
+        self,
+        parts: Parts,
+        closing: Closing,
+        *,
+        rules: plan.PlanRules,
+        vault: Vault,
+        sender: Sender,
+    ) -> None:
+        self._parts = parts
+        self._closing = closing
+        self._rules = rules
+        self._vault = vault
+        self._sender = sender
+
+    async def answer(self, call: Call, receive: Receive) -> None:
+        """Answer one of ``OPS``.
+
+        Errors:  ProxyError.
+        """
+        op = call.inbound.op
+        if op == "count_tokens":
+            await self._count(call, receive)
+        elif op == "local":
+            await self._small_talk(call, receive)
+        else:
+            await self._tell_models(call)
+
+    async def _tell_models(self, call: Call) -> None:
+        """Tell the names this key may ask for, or one of them."""
+        wire = call.inbound.wire
+        visible = call.snapshot.visible_models(call.caller.key)
+        if call.inbound.op == "models":
+            told = wire.models_list([model.name for model in visible])
+        else:
+            asked = (call.inbound.path_model or "").removeprefix("models/")
+            found = [model for model in visible if model.name == asked]
+            if not found:
+                raise nobody.unknown_model(call.snapshot, call.caller, asked)
+            told = wire.model_body(asked, created=found[0].created_s)
+        await self._closing.told(call, told)
+
+    async def _small_talk(self, call: Call, receive: Receive) -> None:
+        """Let the dialect answer by itself; a model it is asked about must exist."""
+        inbound = call.inbound
+        if inbound.method in ("GET", "HEAD"):
+            request = _bodiless(call)
+        else:
+            request = await self._request(call, receive)
+        if request.model:
+            nobody.resolve(call.snapshot, call.caller, request.model)
+        told: bytes = inbound.wire.local_answer(request)  # type: ignore[attr-defined]
+        await self._closing.told(call, told)
+
+    async def _count(self, call: Call, receive: Receive) -> None:
+        request = await self._request(call, receive)
+        found = nobody.resolve(call.snapshot, call.caller, request.model)
+        wire = call.inbound.wire
+        wish = plan.Wish(wire, request.model, needs_price=False, op="count_tokens")
+        ways = plan.Plan(found.candidates, call.caller, wish, self._rules)
+        candidate = ways.next()
+        told = None
+        if candidate is not None:
+            told = await self._asked(call, request, candidate)
+        elif nobody.is_forbidden(ways):
+            raise nobody.nothing_left(ways, request.model)
+        if told is None:
+            tokens = admit.estimate(request)
+            worded = getattr(wire, "count_tokens_body", None)
+            told = _plain_count(tokens) if worded is None else worded(tokens)
+        await self._closing.told(call, told)
+
+    async def _asked(
+        self, call: Call, request: ChatRequest, candidate: Candidate
+    ) -> bytes | None:
+        """Ask an upstream to count, None when it does not."""
+        watch = call.watch
+        try:
+            opened = self._vault.open(candidate)
+            out = translate.build_call(call.inbound, request, candidate, opened)
+            answer = await self._sender.send(
+                out, Tally(), watch, first_byte_s=_COUNT_WITHIN_S
+            )
+            try:
+                data = await stream.read_whole(
+                    answer, watch, gap_s=_COUNT_WITHIN_S, limit=_COUNT_LIMIT_BYTES
+                )
+            finally:
+                answer.close()
+            if not 200 <= answer.status < 300:
+                return None
+            meta = candidate.bridge.read_response(request, out.sent, data)
+        except (AttemptFailedError, FormatError):
+            return None
+        except asyncio.CancelledError:
+            if watch.gone or watch.claim() is None:
+                raise
+            return None
+        return (
+            None if meta.error is not None else translate.scrubber(out.marks)(meta.body)
+        )
+
+    async def _request(self, call: Call, receive: Receive) -> ChatRequest:
+        inbound = call.inbound
+        data = await body.read_body(inbound, receive, call.settings, call.watch)
+        call.watch.listen(receive)
+        call.request = translate.read_request(inbound, data or _NOTHING)
+        call.recorder.describe(call.request, authenticate.late_session(inbound))
+        return call.request
+
+
+def _bodiless(call: Call) -> ChatRequest:
+    inbound = call.inbound
+    return ChatRequest(
+        dialect=inbound.wire.id,
+        body=b"",
+        model=inbound.path_model or "",
+        members=read_members(_NOTHING),
+        arrival=Arrival(
+            op=inbound.op,
+            path=inbound.path,
+            path_model=inbound.path_model,
+            query=inbound.query,
+            fields=inbound.fields,
+        ),
+    )
+
+
+def _plain_count(tokens: int) -> bytes:
+    return msgspec.json.encode({"input_tokens": tokens})
