@@ -233,7 +233,7 @@ class TranslationTap:
         """Look at the first bytes: a whole answer is collected and split up later."""
         if self._whole is None:
             first = data.lstrip()[:1]
-            if self._target.framing != "sse" or first not in (b"{", b"["):
+            if self._target.framing == "ndjson" or first not in (b"{", b"["):
                 self._started = bool(first) or self._target.framing != "sse"
                 return True
             self._whole = bytearray()
@@ -269,13 +269,11 @@ class TranslationTap:
 
 def _whole_events(codec: Codec, reply: Reply, body: bytes) -> list[AnyEvent]:
     """Take a whole answer apart, also where it came as a stream nobody asked for."""
-    is_stream = codec.framing != "sse" or body.lstrip()[:1] not in (b"{", b"[")
-    if not is_stream:
+    # Lines of JSON are taken apart by the same reader, one line or many.
+    if codec.framing == "ndjson" or body.lstrip()[:1] in (b"{", b"["):
         return codec.decode_answer(body, reply)
-    if codec.framing == "sse":
-        decoder = codec.open_decoder(reply)
-        return [*decoder.feed(body), *decoder.eof()]
-    return codec.decode_answer(body, reply)
+    decoder = codec.open_decoder(reply)
+    return [*decoder.feed(body), *decoder.eof()]
 
 
 def _translation(sent: UpstreamRequest) -> Translation:

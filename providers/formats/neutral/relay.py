@@ -89,7 +89,7 @@ class RelayBridge:
     ) -> ResponseMeta:
         """Meter a whole answer; a stream nobody asked for is joined to one."""
         codec, reply = self._codec, Reply(model=sent.model)
-        if codec.framing == "sse" and body.lstrip()[:1] not in (b"{", b"["):
+        if codec.framing != "ndjson" and body.lstrip()[:1] not in (b"{", b"["):
             decoder = codec.open_decoder(reply)
             events = Repair().feed([*decoder.feed(body), *decoder.eof()])
             answer = gather(events)
@@ -224,7 +224,7 @@ class RelayTap:
         """Look at the first bytes: a whole answer is collected and split up later."""
         if self._whole is None:
             first = data.lstrip()[:1]
-            if self._codec.framing != "sse" or first not in (b"{", b"["):
+            if self._codec.framing == "ndjson" or first not in (b"{", b"["):
                 self._started = bool(first) or self._codec.framing != "sse"
                 return True
             self._whole = bytearray()
