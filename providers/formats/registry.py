@@ -12,7 +12,10 @@ from typing import Final, cast
 from providers.formats.base import Bridge, Op, WireFormat
 from providers.formats.neutral.bridge import TranslationBridge
 
-FORMAT_MODULES: Final[tuple[str, ...]] = ("providers.formats.openai_chat.dialect",)
+FORMAT_MODULES: Final[tuple[str, ...]] = (
+    "providers.formats.openai_chat.dialect",
+    "providers.formats.ollama_native.dialect",
+)
 
 
 class UnknownFormatError(LookupError):
