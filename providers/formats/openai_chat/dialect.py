@@ -22,6 +22,7 @@ from providers.formats.base import (
 )
 from providers.formats.errors import ErrorDetail
 from providers.formats.neutral.codec import Codec
+from providers.formats.openai_chat.codec import ChatCodec
 from providers.formats.openai_chat.errors import build_error_body, read_error_body
 from providers.formats.openai_chat.request import (
     PATH,
@@ -103,8 +104,8 @@ class OpenAIChat:
         return _PASSTHROUGH if inbound == self.id and op == "chat" else None
 
     def codec(self, model: str) -> Codec | None:
-        """Return the translator."""
-        return None
+        """Return the translator; it is the same for every model."""
+        return _CODEC
 
 
 class ChatPassthrough:
@@ -128,6 +129,7 @@ class ChatPassthrough:
 
 
 _CLIENT_STREAM: Final = ChatClientStream()
+_CODEC: Final = ChatCodec()
 _PASSTHROUGH: Final = ChatPassthrough()
 
 FORMAT: Final[WireFormat] = OpenAIChat()
