@@ -73,6 +73,7 @@ def _measure(running: list[gateways.Running], seconds: int, *, only_floor: bool)
     rate = round(subject.json_median / 2)
     profiles.measure_latency(running, found, rate=rate, seconds=seconds)
     if pool is not None and not only_floor:
+        profiles.measure_translated(pool, subject, seconds=seconds)
         pages = profiles.measure_latency_with_console(
             pool, subject, rate=rate, seconds=seconds
         )

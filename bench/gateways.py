@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.dialects import UPSTREAMS
 from bench.tools import JSON_BODY, LOAD_CORE, PROXY_CORE, pin
 from tests.rig.ports import free_port
 from tests.rig.processes import Child
@@ -121,6 +122,14 @@ def provider_pool(directory: Path, target: int) -> Iterator[Running]:
         base_url = f"http://127.0.0.1:{target}/v1"
         product.add_provider("mock", base_url=base_url, models=["bench"])
         product.set_price("bench", input_usd="1", output_usd="2")
+        for dialect, version in UPSTREAMS.items():
+            product.add_provider(
+                dialect,
+                base_url=f"http://127.0.0.1:{target}{version}",
+                models=[f"bench-{dialect}"],
+                api_format=dialect,
+            )
+            product.set_price(f"bench-{dialect}", input_usd="1", output_usd="2")
         limits = ["--rpm", "100000000", "--tpm", "1000000000000"]
         limits += ["--concurrency", "4000"]
         budget = ["--budget-usd", "1000000", "--window", "month"]

@@ -13,11 +13,9 @@ import json
 import signal
 from typing import cast
 
+from bench import dialects
+from bench.dialects import COMPLETION_TOKENS, DELTAS, PROMPT_TOKENS, TEXT
 from bench.tools import first_in_line
-
-EVENTS = 100
-PROMPT_TOKENS, COMPLETION_TOKENS = 20, 98
-_TEXT = "The harbour was quiet in the evening and the boats were in. "
 
 
 def _chat(kind: str, choice: dict[str, object] | None, usage: bool) -> bytes:
@@ -39,7 +37,7 @@ def _chat(kind: str, choice: dict[str, object] | None, usage: bool) -> bytes:
 
 def json_body() -> bytes:
     """Return the canned JSON answer, about 600 bytes."""
-    message = {"role": "assistant", "content": _TEXT * 5}
+    message = {"role": "assistant", "content": TEXT * 5}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     return _chat("chat.completion", choice, usage=True)
 
@@ -47,8 +45,7 @@ def json_body() -> bytes:
 def stream_events() -> list[bytes]:
     """Return the events of a stream: content, finish, usage; the end mark follows."""
     kind = "chat.completion.chunk"
-    words = (_TEXT * 10).split()
-    deltas = [{"content": " " + words[n % len(words)]} for n in range(EVENTS - 2)]
+    deltas = [{"content": text} for text in DELTAS]
     choices = [{"index": 0, "delta": d, "finish_reason": None} for d in deltas]
     events = [_chat(kind, dict(choice), usage=False) for choice in choices]
     finish = {"index": 0, "delta": {}, "finish_reason": "stop"}
@@ -67,12 +64,22 @@ def _chunked(data: bytes) -> bytes:
 
 
 ANSWER = _http(json_body())
-STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
-    b"transfer-encoding: chunked\r\n\r\n"
-)
+
+
+def _stream_head(content_type: str) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n"
+    return head.encode() + b"transfer-encoding: chunked\r\n\r\n"
+
+
+STREAM_HEAD = _stream_head("text/event-stream")
 CHUNKS = [_chunked(event) for event in stream_events()]
 STREAM_END = _chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+
+
+OTHERS = {
+    mark: (_stream_head(content_type), [_chunked(frame) for frame in frames])
+    for mark, (content_type, frames) in dialects.streams().items()
+}
 
 
 class Canned(asyncio.Protocol):
@@ -103,11 +110,19 @@ class Canned(asyncio.Protocol):
                 return
             body = self.buffer[end + 4 : stop]
             self.buffer = self.buffer[stop:]
-            self.answer(body)
+            self.answer(head.split(b"\r\n", 1)[0], body)
 
-    def answer(self, body: bytes) -> None:
+    def answer(self, line: bytes, body: bytes) -> None:
         """Write one canned answer; a body that says hold gets no end."""
         write = self.transport.write
+        if b"/chat/completions" not in line:
+            for mark, (opening, chunks) in OTHERS.items():
+                if mark.lower() in line:
+                    write(opening)
+                    for chunk in chunks:
+                        write(chunk)
+                    write(b"0\r\n\r\n")
+                    return
         if b'"stream":true' not in body and b'"stream": true' not in body:
             write(ANSWER)
             return

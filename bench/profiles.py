@@ -11,6 +11,7 @@ from threading import Event, Thread
 import aiohttp
 
 from bench.console_user import ConsoleUser
+from bench.dialects import UPSTREAMS, asking
 from bench.gateways import Running
 from bench.tools import (
     HOLD_BODY,
@@ -23,6 +24,7 @@ from bench.tools import (
 )
 
 ROUNDS = 3
+CLIENTS = ("anthropic", "responses", "google")
 OPEN_STREAMS = 300
 MEMORY_REQUESTS = 100_000
 
@@ -32,7 +34,8 @@ class Figures:
     """Everything measured of one gateway.
 
     Units: requests and streams a second, latency in microseconds, memory in bytes,
-           keeper_share in processor seconds a second of JSON peak.
+           beside in processor seconds a second of JSON peak, translated in streams
+           a second by the pair of dialects.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Figures:
     rss_total: int | None = None
     requests: int = 0
     beside: dict[str, float] = field(default_factory=dict)
+    translated: dict[str, float] = field(default_factory=dict)
 
     @property
     def json_median(self) -> float:
@@ -83,6 +87,19 @@ def measure_peaks(gateways: list[Running], *, seconds: int) -> dict[str, Figures
             found[gateway.name].streams.append(rate)
             found[gateway.name].requests += int(rate * seconds)
     return found
+
+
+def measure_translated(gateway: Running, figures: Figures, *, seconds: int) -> None:
+    """Measure translated streams: chat from every upstream, every client on chat."""
+    pairs = [("chat", dialect, f"bench-{dialect}") for dialect in UPSTREAMS]
+    pairs += [(client, "chat", "bench") for client in CLIENTS]
+    for client, upstream, model in pairs:
+        path, body = asking(client, model)
+        rates = [
+            peak(gateway.root, gateway.key, body, seconds=seconds, path=path)
+            for _ in range(ROUNDS)
+        ]
+        figures.translated[f"{client} on {upstream}"] = statistics.median(rates)
 
 
 def measure_latency(

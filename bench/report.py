@@ -51,6 +51,9 @@ def budgets(pool: Figures, *, floor: Figures, base: Figures) -> list[Budget]:
             0.45,
         ),
     ]
+    for pair, rate in pool.translated.items():
+        share = rate / floor.stream_median
+        lines.append(_share(f"translated streams, {pair}", share, 0.10))
     for name, p50, p99 in (
         ("", pool.p50_us, pool.p99_us),
         (", console user reloading", pool.p50_console_us, pool.p99_console_us),

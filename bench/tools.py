@@ -37,11 +37,19 @@ def require(tool: str, package: str) -> None:
         raise BenchError(f"{tool} is missing: apt-get install {package}")
 
 
-def peak(root: str, key: str, body: str, *, seconds: int, clients: int = 64) -> float:
+def peak(
+    root: str,
+    key: str,
+    body: str,
+    *,
+    seconds: int,
+    clients: int = 64,
+    path: str = _PATH,
+) -> float:
     """Return requests a second of a closed loop. Errors: BenchError on any failure."""
     command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{clients}"]
     command += [f"-d{seconds}s", "--timeout", "10s", "-s", "bench/post.lua"]
-    done = _run([*command, root + _PATH], key, body)
+    done = _run([*command, root + path], key, body)
     found = re.search(r"RESULT (.*)", done)
     if found is None:
         raise BenchError(f"wrk printed no result:\n{done}")

@@ -123,11 +123,12 @@ class Product:
         models: list[str],
         api_keys: list[str] | None = None,
         priority: int | None = None,
+        api_format: str = "openai",
     ) -> None:
         """Add a provider on loopback with its keys and models."""
         keys = api_keys or [DEFAULT_API_KEY]
         arguments = ["provider", "add", slug, "--base-url", base_url]
-        arguments += ["--format", "openai", "--allow-private", "--api-key-stdin"]
+        arguments += ["--format", api_format, "--allow-private", "--api-key-stdin"]
         for model in models:
             arguments += ["--model", model]
         if priority is not None:
