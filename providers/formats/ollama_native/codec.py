@@ -16,6 +16,7 @@ from providers.formats.neutral.events import (
     AnyEvent,
     Choice,
     End,
+    Failed,
     Finish,
     Start,
 )
@@ -78,12 +79,12 @@ class OllamaCodec:
             return [failed(_NO_ANSWER)]
         line = decode_line(body)
         if line is None:
-            return self._streamed(body)
+            return _whole(self._streamed(body))
         if not line.error and not line.is_answer:
             return [failed(_NO_ANSWER)]
         if line.done is None:
             line.done = True
-        return LineReader().read(line, body)
+        return _whole(LineReader().read(line, body))
 
     def open_decoder(self, reply: Reply) -> Decoder:
         """Start reading lines."""
@@ -128,6 +129,13 @@ class EmbeddingsCodec(OllamaCodec):
             Finish(reason="end"),
             End(),
         ]
+
+
+def _whole(events: list[AnyEvent]) -> list[AnyEvent]:
+    """Return an answer's events; without an end it is half an answer, and no success."""
+    if events and isinstance(events[-1], End | Failed):
+        return events
+    return [*events, failed("The upstream's answer broke off.", "upstream_truncated")]
 
 
 def join_lines(body: bytes) -> bytes | None:

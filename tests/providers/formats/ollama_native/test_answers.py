@@ -194,7 +194,7 @@ def test_a_whole_answer_without_done_is_whole():
     answer = CODEC.decode_answer(b'{"message":{"content":"Hi"}}', REPLY)
     assert isinstance(answer[-1], End)
     cut = CODEC.decode_answer(b'{"message":{"content":"Hi"},"done":false}', REPLY)
-    assert not any(isinstance(event, End) for event in cut)
+    assert isinstance(cut[-1], Failed)
 
 
 @pytest.mark.parametrize(
@@ -212,10 +212,16 @@ def test_a_whole_answer_without_done_is_whole():
         b"[" + b"0," * 600_000 + b"0]",
     ],
 )
-def test_what_is_no_answer_is_a_failure_or_no_end(body):
+def test_what_is_no_answer_is_a_failure(body):
     events = CODEC.decode_answer(body, REPLY)
     assert not any(isinstance(event, End) for event in events)
-    assert not body or isinstance(events[-1], Failed)
+    assert isinstance(events[-1], Failed)
+
+
+@pytest.mark.parametrize("name", ["cut", "error_line"])
+def test_half_an_answer_is_a_failure(name):
+    events = CODEC.decode_answer(STREAMS[name], REPLY)
+    assert isinstance(events[-1], Failed)
 
 
 def test_garbage_between_lines_is_a_failure():
