@@ -1,16 +1,17 @@
-"""Carry proof of reasoning through a dialect that has a slot for somebody else's.
+"""Carry proof of reasoning through a client whose dialect has no word for its maker.
 
-A client gives back what an answer's opaque slot held and never looks inside. Proof made
-by another vendor than the slot's is packed into it with the name of its maker, so that
-the next request can give it back to whom it belongs, and only to them.
+A client sends back what stands in its dialect's opaque slot (a signature, encrypted
+content) without reading it. Proof of another family is put there in an envelope of the
+pool's own, and taken out again when it comes back; nothing in it is a secret, and a
+blob that was cut or made up is dropped without a word.
 
-Source: reference wire 2.12, smuggling across dialects.
+Source: reference wire 2.12.
 """
 
 from __future__ import annotations
 
+import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -18,35 +19,47 @@ import msgspec
 from providers.formats.base import UNREADABLE
 from providers.formats.neutral.types import Opaque
 
-PREFIX: Final = "pp1."
-"""What a packed slot begins with: no vendor's blob has a full stop there."""
+PREFIX: Final = "ppool1."
+"""How every envelope begins, its version included."""
 
-_LARGEST: Final = 4 * 1024 * 1024
-_DECODER: Final = msgspec.json.Decoder(tuple[Opaque, ...])
+NOTHING: Final = Opaque(family="pool", slot="none", data="")
+"""Stands for reasoning that came without proof, so that no one takes it for a vendor's."""
 
-
-def pack(opaque: Iterable[Opaque]) -> str:
-    """Return one string for a client's opaque slot; blank for no proof."""
-    kept = tuple(opaque)
-    if not kept:
-        return ""
-    return PREFIX + urlsafe_b64encode(msgspec.json.encode(kept)).decode().rstrip("=")
+_SUM_CHARS: Final = 8
+_DECODER: Final = msgspec.json.Decoder(tuple[str, str, str, str, str])
 
 
-def is_packed(slot: str) -> bool:
-    """Tell whether a slot was packed here."""
-    return slot.startswith(PREFIX)
+def pack(opaque: Opaque) -> str:
+    """Return an envelope around some proof."""
+    inner = (opaque.family, opaque.slot, opaque.model, opaque.scope, opaque.data)
+    text = urlsafe_b64encode(msgspec.json.encode(inner)).decode()
+    return f"{PREFIX}{_checksum(text)}{text}"
 
 
-def unpack(slot: str) -> tuple[Opaque, ...]:
-    """Return the proof in a packed slot.
+def is_packed(text: str) -> bool:
+    """Tell whether a text claims to be an envelope."""
+    return text.startswith(PREFIX)
 
-    Fails:   empty for what is not packed, was cut short or changed on its way.
+
+def unpack(text: str) -> Opaque | None:
+    """Return the proof in an envelope.
+
+    Shapes:  None for what is no envelope, for a damaged one, and for ``NOTHING``.
     """
-    if not is_packed(slot) or len(slot) > _LARGEST:
-        return ()
-    text = slot[len(PREFIX) :]
+    if not text.startswith(PREFIX):
+        return None
+    start = len(PREFIX) + _SUM_CHARS
+    inner = text[start:]
     try:
-        return _DECODER.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except UNREADABLE:
-        return ()
+        if text[len(PREFIX) : start] != _checksum(inner):
+            return None
+        family, slot, model, scope, data = _DECODER.decode(urlsafe_b64decode(inner))
+    except (*UNREADABLE, binascii.Error):
+        return None
+    opaque = Opaque(family=family, slot=slot, model=model, scope=scope, data=data)
+    return None if opaque == NOTHING else opaque
+
+
+def _checksum(text: str) -> str:
+    """Return what tells a whole envelope from a cut one; no protection from anyone."""
+    return f"{binascii.crc32(text.encode()):08x}"
