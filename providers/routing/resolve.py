@@ -1,7 +1,8 @@
 """Find what a requested name leads to.
 
 In this order: an alias, an exact model id, ``provider/rest`` when that provider exists
-and serves the rest, a dated variant; otherwise nothing, with names much like it.
+and serves the rest, an alias that is a pattern (``claude-*opus*``; the longest first), a
+dated variant; otherwise nothing, with names much like it.
 Letter case is forgiven after the exact spelling was tried.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Final
 
 import msgspec
@@ -61,6 +63,7 @@ class Index:
         "_by_stem",
         "_default",
         "_folded_aliases",
+        "_patterns",
         "_slugs",
     )
 
@@ -72,8 +75,13 @@ class Index:
         *,
         default_model: str = "",
     ) -> None:
-        self._aliases = dict(aliases)
-        self._folded_aliases = {name.casefold(): name for name in aliases}
+        plain = {name for name in aliases if not is_pattern(name)}
+        self._aliases = {name: aliases[name] for name in aliases if name in plain}
+        self._patterns = sorted(
+            ((name.casefold(), aliases[name]) for name in aliases if name not in plain),
+            key=_longest_pattern_first,
+        )
+        self._folded_aliases = {name.casefold(): name for name in self._aliases}
         self._default = default_model
         self._by_name: dict[str, list[Offer]] = {}
         self._by_fold: dict[str, str] = {}
@@ -106,6 +114,10 @@ class Index:
         if alias is not None:
             return Answer(asked, "alias", True, self._groups_of_alias(alias))
         how, offers = self._offers(asked.removeprefix(_MODELS_PREFIX))
+        if self._patterns and how in ("variant", "nothing"):
+            pattern = self._pattern(asked.removeprefix(_MODELS_PREFIX))
+            if pattern is not None:
+                return Answer(asked, "alias", True, self._groups_of_alias(pattern))
         return Answer(asked, how, bool(offers), groups_of(offers))
 
     def near(self, asked: str) -> tuple[str, ...]:
@@ -143,6 +155,13 @@ class Index:
             name = self._folded_aliases.get(asked.casefold())
             alias = self._aliases.get(name) if name is not None else None
         return alias
+
+    def _pattern(self, asked: str) -> AliasRecord | None:
+        folded = asked.casefold()
+        for pattern, alias in self._patterns:
+            if fnmatchcase(folded, pattern):
+                return alias
+        return None
 
     def _groups_of_alias(self, alias: AliasRecord) -> tuple[Group, ...]:
         """Join the groups of the targets, in their order, each route once."""
@@ -203,6 +222,15 @@ class Index:
             return ()
         dated = self._by_stem.get(stem.casefold(), ())
         return self._named(max(dated)) if dated else ()
+
+
+def is_pattern(name: str) -> bool:
+    """Tell an alias for many names, ``claude-*opus*``, from one for a single name."""
+    return "*" in name
+
+
+def _longest_pattern_first(entry: tuple[str, AliasRecord]) -> tuple[int, str]:
+    return -len(entry[0]), entry[0]
 
 
 def _slugs(providers: Iterable[ProviderRecord]) -> dict[str, ProviderRecord]:

@@ -281,3 +281,21 @@ def _with_credentials(
         for place, each in enumerate(credentials)
     ]
     return provider(number, priority=priority, credentials=tuple(made), weight=weight)
+
+
+def test_pattern_leads_whatever_has_no_model_of_its_own():
+    pool = _pool(
+        {"up": ["claude-opus-4", "big", "small"]},
+        **{"claude-*opus*": ["up:big"], "claude-*": ["up:small"]},
+    )
+    assert _routes(pool.find("claude-opus-4")) == ["up:claude-opus-4"]
+    assert _routes(pool.find("claude-opus-4-8")) == ["up:big"]
+    assert _routes(pool.find("CLAUDE-3-OPUS-20240229")) == ["up:big"]
+    assert _routes(pool.find("models/claude-haiku-4-5")) == ["up:small"]
+    assert not pool.find("gpt-5").is_known
+
+
+def test_pattern_is_no_name_to_ask_for():
+    pool = _pool({"up": ["big"]}, **{"claude-*": ["up:big"]})
+    assert [name for name, _ in pool.names()] == ["big"]
+    assert "claude-*" not in pool.near("claude-")
