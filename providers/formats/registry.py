@@ -9,11 +9,13 @@ from functools import cache, lru_cache
 from importlib import import_module
 from typing import Final, cast
 
+from providers.formats import plugins
 from providers.formats.base import Bridge, Op, WireFormat
 from providers.formats.neutral.bridge import TranslationBridge
 
 FORMAT_MODULES: Final[tuple[str, ...]] = (
     "providers.formats.openai_chat.dialect",
+    "providers.formats.openai_responses.dialect",
     "providers.formats.anthropic_messages.dialect",
     "providers.formats.ollama_native.dialect",
     "providers.formats.bedrock_converse.dialect",
@@ -31,6 +33,8 @@ def formats() -> dict[str, WireFormat]:
     for path in FORMAT_MODULES:
         wire = cast("WireFormat", import_module(path).FORMAT)
         loaded[wire.id] = wire
+    for wire in plugins.installed():
+        loaded.setdefault(wire.id, wire)
     return loaded
 
 
