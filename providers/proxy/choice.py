@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from poolsite.destinations import origin_of
+from poolsite.destinations import EgressRefusedError, origin_of
 from providers.formats import registry
 from providers.formats.base import (
     NEED_AUDIO,
@@ -144,7 +144,7 @@ def _is_at(base_url: str, origin: str) -> bool:
     """Tell whether an address is the provider's own: its secret goes nowhere else."""
     try:
         return origin_of(base_url) == origin
-    except ValueError:
+    except EgressRefusedError:
         return False
 
 

@@ -14,14 +14,22 @@ from typing import Final
 
 import msgspec
 
-from providers.formats.base import Arrival, ChatRequest, FormatError
+from providers.formats.base import (
+    NEED_NAMES,
+    UNREADABLE,
+    Arrival,
+    ChatRequest,
+    FormatError,
+)
 from providers.formats.jsonspans import read_members
 from providers.proxy import admit, authenticate, body, nobody, plan, stream, translate
 from providers.proxy.call import Call
 from providers.proxy.closing import Closing
+from providers.proxy.errors import ClientError
 from providers.proxy.exchange import (
     AttemptFailedError,
     Candidate,
+    Inbound,
     Receive,
     Tally,
 )
@@ -83,14 +91,20 @@ class Desk:
         await self._closing.told(call, told)
 
     async def _small_talk(self, call: Call, receive: Receive) -> None:
-        """Let the dialect answer by itself; a model it is asked about must exist."""
+        """Let the dialect answer by itself; a model it is asked about must exist.
+
+        It is told in ``needs`` what that model can do, as far as that is known.
+        """
         inbound = call.inbound
-        if inbound.method in ("GET", "HEAD"):
-            request = _bodiless(call)
-        else:
-            request = await self._request(call, receive)
+        data = b""
+        if inbound.method not in ("GET", "HEAD"):
+            data = await body.read_body(inbound, receive, call.settings, call.watch)
+            call.watch.listen(receive)
+        request = _small_request(inbound, data)
         if request.model:
-            nobody.resolve(call.snapshot, call.caller, request.model)
+            found = nobody.resolve(call.snapshot, call.caller, request.model)
+            able = found.candidates[0].model.capabilities
+            request.needs = sum(NEED_NAMES.get(name, 0) for name in able)
         told: bytes = inbound.wire.local_answer(request)  # type: ignore[attr-defined]
         await self._closing.told(call, told)
 
@@ -151,13 +165,24 @@ class Desk:
         return call.request
 
 
-def _bodiless(call: Call) -> ChatRequest:
-    inbound = call.inbound
+def _small_request(inbound: Inbound, data: bytes) -> ChatRequest:
+    """Read what these requests have in common: at most the name of a model.
+
+    Errors:  ClientError 400.
+    """
+    try:
+        members = read_members(data or _NOTHING)
+        raw = members.values.get("model") or members.values.get("name")
+        model = "" if raw is None else msgspec.json.decode(raw, type=str)
+    except (*UNREADABLE, msgspec.ValidationError):
+        raise ClientError(
+            "The request body is not valid JSON.", code="invalid_json"
+        ) from None
     return ChatRequest(
         dialect=inbound.wire.id,
-        body=b"",
-        model=inbound.path_model or "",
-        members=read_members(_NOTHING),
+        body=data,
+        model=inbound.path_model or model,
+        members=members,
         arrival=Arrival(
             op=inbound.op,
             path=inbound.path,

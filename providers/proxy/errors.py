@@ -68,6 +68,7 @@ class ProxyError(Exception):
             code=self.code,
             param=self.param,
             status=self.status,
+            retry_after_s=self.retry_after_s,
         )
 
 

@@ -106,7 +106,7 @@ class Fetcher:
         except EgressRefusedError:
             raise _refused(url, "its address is not public") from None
         except EgressError as error:
-            raise _refused(url, f"it cannot be reached ({error.category})") from None
+            raise _refused(url, f"it cannot be reached ({error.category.value})") from None
         try:
             if answer.status != 200:
                 raise _refused(url, f"its server answered {answer.status}")
@@ -116,7 +116,7 @@ class Fetcher:
                 raise _refused(url, "it is too large")
             data = await read_capped(answer, limit)  # type: ignore[arg-type]
         except EgressError as error:
-            raise _refused(url, f"it could not be read ({error.category})") from None
+            raise _refused(url, f"it could not be read ({error.category.value})") from None
         finally:
             answer.close()
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()

@@ -69,7 +69,7 @@ _TUNING: Final = frozenset(
 """Left out also where only the value is refused: the default is then the nearest."""
 
 _REFUSES: Final = re.compile(
-    r"unsupported (parameter|field|argument)|not supported|unrecogni[sz]ed"
+    r"unsupported[ _](parameter|field|argument)|not supported|unrecogni[sz]ed"
     r"|unknown (parameter|field|argument|name|key)|extra (inputs?|fields?)[^.]{0,20} not"
     r"|not permitted|unexpected (keyword|field|property|parameter)"
     r"|additional propert|does not support|cannot find field|not allowed",
@@ -174,7 +174,9 @@ def without(sent: UpstreamRequest, words: frozenset[str]) -> UpstreamRequest:
     if members is None:
         return sent
     changes: dict[str, bytes] = {}
-    losses = dict.fromkeys(sent.losses)
+    losses = dict.fromkeys(
+        word if ":" in word else f"{word}:drop" for word in sent.losses
+    )
     for word in sorted(words):
         name, _, other = word.partition("=")
         value = members.values.get(name)
@@ -185,9 +187,8 @@ def without(sent: UpstreamRequest, words: frozenset[str]) -> UpstreamRequest:
             losses[f"{name}:drop"] = None
         elif other not in members.values:
             changes[other] = bytes(value)
-    if not changes:
-        return sent
-    return replace(sent, body=patch(members, changes), losses=tuple(losses))
+    body = patch(members, changes) if changes else sent.body
+    return replace(sent, body=body, losses=tuple(losses))
 
 
 def _named(detail: ErrorDetail, text: str) -> str | None:

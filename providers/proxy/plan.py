@@ -113,8 +113,8 @@ class Plan:
         "_health",
         "_routes",
         "_tried",
-        "wish",
         "skipped",
+        "wish",
     )
 
     def __init__(

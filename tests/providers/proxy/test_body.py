@@ -4,8 +4,11 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 
+import brotli
 import pytest
+import zstandard
 
 from tests.providers.proxy.pool import CHAT, Client, Pool
 
@@ -59,20 +62,53 @@ async def test_a_body_that_crawls_is_refused(pool: Pool) -> None:
         ("deflate", zlib.compress(DATA)),
         ("deflate", zlib.compress(DATA)[2:-4]),
         ("identity", DATA),
+        ("br", brotli.compress(DATA)),
+        ("zstd", zstandard.compress(DATA)),
+        ("ZSTD", zstandard.ZstdCompressor(write_content_size=False).compress(DATA)),
+        ("deflate, gzip", gzip.compress(zlib.compress(DATA))),
     ],
 )
-async def test_a_compressed_body_is_inflated(
+async def test_t24_a_compressed_body_is_inflated(
     pool: Pool, encoding: str, data: bytes
 ) -> None:
     answer = await pool.call(data, headers=headers(pool, content_encoding=encoding))
     assert answer.status == 200, answer.body
 
 
-async def test_inflation_is_capped(pool: Pool) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("br", brotli.compress),
+        ("zstd", zstandard.compress),
+        ("gzip, zstd", lambda data: zstandard.compress(gzip.compress(data))),
+    ],
+)
+async def test_t24_inflation_is_capped(
+    pool: Pool, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
     pool.set(body_limit_bytes=10_000)
-    bomb = gzip.compress(b" " * 1_000_000)
-    answer = await pool.call(bomb, headers=headers(pool, content_encoding="gzip"))
+    bomb = pack(b" " * 1_000_000)
+    answer = await pool.call(bomb, headers=headers(pool, content_encoding=encoding))
     assert answer.status == 413
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd"])
+@pytest.mark.parametrize("cut", [0, 1, 7, -1])
+async def test_t24_a_rare_encoding_cut_short_is_refused(
+    pool: Pool, encoding: str, cut: int
+) -> None:
+    pack = brotli.compress if encoding == "br" else zstandard.compress
+    data = pack(DATA)[:cut]
+    answer = await pool.call(data, headers=headers(pool, content_encoding=encoding))
+    assert answer.status == 400
+
+
+async def test_t24_too_many_encodings_are_refused_unread(pool: Pool) -> None:
+    named = "gzip, gzip, gzip"
+    answer = await pool.call(headers=headers(pool, content_encoding=named))
+    assert answer.status == 415
 
 
 @pytest.mark.parametrize("data", [b"no gzip", gzip.compress(DATA)[:-9]])
