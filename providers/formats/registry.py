@@ -16,6 +16,7 @@ from providers.formats.neutral.bridge import TranslationBridge
 FORMAT_MODULES: Final[tuple[str, ...]] = (
     "providers.formats.openai_chat.dialect",
     "providers.formats.openai_responses.dialect",
+    "providers.formats.envelopes.codex",
     "providers.formats.anthropic_messages.dialect",
     "providers.formats.ollama_native.dialect",
     "providers.formats.bedrock_converse.dialect",

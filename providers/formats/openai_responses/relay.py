@@ -21,16 +21,14 @@ from providers.formats.jsonspans import REMOVE, Members, patch, read_members
 from providers.formats.neutral import smuggle
 from providers.formats.neutral.codec import Codec
 from providers.formats.neutral.relay import RelayBridge, RelayTap
-from providers.formats.neutral.types import Opaque
 from providers.formats.openai_responses.build import PATH
 from providers.formats.openai_responses.client import ResponsesStream
-from providers.formats.openai_responses.items import FAMILY
+from providers.formats.openai_responses.edits import without_foreign_proof
 from providers.formats.openai_responses.wire import UNSET
 from providers.formats.taps import ClientStream, StreamTap
 
 _TERMINALS: Final = frozenset({"response.completed", "response.incomplete"})
 _PACKED: Final = smuggle.PREFIX.encode()
-_CALLED: Final = frozenset({"function_call", "custom_tool_call", "message"})
 
 
 class ResponsesRelayed:
@@ -188,57 +186,3 @@ def _renamed(members: Members, model: str) -> bytes | None:
     if raw is None or memoryview(raw)[0] != 0x22 or bytes(raw) == name:
         return None
     return patch(members, {"model": name})
-
-
-class _Item(msgspec.Struct):
-    type: str = ""
-    encrypted_content: str | None = None
-
-
-_ITEM: Final = msgspec.json.Decoder(_Item)
-_RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-def without_foreign_proof(raw: msgspec.Raw, scope: str) -> bytes:
-    """Take out reasoning whose proof another vendor, or another account, made.
-
-    Shapes:  what the pool packed for this very account is unpacked; the calls after
-             reasoning that was dropped lose their ids, for they would not be found.
-    """
-    try:
-        items = _RAWS.decode(raw)
-        kept: list[msgspec.Raw] = []
-        is_dropped = False
-        for each in items:
-            item = _ITEM.decode(each)
-            if item.type == "reasoning" and smuggle.is_packed(
-                item.encrypted_content or ""
-            ):
-                proof = _own(smuggle.unpack(item.encrypted_content or ""), scope)
-                is_dropped = proof is None
-                if proof is not None:
-                    kept.append(_patched(each, encrypted_content=proof))
-            elif is_dropped and item.type in _CALLED:
-                kept.append(_patched(each, id=None))
-            else:
-                is_dropped = is_dropped and item.type != "reasoning"
-                kept.append(each)
-    except UNREADABLE:
-        return bytes(raw)
-    return msgspec.json.encode(kept)
-
-
-def _own(opaque: Opaque | None, scope: str) -> str | None:
-    if opaque is None or opaque.family != FAMILY or opaque.slot != "encrypted":
-        return None
-    return opaque.data if opaque.scope in ("", scope) else None
-
-
-def _patched(raw: msgspec.Raw, **changes: str | None) -> msgspec.Raw:
-    members = read_members(bytes(raw))
-    worded = {
-        key: REMOVE if value is None else msgspec.json.encode(value)
-        for key, value in changes.items()
-        if key in members.values
-    }
-    return msgspec.Raw(patch(members, worded))
