@@ -10,6 +10,7 @@ from providers.formats.anthropic_messages.citations import (
     read_citation,
     read_citations,
 )
+from providers.formats.anthropic_messages.raws import ABSENT, given
 from providers.formats.base import UNREADABLE
 from providers.formats.neutral.codec import Reply
 from providers.formats.neutral.events import (
@@ -38,8 +39,8 @@ class Block(msgspec.Struct, gc=False):
     data: str | None = None
     id: str | None = None
     name: str | None = None
-    input: msgspec.Raw | None = None
-    citations: msgspec.Raw | None = None
+    input: msgspec.Raw = ABSENT
+    citations: msgspec.Raw = ABSENT
 
 
 class BlockDelta(msgspec.Struct, gc=False):
@@ -50,11 +51,11 @@ class BlockDelta(msgspec.Struct, gc=False):
     partial_json: str | None = None
     thinking: str | None = None
     signature: str | None = None
-    citation: msgspec.Raw | None = None
-    content: msgspec.Raw | None = None
+    citation: msgspec.Raw = ABSENT
+    content: msgspec.Raw = ABSENT
     stop_reason: str | None = None
     stop_sequence: str | None = None
-    stop_details: msgspec.Raw | None = None
+    stop_details: msgspec.Raw = ABSENT
 
 
 _BLOCK: Final = msgspec.json.Decoder(Block)
@@ -85,7 +86,7 @@ class _Open:
         self.type = block.type
         self.kind: PartKind = _KINDS.get(block.type, "unknown")
         self.raw = raw
-        self.input = b"" if block.input is None else bytes(block.input)
+        self.input = bytes(given(block.input) or b"")
         self.pieces: list[str] = []
         self.signature = block.signature or ""
 
@@ -160,11 +161,11 @@ class BlockReader:
                 return [Delta(pos=opened.pos, text=delta.partial_json)]
         elif delta.signature:
             opened.signature = delta.signature
-        elif delta.citation is not None:
+        elif given(delta.citation) is not None:
             citation = read_citation(delta.citation)
             if citation is not None:
                 return [CitationSeen(pos=opened.pos, citation=citation)]
-        elif delta.content is not None and opened.kind == "unknown":
+        elif given(delta.content) is not None and opened.kind == "unknown":
             opened.raw = _with_member(opened.raw, "content", bytes(delta.content))
         return []
 

@@ -15,6 +15,7 @@ from providers.formats.neutral.types import Citation
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_NO_INDEX: Final = msgspec.Raw(b"null")
 _WEB: Final = "web_search_result_location"
 _OWN: Final = frozenset(
     {
@@ -91,5 +92,6 @@ def is_own(citation: Citation) -> bool:
     except UNREADABLE:
         return False
     if type_ == _WEB:
-        return citation.ext.get("encrypted_index", b'""') not in (b'""', b"null")
+        index = citation.ext.get("encrypted_index", _NO_INDEX)
+        return bytes(index) not in (b'""', b"null")
     return type_ in _OWN

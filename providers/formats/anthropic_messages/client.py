@@ -10,6 +10,7 @@ import msgspec
 from pricing.tokens import TokenUsage
 from providers.formats.anthropic_messages.citations import citation_object
 from providers.formats.anthropic_messages.errors import build_error_body
+from providers.formats.anthropic_messages.raws import ABSENT, given
 from providers.formats.anthropic_messages.usage import usage_object
 from providers.formats.base import UNREADABLE
 from providers.formats.errors import ErrorDetail
@@ -62,7 +63,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class _Payload(msgspec.Struct):
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = ABSENT
 
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -296,15 +297,15 @@ class MessagesEncoder:
             return b""
         try:
             block: dict[str, Any] = dict(_MEMBERS.decode(event.payload))
-            given = _PAYLOAD.decode(event.payload).input
+            sent = given(_PAYLOAD.decode(event.payload).input)
         except UNREADABLE:
             return b""
-        if given is None:
+        if sent is None:
             return self._open_block(block)
         out = self._open_block({**block, "input": {}})
-        if given == b"{}":
+        if bytes(sent) == b"{}":
             return out
-        text = bytes(given).decode()
+        text = bytes(sent).decode()
         return out + self._block_delta(
             {"type": "input_json_delta", "partial_json": text}
         )

@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from providers.formats.anthropic_messages.citations import read_citations
+from providers.formats.anthropic_messages.raws import ABSENT, given
 from providers.formats.base import UNREADABLE, FormatError
 from providers.formats.neutral.smuggle import is_packed, unpack
 from providers.formats.neutral.types import (
@@ -38,7 +39,7 @@ class _Source(msgspec.Struct):
     data: str | None = None
     url: str | None = None
     file_id: str | None = None
-    content: msgspec.Raw | None = None
+    content: msgspec.Raw = ABSENT
 
 
 class _Block(msgspec.Struct):
@@ -47,8 +48,8 @@ class _Block(msgspec.Struct):
     type: str
     text: str | None = None
     cache_control: _Cache | None = None
-    citations: msgspec.Raw | None = None
-    source: msgspec.Raw | None = None
+    citations: msgspec.Raw = ABSENT
+    source: msgspec.Raw = ABSENT
     title: str | None = None
     context: str | None = None
     thinking: str | None = None
@@ -56,9 +57,9 @@ class _Block(msgspec.Struct):
     data: str | None = None
     id: str | None = None
     name: str | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = ABSENT
     tool_use_id: str | None = None
-    content: msgspec.Raw | None = None
+    content: msgspec.Raw = ABSENT
     is_error: bool | None = None
 
 
@@ -128,11 +129,11 @@ def _result_part(block: _Block, raw: msgspec.Raw, where: str) -> ResultPart:
     if block.type == "text":
         return Text(
             text=block.text or "",
-            citations=read_citations(block.citations),
+            citations=read_citations(given(block.citations)),
             cache=cache,
         )
-    if block.type in ("image", "document") and block.source is not None:
-        return _media(block, block.source, cache, where)
+    if block.type in ("image", "document"):
+        return _media(block, cache, where)
     if block.type == "search_result":
         return Media(
             kind="document",
@@ -146,9 +147,8 @@ def _result_part(block: _Block, raw: msgspec.Raw, where: str) -> ResultPart:
     return Unknown(dialect=ID, type=block.type, payload=msgspec.Raw(bytes(raw)))
 
 
-def _media(
-    block: _Block, raw: msgspec.Raw, cache: CacheMark | None, where: str
-) -> Media:
+def _media(block: _Block, cache: CacheMark | None, where: str) -> Media:
+    raw = block.source
     try:
         source = _SOURCE.decode(raw)
     except UNREADABLE:
@@ -183,7 +183,7 @@ def _tool_call(block: _Block, where: str) -> ToolCall:
     return ToolCall(
         id=block.id,
         name=block.name,
-        arguments="{}" if block.input is None else bytes(block.input).decode(),
+        arguments=bytes(given(block.input) or b"{}").decode(),
         cache=_mark(block.cache_control),
     )
 
@@ -192,8 +192,7 @@ def _tool_result(block: _Block, where: str) -> ToolResult:
     if not block.tool_use_id:
         raise invalid(where, "a tool_result block needs a tool_use_id")
     content: tuple[ResultPart, ...] = ()
-    raw = block.content
-    if raw is not None and raw != b"null":
+    if (raw := given(block.content)) is not None:
         inner = read_content(raw, f"{where}.content")
         content = tuple(
             part for part in inner if isinstance(part, Text | Media | Unknown)
@@ -250,8 +249,8 @@ def _mark(cache: _Cache | None) -> CacheMark | None:
     return None if cache is None else CacheMark(ttl=cache.ttl or "5m")
 
 
-def _cites(raw: msgspec.Raw | None) -> bool:
-    if raw is None:
+def _cites(raw: msgspec.Raw) -> bool:
+    if given(raw) is None:
         return False
     try:
         return _CITES.decode(raw).enabled
@@ -259,19 +258,14 @@ def _cites(raw: msgspec.Raw | None) -> bool:
         return False
 
 
-def _joined_text(raw: msgspec.Raw | None) -> str:
+def _joined_text(raw: msgspec.Raw) -> str:
     """Return the text of a string or of a list of blocks."""
-    if raw is None:
-        return ""
-    try:
-        value: Any = msgspec.json.decode(raw)
-    except UNREADABLE:
-        return ""
+    value: Any = msgspec.json.decode(given(raw) or b'""')
     if isinstance(value, str):
         return value
     texts = [
         str(each.get("text") or "")
-        for each in value
+        for each in (value if isinstance(value, list) else ())
         if isinstance(each, dict) and each.get("type") == "text"
     ]
     return "\n".join(texts)

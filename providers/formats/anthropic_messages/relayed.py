@@ -88,7 +88,7 @@ class RelayedMessages:
             return raw
         try:
             members = read_members(payload)
-            if members.values["type"] != b'"message_start"':
+            if bytes(members.values["type"]) != b'"message_start"':
                 return raw
             message = bytes(members.values["message"])
         except _UNREADABLE_BLOCK:
@@ -105,7 +105,8 @@ class RelayedMessages:
             members = read_members(body)
         except UNREADABLE:
             return body
-        if members.values.get("model", wanted) == wanted:
+        known = members.values.get("model")
+        if known is None or bytes(known) == wanted:
             return body
         return patch(members, {"model": wanted})
 

@@ -16,6 +16,7 @@ from providers.formats.anthropic_messages.parts import (
     read_content,
 )
 from providers.formats.anthropic_messages.peek import user_of
+from providers.formats.anthropic_messages.raws import ABSENT, given
 from providers.formats.anthropic_messages.tools import read_choice, read_tools
 from providers.formats.base import UNREADABLE, ChatRequest
 from providers.formats.neutral.types import (
@@ -71,7 +72,7 @@ class _Thinking(msgspec.Struct):
 
 class _Format(msgspec.Struct):
     type: str = ""
-    schema: msgspec.Raw | None = None
+    schema: msgspec.Raw = ABSENT
     name: str | None = None
 
 
@@ -120,7 +121,7 @@ def decode_messages_request(request: ChatRequest) -> Request:
     ext = {
         key: msgspec.Raw(bytes(raw))
         for key, raw in values.items()
-        if key not in _READ and raw != b"null"
+        if key not in _READ and given(raw) is not None
     }
     thinking, output = _reasoning(values, ext)
     return Request(
@@ -158,8 +159,8 @@ def _instructions(values: Values, losses: list[Loss]) -> tuple[Turn, ...]:
     call, so that no prefix of the prompt could ever be cached; it means nothing to
     anyone but Anthropic and stays behind.
     """
-    raw = values.get("system")
-    if raw is None or raw == b"null":
+    raw = given(values.get("system"))
+    if raw is None:
         return ()
     parts = read_content(raw, "system")
     kept: list[Part] = []
@@ -208,8 +209,8 @@ def _reasoning(
 ) -> tuple[Thinking | None, OutputFormat | None]:
     """Read how to think and what to answer in; leave what is newer in ``ext``."""
     config = _OutputConfig()
-    raw = values.get("output_config")
-    if raw is not None and raw != b"null":
+    raw = given(values.get("output_config"))
+    if raw is not None:
         config = _typed(_OUTPUT, raw, "output_config")
         rest = {
             key: value
@@ -219,18 +220,20 @@ def _reasoning(
         if rest:
             ext["output_config"] = msgspec.Raw(msgspec.json.encode(rest))
     form = config.format
-    if form is None and values.get("output_format", b"null") != b"null":
-        form = _typed(_FORMAT, values["output_format"], "output_format")
+    legacy = given(values.get("output_format"))
+    if form is None and legacy is not None:
+        form = _typed(_FORMAT, legacy, "output_format")
     output = None
     if form is not None and form.type == "json_schema":
-        schema = None if form.schema is None else msgspec.Raw(bytes(form.schema))
+        schema = given(form.schema)
+        schema = None if schema is None else msgspec.Raw(bytes(schema))
         output = OutputFormat(kind="schema", name=form.name or "", schema=schema)
-    return _thinking(values.get("thinking"), config.effort or "", ext), output
+    return _thinking(given(values.get("thinking")), config.effort or "", ext), output
 
 
 def _thinking(raw: msgspec.Raw | None, effort: str, ext: Values) -> Thinking | None:
     default = Thinking(mode="effort", effort=effort) if effort else None
-    if raw is None or raw == b"null":
+    if raw is None:
         return default
     asked: _Thinking = _typed(_THINKING, raw, "thinking")
     show = SHOWN.get(asked.display or "", "")

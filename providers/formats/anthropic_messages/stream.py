@@ -8,6 +8,7 @@ import msgspec
 
 from providers.formats.anthropic_messages.blocks import BlockDelta, BlockReader
 from providers.formats.anthropic_messages.errors import read_messages_error
+from providers.formats.anthropic_messages.raws import ABSENT, given
 from providers.formats.anthropic_messages.usage import UsageReader
 from providers.formats.base import MAX_EVENT_BYTES, UNREADABLE
 from providers.formats.framings import SseSplitter
@@ -41,10 +42,10 @@ class _Wire(msgspec.Struct, gc=False):
     type: str = ""
     index: int = 0
     delta: BlockDelta | None = None
-    content_block: msgspec.Raw | None = None
-    message: msgspec.Raw | None = None
-    usage: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    content_block: msgspec.Raw = ABSENT
+    message: msgspec.Raw = ABSENT
+    usage: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
 
 
 class _Type(msgspec.Struct, gc=False):
@@ -60,9 +61,9 @@ class _Message(msgspec.Struct, gc=False):
     content: list[msgspec.Raw] | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
-    stop_details: msgspec.Raw | None = None
-    usage: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    stop_details: msgspec.Raw = ABSENT
+    usage: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
 
 
 class _Details(msgspec.Struct, gc=False):
@@ -140,7 +141,7 @@ class MessagesDecoder:
                 if wire.delta is not None:
                     out += self._blocks.delta(wire.index, wire.delta)
             elif type_ == "content_block_start":
-                out += self._blocks.start(wire.index, bytes(wire.content_block or b""))
+                out += self._blocks.start(wire.index, bytes(wire.content_block))
             elif type_ == "content_block_stop":
                 out += self._blocks.stop(wire.index)
             else:
@@ -157,15 +158,15 @@ class MessagesDecoder:
             out += self._blocks.stop_all()
             out.append(End())
             self._is_over = True
-        elif wire.type == "error" or (not wire.type and wire.error is not None):
+        elif wire.type == "error" or (not wire.type and given(wire.error)):
             out.append(Failed(error=read_messages_error(None, payload)))
             self._is_over = True
 
     def _message_start(self, wire: _Wire, out: list[AnyEvent]) -> None:
-        message = _MESSAGE.decode(wire.message or b"{}")
+        message = _MESSAGE.decode(given(wire.message) or b"{}")
         usage = None
-        if message.usage is not None:
-            usage = self._usage.take(message.usage)
+        if (stated := given(message.usage)) is not None:
+            usage = self._usage.take(stated)
         out.append(
             Start(
                 id=message.id or "",
@@ -177,8 +178,8 @@ class MessagesDecoder:
 
     def _message_delta(self, wire: _Wire, out: list[AnyEvent]) -> None:
         tier = self._usage.tier
-        if wire.usage is not None:
-            out += _usage_events(self._usage, wire.usage)
+        if (stated := given(wire.usage)) is not None:
+            out += _usage_events(self._usage, stated)
         if self._usage.tier != tier:
             out.append(Meta(service_tier=self._usage.tier))
         delta = wire.delta
@@ -207,14 +208,14 @@ def read_answer(body: bytes, reply: Reply) -> list[AnyEvent]:
         message = _MESSAGE.decode(body)
     except UNREADABLE:
         return [failed("The upstream's answer is not a message.")]
-    if message.type == "error" or message.error is not None:
+    if message.type == "error" or given(message.error) is not None:
         return [Failed(error=read_messages_error(None, body))]
     if message.content is None:
         return [failed("The upstream's answer is not a message.")]
     usage = UsageReader()
     seen: list[AnyEvent] = []
-    if message.usage is not None:
-        seen = _usage_events(usage, message.usage)
+    if (stated := given(message.usage)) is not None:
+        seen = _usage_events(usage, stated)
     start = Start(
         id=message.id or "", model=message.model or "", service_tier=usage.tier
     )
@@ -240,9 +241,9 @@ def _usage_events(reader: UsageReader, raw: msgspec.Raw) -> list[AnyEvent]:
     return [] if usage is None else [UsageSeen(usage=usage, flags=reader.flags)]
 
 
-def _finish(reason: str, sequence: str | None, details: msgspec.Raw | None) -> Finish:
+def _finish(reason: str, sequence: str | None, details: msgspec.Raw) -> Finish:
     detail = ""
-    if details is not None:
+    if given(details) is not None:
         try:
             known = _DETAILS.decode(details)
             detail = known.explanation or known.category or ""

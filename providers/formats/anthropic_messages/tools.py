@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from providers.formats.anthropic_messages.parts import ID, invalid, read_cache
+from providers.formats.anthropic_messages.raws import ABSENT, given
 from providers.formats.anthropic_messages.words import Words, marked
 from providers.formats.base import UNREADABLE
 from providers.formats.neutral.types import Loss, Tool, ToolChoice, ToolKind
@@ -39,10 +40,10 @@ class _Tool(msgspec.Struct):
     name: str = ""
     type: str | None = None
     description: str | None = None
-    input_schema: msgspec.Raw | None = None
+    input_schema: msgspec.Raw = ABSENT
     strict: bool | None = None
     defer_loading: bool | None = None
-    cache_control: msgspec.Raw | None = None
+    cache_control: msgspec.Raw = ABSENT
 
 
 class _Choice(msgspec.Struct):
@@ -55,7 +56,7 @@ class _Search(msgspec.Struct):
     """Name what other dialects bound a search with."""
 
     filters: dict[str, msgspec.Raw] | None = None
-    user_location: msgspec.Raw | None = None
+    user_location: msgspec.Raw = ABSENT
 
 
 _TOOL: Final = msgspec.json.Decoder(_Tool)
@@ -68,7 +69,7 @@ def read_tools(raw: msgspec.Raw | None) -> tuple[Tool, ...]:
 
     Errors:  FormatError naming the one at fault.
     """
-    if raw is None or raw == b"null":
+    if (raw := given(raw)) is None:
         return ()
     try:
         each = _LIST.decode(raw)
@@ -82,7 +83,7 @@ def read_choice(raw: msgspec.Raw | None) -> ToolChoice | None:
 
     Errors:  FormatError.
     """
-    if raw is None or raw == b"null":
+    if (raw := given(raw)) is None:
         return None
     try:
         choice = _CHOICE.decode(raw)
@@ -148,7 +149,7 @@ def _read_tool(raw: msgspec.Raw, where: str) -> Tool:
         members = _MEMBERS.decode(raw)
     except UNREADABLE as error:
         raise invalid(where, str(error)) from None
-    cache = read_cache(tool.cache_control)
+    cache = read_cache(given(tool.cache_control))
     if tool.type not in (None, "custom"):
         type_ = tool.type or ""
         kind: ToolKind = "builtin" if type_.startswith(_CLIENT_TOOLS) else "server"
@@ -163,7 +164,7 @@ def _read_tool(raw: msgspec.Raw, where: str) -> Tool:
         )
     if not tool.name:
         raise invalid(f"{where}.name", "Field required")
-    schema = tool.input_schema
+    schema = given(tool.input_schema)
     return Tool(
         kind="function",
         name=tool.name,
@@ -196,6 +197,6 @@ def _search_bounds(tool: Tool) -> dict[str, Any]:
     except UNREADABLE:
         return {}
     bounds: dict[str, Any] = dict(known.filters or {})
-    if known.user_location is not None and known.user_location != b"null":
+    if given(known.user_location) is not None:
         bounds["user_location"] = known.user_location
     return {name: bounds[name] for name in _SEARCH_MEMBERS if name in bounds}
