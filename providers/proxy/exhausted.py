@@ -20,6 +20,7 @@ Failed = tuple[Candidate, Failure]
 
 _MOST_NAMED: Final = 8
 _DEFAULT_RETRY_S: Final = 5.0
+_OVERLOADED: Final = 529
 # The most hopeful failure is told: it says best what another try may bring.
 _ORDER: Final = (
     "rate_limit",
@@ -82,6 +83,8 @@ def final_error(failed: Sequence[Failed], inbound: WireFormat) -> ProxyError:
     if failure.kind == "model" and _is_verbatim(candidate, failure, inbound):
         return _about_request(candidate, failure, inbound)
     status, code, words = _WORDS.get(failure.kind, _WORDS["auth"])
+    if failure.kind == "unavailable" and _is_overloaded(failure):
+        code = "server_is_overloaded"
     error = UpstreamError(f"{words} {_attempts(failed)}", status=status, code=code)
     error.retryable = failure.kind not in _HOPELESS
     if error.retryable and status in (429, 503):
@@ -110,6 +113,13 @@ def _about_request(
     if _is_verbatim(candidate, failure, inbound):
         error.raw = detail.raw
     return error
+
+
+def _is_overloaded(failure: Failure) -> bool:
+    """Tell too much work from a fault; some dialects have a status of their own."""
+    detail = failure.detail
+    words = f"{detail.type} {detail.code} {detail.message}".lower()
+    return failure.status == _OVERLOADED or "overloaded" in words
 
 
 def _neutral_code(status: int, detail: ErrorDetail) -> str:

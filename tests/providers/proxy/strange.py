@@ -78,10 +78,10 @@ class Strange(OpenAIChat):
     id = "strange"
     version_root = "/v1"
     routes: tuple[Route, ...] = (
-        Route("POST", "/v1beta/models/{model}:ask", "chat"),
-        Route("POST", "/v1beta/models/{model}:askOn", "chat", is_stream=True),
-        Route("POST", "/v1beta/models/{model}:count", "count_tokens"),
-        Route("GET", "/v1beta/models", "models"),
+        Route("POST", "/v1/odd/models/{model}:ask", "chat"),
+        Route("POST", "/v1/odd/models/{model}:askOn", "chat", is_stream=True),
+        Route("POST", "/v1/odd/models/{model}:count", "count_tokens"),
+        Route("GET", "/v1/odd/models", "models"),
         Route("POST", "/model/{model}/talk", "chat"),
         Route("GET", "/api/small-talk", "local"),
         Route("POST", "/api/strange/show", "local"),

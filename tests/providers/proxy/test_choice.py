@@ -155,9 +155,9 @@ async def test_what_nobody_can_express_is_told_as_the_requests_own_fault(
         ("422", 422, "invalid_request"),
         ("429", 429, "rate_limit_exceeded"),
         ("500", 502, "upstream_error"),
-        ("503", 503, "upstream_unavailable"),
-        ("529", 503, "upstream_unavailable"),
-        ("error-200-json", 503, "upstream_unavailable"),
+        ("503", 503, "server_is_overloaded"),
+        ("529", 503, "server_is_overloaded"),
+        ("error-200-json", 503, "server_is_overloaded"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])

@@ -91,9 +91,9 @@ async def test_t133_a_websocket_is_sent_back_to_plain_http(entrance: Entrance) -
     [
         "/v1/chat/completions",
         "/v1/models",
-        "/v1beta/models/gpt-test:ask",
-        "/v1beta/models/gpt-test:count",
-        "/v1beta/models",
+        "/v1/odd/models/gpt-test:ask",
+        "/v1/odd/models/gpt-test:count",
+        "/v1/odd/models",
         "/model/gpt-test/talk",
         "/api/small-talk",
     ],
@@ -124,7 +124,7 @@ async def test_t129_nobody_comes_in_without_a_key(
         ("authorization", "Basic {}", ""),
     ],
 )
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1beta/models/m:ask"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/odd/models/m:ask"])
 async def test_t129_a_key_is_taken_from_all_its_places_on_every_path(
     entrance: Entrance, path: str, name: str, value: str, query: str
 ) -> None:
@@ -142,7 +142,7 @@ async def test_t130_an_unknown_model_is_refused_in_the_words_of_the_path(
     entrance: Entrance,
 ) -> None:
     body = BODY.replace(b"gpt-test", b"gpt-nope")
-    answer = await entrance.ask("POST", "/v1beta/models/gpt-nope:ask", body)
+    answer = await entrance.ask("POST", "/v1/odd/models/gpt-nope:ask", body)
     assert (answer.status, answer.error["code"]) == (404, "model_not_found")
     assert answer.header("x-strange-error") == "404"
 
@@ -157,7 +157,7 @@ async def test_t135_each_path_lists_the_same_models_in_its_own_shape(
 ) -> None:
     plain = await entrance.ask("GET", "/v1/models")
     assert [each["id"] for each in plain.json["data"]] == ["gpt-test"]
-    other = await entrance.ask("GET", "/v1beta/models")
+    other = await entrance.ask("GET", "/v1/odd/models")
     assert other.body == b"strange: gpt-test"
 
 
@@ -176,7 +176,7 @@ async def test_a_dialect_may_answer_small_talk_by_itself(entrance: Entrance) -> 
 async def test_t136_tokens_are_estimated_where_no_upstream_counts(
     entrance: Entrance, upstream: FaultUpstream
 ) -> None:
-    answer = await entrance.ask("POST", "/v1beta/models/gpt-test:count", BODY)
+    answer = await entrance.ask("POST", "/v1/odd/models/gpt-test:count", BODY)
     assert answer.status == 200
     assert 1 <= answer.json["counted"] < 100
     assert not upstream.control.seen
@@ -187,7 +187,7 @@ async def test_a_count_for_a_model_the_key_may_not_use_is_refused(
     entrance: Entrance,
 ) -> None:
     entrance.pool.set_key(model_access="only", models_allowed=("other",))
-    answer = await entrance.ask("POST", "/v1beta/models/gpt-test:count", BODY)
+    answer = await entrance.ask("POST", "/v1/odd/models/gpt-test:count", BODY)
     assert answer.status == 403
 
 
