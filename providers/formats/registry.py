@@ -15,10 +15,14 @@ from providers.formats.neutral.bridge import TranslationBridge
 
 FORMAT_MODULES: Final[tuple[str, ...]] = (
     "providers.formats.openai_chat.dialect",
+    "providers.formats.gemini_generate.dialect",
+    "providers.formats.envelopes.cloudcode",
     "providers.formats.openai_responses.dialect",
     "providers.formats.envelopes.codex",
     "providers.formats.anthropic_messages.dialect",
     "providers.formats.ollama_native.dialect",
+    "providers.formats.envelopes.azure",
+    "providers.formats.envelopes.copilot",
     "providers.formats.bedrock_converse.dialect",
 )
 
