@@ -145,12 +145,13 @@ def _counts(message: str) -> tuple[int | None, int | None]:
         for match in _COUNT.finditer(message)
     ]
     limits = [
-        number
+        (number, at)
         for number, at in found
         if number >= _LEAST_LIMIT and _LIMIT_BEFORE.search(message[:at])
     ]
     if not limits:
         return None, None
-    most = limits[0]
+    compared = [number for number, at in limits if message[:at].rstrip()[-1:] == ">"]
+    most = compared[0] if compared else limits[0][0]
     asked = [number for number, _ in found if number > most]
     return (asked[0], most) if asked else (None, None)
