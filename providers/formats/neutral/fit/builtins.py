@@ -157,7 +157,7 @@ def as_function(tool: Tool) -> Tool | None:
 
 def _screen(tool: Tool) -> str:
     """Return the size of the screen a tool said it has."""
-    if tool.payload is None:
+    if tool.payload is None or not tool.type.startswith("computer"):
         return ""
     try:
         said = msgspec.json.decode(tool.payload)
