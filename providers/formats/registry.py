@@ -17,6 +17,7 @@ FORMAT_MODULES: Final[tuple[str, ...]] = (
     "providers.formats.openai_chat.dialect",
     "providers.formats.gemini_generate.dialect",
     "providers.formats.envelopes.cloudcode",
+    "providers.formats.envelopes.vertex",
     "providers.formats.openai_responses.dialect",
     "providers.formats.envelopes.codex",
     "providers.formats.anthropic_messages.dialect",

@@ -21,9 +21,9 @@ from providers.formats.errors import ErrorDetail
 from providers.formats.gemini_generate.codec import GeminiCodec
 from providers.formats.gemini_generate.encoder import SSE_TYPE, GeminiClientStream
 from providers.formats.gemini_generate.errors import build_error_body, read_error_body
-from providers.formats.gemini_generate.peek import WRAPPED, read_gemini_request
+from providers.formats.gemini_generate.peek import read_gemini_request
 from providers.formats.gemini_generate.platform import GOOGLE, METHODS, resource
-from providers.formats.gemini_generate.relay import GeminiCallRelay, GeminiRelay
+from providers.formats.gemini_generate.relay import relays_of
 from providers.formats.neutral.codec import Codec
 from providers.formats.taps import ClientStream
 
@@ -122,10 +122,6 @@ def _model(model: str) -> dict[str, Any]:
 
 
 _CODEC: Final = GeminiCodec(GOOGLE)
-_RELAYS: Final[dict[tuple[str, bool], Bridge]] = {
-    (inbound, is_chat): (GeminiRelay if is_chat else GeminiCallRelay)(inbound, GOOGLE)
-    for inbound in ("google", WRAPPED)
-    for is_chat in (True, False)
-}
+_RELAYS: Final = relays_of(GOOGLE)
 
 FORMAT: Final[WireFormat] = Gemini()

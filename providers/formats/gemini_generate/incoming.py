@@ -25,6 +25,7 @@ from providers.formats.gemini_generate.fields import (
 )
 from providers.formats.gemini_generate.incoming_config import read_config, read_tools
 from providers.formats.gemini_generate.peek import inner_members
+from providers.formats.neutral.smuggle import is_packed, unpack
 from providers.formats.neutral.types import (
     Media,
     MediaKind,
@@ -193,10 +194,7 @@ def read_part(raw: msgspec.Raw, where: str) -> list[Part]:
     if bytes(raw)[:1] == b'"':
         return [Text(text=msgspec.json.decode(raw, type=str))]
     fields = fields_of(raw, where)
-    signature = text_of(fields, "thoughtSignature")
-    if signature == SKIP_SIGNATURE:
-        signature = ""
-    proof = (_opaque(signature),) if signature else ()
+    proof = _proof(text_of(fields, "thoughtSignature"))
     if "text" in fields:
         text = take(fields, "text", str, f"{where}.") or ""
         if text and fields.get("thought") == b"true":
@@ -216,8 +214,14 @@ def read_part(raw: msgspec.Raw, where: str) -> list[Part]:
     return [Unknown(dialect=FAMILY, type=name, payload=msgspec.Raw(bytes(raw)))]
 
 
-def _opaque(signature: str) -> Opaque:
-    return Opaque(family=FAMILY, slot=SLOT, data=signature)
+def _proof(signature: str) -> tuple[Opaque, ...]:
+    """Read a signature: Google's, or another family's in the pool's own envelope."""
+    if not signature or signature == SKIP_SIGNATURE:
+        return ()
+    if is_packed(signature):
+        packed = unpack(signature)
+        return () if packed is None else (packed,)
+    return (Opaque(family=FAMILY, slot=SLOT, data=signature),)
 
 
 def _function_call(fields: Fields, proof: tuple[Opaque, ...], where: str) -> ToolCall:

@@ -16,6 +16,7 @@ import msgspec
 
 from providers.formats.base import (
     UNREADABLE,
+    Bridge,
     ChatRequest,
     ResponseMeta,
     Target,
@@ -29,6 +30,7 @@ from providers.formats.gemini_generate.encoder import GeminiClientStream, flat
 from providers.formats.gemini_generate.errors import is_error, read_error_body
 from providers.formats.gemini_generate.fields import camel
 from providers.formats.gemini_generate.frames import DECODER, NULL
+from providers.formats.gemini_generate.incoming import SKIP_SIGNATURE
 from providers.formats.gemini_generate.peek import (
     WRAPPED,
     inner_members,
@@ -38,12 +40,17 @@ from providers.formats.gemini_generate.platform import Platform, resource
 from providers.formats.gemini_generate.usage import UsageReader
 from providers.formats.jsonspans import REMOVE, patch, read_members
 from providers.formats.neutral.relay import RelayBridge, RelayTap
+from providers.formats.neutral.smuggle import PREFIX
 from providers.formats.taps import ClientStream, StreamTap
 
 # The last brace closes the top-level object, so what stands before it is top-level too.
 _VERSION: Final = re.compile(
     rb'"modelVersion"\s*:\s*("(?:[^"\\]|\\.)*")'
     rb'(?:\s*,\s*"responseId"\s*:\s*"[^"\\]*")?\s*\}\s*\Z'
+)
+_PACKED: Final = PREFIX.encode()
+_PACKED_PROOF: Final = re.compile(
+    rb'("thought_?[sS]ignature"\s*:\s*")' + re.escape(_PACKED) + rb'[^"\\]*'
 )
 _ENVELOPE_ONLY: Final = ("session_id", "sessionId", "model")
 _COMMA: Final = b",\r\n"
@@ -66,6 +73,9 @@ class GeminiRelayed:
         op = request.arrival.op
         is_batch = request.arrival.path.endswith(":batchEmbedContents")
         body, losses = self._body(request, target)
+        if _PACKED in body:
+            # Another family's proof is none to Google, which has a word for that.
+            body = _PACKED_PROOF.sub(rb"\1" + SKIP_SIGNATURE.encode(), body)
         return UpstreamRequest(
             body=body,
             path=self._platform.path(op, target, stream=request.stream, batch=is_batch),
@@ -227,6 +237,15 @@ class GeminiCallRelay(GeminiRelay):
         if frame.usage_metadata != NULL:
             usage = UsageReader().take(frame.usage_metadata)
         return ResponseMeta(body=body, usage=usage)
+
+
+def relays_of(platform: Platform) -> dict[tuple[str, bool], Bridge]:
+    """Return a platform's bridges: by the client's dialect, and whether it generates."""
+    made: dict[tuple[str, bool], Bridge] = {}
+    for inbound in ("google", WRAPPED):
+        made[inbound, True] = GeminiRelay(inbound, platform)
+        made[inbound, False] = GeminiCallRelay(inbound, platform)
+    return made
 
 
 def _counted(body: bytes, target: Target) -> bytes:

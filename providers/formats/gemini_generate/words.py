@@ -16,6 +16,7 @@ from providers.formats.gemini_generate.peek import WRAPPED
 from providers.formats.gemini_generate.usage import usage_body
 from providers.formats.neutral.codec import View
 from providers.formats.neutral.events import Answer, Choice, Finish
+from providers.formats.neutral.smuggle import pack
 from providers.formats.neutral.types import (
     Citation,
     Media,
@@ -66,22 +67,22 @@ def call_body(call: ToolCall) -> dict[str, Any]:
         function["id"] = call.id
     function["args"] = arguments_object(call.arguments)
     out: dict[str, Any] = {"functionCall": function}
-    proof = google_proof(call)
+    proof = proof_of(call)
     if proof:
         out["thoughtSignature"] = proof
     return out
 
 
-def google_proof(part: ToolCall | Reasoning) -> str:
-    """Return Google's own proof on a part, blank without one."""
+def proof_of(part: ToolCall | Reasoning) -> str:
+    """Return the proof on a part, blank without one; another family's is packed."""
     for each in part.opaque:
         if each.family == FAMILY and each.slot == SLOT:
             return each.data
-    return ""
+    return pack(part.opaque[0]) if part.opaque else ""
 
 
 def _reasoning_body(part: Reasoning) -> dict[str, Any] | None:
-    proof = google_proof(part)
+    proof = proof_of(part)
     if not part.text and not proof:
         return None
     out: dict[str, Any] = {"text": part.text}
