@@ -334,7 +334,21 @@ def _parse(text: str) -> Destination:
         raise EgressRefusedError("The URL names no host or an impossible port.")
     host = _canonical_host(host)
     shown = f"[{host}]" if ":" in host else host
+    url = _with_colons_as_spelt(text, url)
     return Destination(url, host, port, f"{url.scheme}://{shown}:{port}")
+
+
+def _with_colons_as_spelt(text: str, url: yarl.URL) -> yarl.URL:
+    """Keep ``%3A`` in a path: yarl writes a colon, and a signed path must stay.
+
+    Only these three characters are put back; host, port and query are the parsed ones.
+    """
+    if "%3A" not in text or url.query_string:
+        return url
+    spelt = yarl.URL(text, encoded=True).raw_path
+    if spelt.replace("%3A", ":") != url.raw_path:
+        return url
+    return url.with_path(spelt, encoded=True)
 
 
 _parse_cached = lru_cache(maxsize=4096)(_parse)
