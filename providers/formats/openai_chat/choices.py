@@ -67,6 +67,7 @@ class ChoiceReader:
         "_length",
         "_pos",
         "_reply",
+        "_thoughts",
         "has_content",
         "is_finished",
     )
@@ -79,6 +80,7 @@ class ChoiceReader:
         self._pos = -1
         self._base = 0
         self._length = 0
+        self._thoughts: list[str] = []
         self._calls: Calls | None = None
         self.is_finished = False
         self.has_content = False
@@ -146,17 +148,23 @@ class ChoiceReader:
     def _think(self, text: str, delta: wire.Delta, out: list[AnyEvent]) -> None:
         """Take reasoning; servers say it twice, once with its proof."""
         details = self._details(delta)
-        if any(part.text for part in details):
-            text = ""
-        elif not text:
+        is_repeat = bool(details) and self._is_repeat(details, text)
+        if not text and not details:
             text = _thinking(delta.thinking)
-        if text:
+        if text and (is_repeat or not any(part.text for part in details)):
             out.append(Delta(pos=self._part("reasoning", out), text=text))
+            self._thoughts.append(text)
+        self._prove(details, out, is_repeat=is_repeat)
+
+    def _prove(
+        self, details: list[Reasoning], out: list[AnyEvent], *, is_repeat: bool
+    ) -> None:
+        """Take reasoning that has, or may have, proof."""
         for part in details:
             if part.is_redacted and part.opaque[0].slot in ("redacted", "encrypted"):
                 self._sealed(part, out)
                 continue
-            if part.text:
+            if part.text and not is_repeat:
                 pos = self._part("reasoning", out, detail=part.kind)
                 out.append(Delta(pos=pos, text=part.text))
             for proof in part.opaque:
@@ -164,6 +172,17 @@ class ChoiceReader:
                 out.append(OpaqueSeen(pos=pos, opaque=proof))
             if part.opaque:
                 self._shut(out)  # a signature is the last of its block
+
+    def _is_repeat(self, details: list[Reasoning], text: str) -> bool:
+        """Tell whether details say once more what streamed as plain text.
+
+        Some servers send each piece both ways, some the whole text with its proof
+        at the end.
+        """
+        if not self._thoughts or not any(part.text for part in details):
+            return False
+        thoughts = "".join(self._thoughts) + text
+        return all(part.text in ("", thoughts) for part in details)
 
     def _details(self, delta: wire.Delta) -> list[Reasoning]:
         """Read both de-facto places for reasoning with proof."""
@@ -241,6 +260,7 @@ class ChoiceReader:
             return self._pos
         self._shut(out)
         self.has_content = True
+        self._thoughts = []
         self._kind, self._pos = kind, self._counter.next_pos()
         self._base = self._length
         out.append(

@@ -83,8 +83,8 @@ def answer_id(upstream: str) -> str:
 def write_usage(usage: TokenUsage) -> dict[str, Any]:
     """Word disjoint counters the way OpenAI counts: parts inside their sums.
 
-    Shapes:  what ``usage.read_usage`` reads back as the same counters, but that the
-             two lives of a written cache are one number here.
+    Shapes:  ``usage.read_usage`` reads the same sums back; the two lives of a written
+             cache are one number here, and a part nobody reported is a zero.
     """
     known = (usage.cache_write_tokens, usage.cache_write_1h_tokens)
     written = sum(count or 0 for count in known)
