@@ -105,6 +105,10 @@ class Gemini:
         bridge = _RELAYS.get((inbound, op == "chat"))
         return bridge if op in METHODS else None
 
+    def count_tokens_body(self, tokens: int) -> bytes:
+        """Word a count that was estimated here."""
+        return msgspec.json.encode({"totalTokens": tokens})
+
     def codec(self, model: str) -> Codec | None:
         """Return the translator."""
         return _CODEC

@@ -24,11 +24,12 @@ from providers.formats.base import (
     Target,
     UpstreamRequest,
 )
-from providers.formats.capabilities import capabilities
+from providers.formats.capabilities import Capabilities, capabilities
 from providers.formats.errors import ErrorDetail
 from providers.formats.neutral.codec import Codec, Reply, View
 from providers.formats.neutral.events import Answer, AnyEvent
 from providers.formats.neutral.fit.fitted import Fitted, fit
+from providers.formats.neutral.fit.media import urls_to_fetch
 from providers.formats.neutral.gather import Meter, gather
 from providers.formats.neutral.repair import Repair
 from providers.formats.neutral.restore import Restore
@@ -69,14 +70,27 @@ class TranslationBridge:
             known = request.neutral = self._source.decode_request(request)
         return known
 
+    def urls_to_fetch(self, request: ChatRequest, target: Target) -> list[str]:
+        """Return the addresses of files this upstream does not fetch itself.
+
+        Errors:  FormatError.
+        Cost:    a search for ``http`` in a body that names none.
+        """
+        if b"http" not in request.body:
+            return []
+        return urls_to_fetch(self.neutral(request), self._caps(target))
+
+    def _caps(self, target: Target) -> Capabilities:
+        owner = target.catalogue or target.provider
+        return capabilities(self._format, owner, target.model)
+
     def build_request(self, request: ChatRequest, target: Target) -> UpstreamRequest:
         """Translate a request.
 
         Errors:  FormatError.
         """
         neutral = self.neutral(request)
-        owner = target.catalogue or target.provider
-        caps = capabilities(self._format, owner, target.model)
+        caps = self._caps(target)
         fitted = fit(neutral, target, caps, request.fetched)
         encoded = self._target.encode_request(fitted.request, target, caps)
         losses = dict.fromkeys(
