@@ -35,6 +35,7 @@ from providers.proxy.exchange import (
 )
 from providers.proxy.ports import Parts
 from providers.proxy.send import Sender
+from providers.proxy.signing import Signers
 from providers.proxy.translate import Vault
 
 OPS: Final = frozenset({"models", "model", "local", "count_tokens"})
@@ -43,25 +44,26 @@ _COUNT_LIMIT_BYTES: Final = 1024 * 1024
 _NOTHING: Final = b"{}"
 
 
+class Asking(msgspec.Struct, frozen=True):
+    """What it takes to ask an upstream: its secret, a proof, the wire."""
+
+    vault: Vault
+    signers: Signers
+    sender: Sender
+
+
 class Desk:
     """Answer at once; one object a process."""
 
-    __slots__ = ("_closing", "_parts", "_rules", "_sender", "_vault")
+    __slots__ = ("_asking", "_closing", "_parts", "_rules")
 
     def __init__(
-        self,
-        parts: Parts,
-        closing: Closing,
-        *,
-        rules: plan.PlanRules,
-        vault: Vault,
-        sender: Sender,
+        self, parts: Parts, closing: Closing, rules: plan.PlanRules, asking: Asking
     ) -> None:
         self._parts = parts
         self._closing = closing
         self._rules = rules
-        self._vault = vault
-        self._sender = sender
+        self._asking = asking
 
     async def answer(self, call: Call, receive: Receive) -> None:
         """Answer one of ``OPS``.
@@ -130,11 +132,12 @@ class Desk:
         self, call: Call, request: ChatRequest, candidate: Candidate
     ) -> bytes | None:
         """Ask an upstream to count, None when it does not."""
-        watch = call.watch
+        watch, asking = call.watch, self._asking
         try:
-            opened = self._vault.open(candidate)
+            opened = asking.vault.open(candidate)
             out = translate.build_call(call.inbound, request, candidate, opened)
-            answer = await self._sender.send(
+            out = await asking.signers.signed(out)
+            answer = await asking.sender.send(
                 out, Tally(), watch, first_byte_s=_COUNT_WITHIN_S
             )
             try:

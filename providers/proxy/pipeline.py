@@ -41,7 +41,7 @@ from providers.proxy.billing import Attempt
 from providers.proxy.call import Call
 from providers.proxy.closing import Closing, interruption
 from providers.proxy.deliver import AbandonedError, Delivery
-from providers.proxy.desk import Desk
+from providers.proxy.desk import Asking, Desk
 from providers.proxy.errors import ClientGoneError, InternalError, ProxyError
 from providers.proxy.exchange import (
     AttemptFailedError,
@@ -59,6 +59,7 @@ from providers.proxy.lessons import Lessons
 from providers.proxy.ports import Answer, Parts, Resolution, SnapshotPort
 from providers.proxy.record import Recorder
 from providers.proxy.reply import Reply
+from providers.proxy.signing import Signers
 from providers.proxy.watch import Watch
 from providers.snapshot.types import SettingsRecord
 
@@ -90,13 +91,9 @@ class Pipeline:
         self._closing = Closing(parts)
         self._background = Background(parts, self._closing)
         self._fetcher = Fetcher(parts.fetcher or parts.client)
-        self._desk = Desk(
-            parts,
-            self._closing,
-            rules=self._rules,
-            vault=self._vault,
-            sender=self._sender,
-        )
+        self._signers = Signers(parts.client, parts.clock)
+        asking = Asking(self._vault, self._signers, self._sender)
+        self._desk = Desk(parts, self._closing, self._rules, asking)
         self._running: set[Watch] = set()
         self.is_draining = False
 
@@ -321,7 +318,7 @@ class Pipeline:
         except FormatError as error:
             raise AttemptFailedError(verdict.inexpressible(error)) from error
         call.sent = out.sent
-        return out
+        return await self._signers.signed(out)
 
     async def _exchange(self, call: Call, attempt: Attempt, out: UpstreamCall) -> None:
         """Send one call and deliver what comes back."""
@@ -377,9 +374,12 @@ class Pipeline:
             answer.headers, out, is_same=is_same
         )
         now_s = self._parts.clock.time_ns() / 1e9
-        raise AttemptFailedError(
-            verdict.judge_status(answer.status, detail, answer.headers, now_s=now_s)
+        failure = verdict.judge_status(
+            answer.status, detail, answer.headers, now_s=now_s
         )
+        if failure.kind == "auth":
+            self._signers.forget(out.candidate)
+        raise AttemptFailedError(failure)
 
 
 def _redacted(failure: Failure, secret: Secret | None) -> Failure:

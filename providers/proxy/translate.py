@@ -23,7 +23,7 @@ from poolsite.crypto import KeyRing, UnreadableSecretError
 from poolsite.secret_type import Secret
 from providers.formats.base import Arrival, ChatRequest, FormatError
 from providers.formats.errors import ErrorDetail
-from providers.proxy import lessons, verdict
+from providers.proxy import lessons, signing, verdict
 from providers.proxy.errors import from_format_error
 from providers.proxy.exchange import (
     AttemptFailedError,
@@ -214,8 +214,7 @@ def _standing_headers(candidate: Candidate, secret: Secret | None) -> dict[str, 
         if name.lower() not in _NEVER_STATIC:
             headers[name.lower()] = value
     headers.update(_OWN_HEADERS)
-    if secret is not None:
-        headers.update(candidate.wire.auth_headers(secret.reveal()))
+    headers.update(signing.standing(candidate, secret))
     return headers
 
 
