@@ -176,6 +176,7 @@ class ChatRequest(msgspec.Struct):
              parts of the body a model reads, for ``pricing.estimate``. ``neutral``
              keeps the translated form, made once however many candidates are asked.
              ``fetched`` are pictures by URL, for upstreams that take none by URL.
+             ``context_window`` is the model's, where a dialect answers by itself.
     """
 
     dialect: str
@@ -195,6 +196,7 @@ class ChatRequest(msgspec.Struct):
     arrival: Arrival = Arrival()
     neutral: object = None
     fetched: Mapping[str, Fetched] = {}
+    context_window: int | None = None
 
     def __repr__(self) -> str:
         # Prompts must not reach a log through a stray repr.
