@@ -71,10 +71,7 @@ class OllamaNative:
 
     def local_answer(self, request: ChatRequest) -> bytes:
         """Answer what needs no upstream; the model asked about is known to exist."""
-        abilities = request.needs or local.UNKNOWN.abilities
-        known = {request.model: local.ShownModel(abilities=abilities)}
-        path, body = request.arrival.path, request.body
-        return local.local_answer(path, body, known)[1]
+        return local.local_answer(request)
 
     def upstream_path(self, op: Op, *, model: str, stream: bool) -> str:
         """Return the path below the root of a server."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -10,9 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from providers.formats import base
-from providers.formats.base import UNREADABLE
-from providers.formats.errors import ErrorDetail
-from providers.formats.ollama_native.errors import build_error
+from providers.formats.base import ChatRequest, FormatError
 
 VERSION: Final = "0.20.0"
 """Clients ask for a least version; this one knows all that is spoken here."""
@@ -31,32 +29,34 @@ _ANY: Final = base.NEED_TOOLS | base.NEED_VISION
 class ShownModel(msgspec.Struct, frozen=True):
     """Say what is shown of a model.
 
-    Shapes:  ``abilities`` is a bit set of ``base.NEED_*``; by default what clients
-             would not use unless they were told of it.
+    Shapes:  ``abilities`` is a bit set of ``base.NEED_*``; where nothing is known what
+             clients would not use unless they were told of it.
     Units:   ``context_window`` tokens, ``created`` Unix seconds.
     """
 
     abilities: int = _ANY
     context_window: int | None = None
-    is_embedding: bool = False
     created: int = 0
 
 
-UNKNOWN: Final = ShownModel()
+def local_answer(request: ChatRequest) -> bytes:
+    """Answer a path of op ``local``.
 
-
-def local_answer(
-    path: str, body: bytes, models: Mapping[str, ShownModel]
-) -> tuple[int, bytes]:
-    """Answer a path of op ``local``: (HTTP status, JSON body).
-
-    Shapes:  ``models`` are those the client's key may ask for, by name.
+    Shapes:  ``request.model`` is known to exist; ``needs`` says what it can do, 0 when
+             that is not known.
+    Errors:  FormatError where no model is named.
     """
-    if path == SHOW:
-        return _shown(body, models)
+    path = request.arrival.path
     if path == PROCESSES:
-        return 200, b'{"models":[]}'
-    return 200, msgspec.json.encode({"version": VERSION})
+        return b'{"models":[]}'
+    if path != SHOW:
+        return msgspec.json.encode({"version": VERSION})
+    if not request.model:
+        raise FormatError("model is required", code="missing_field", param="model")
+    model = ShownModel(
+        abilities=request.needs or _ANY, context_window=request.context_window
+    )
+    return shown(request.model, model)
 
 
 def tags(models: Iterable[str], created: int) -> bytes:
@@ -92,26 +92,10 @@ def shown(name: str, model: ShownModel) -> bytes:
 
 def capabilities(model: ShownModel) -> list[str]:
     """Return what a model can do, in this dialect's words."""
-    if model.is_embedding:
-        return ["embedding"]
     return [
         "completion",
         *(word for bit, word in _CAPABILITIES if model.abilities & bit),
     ]
-
-
-def _shown(body: bytes, models: Mapping[str, ShownModel]) -> tuple[int, bytes]:
-    try:
-        asked = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        raw = asked.get("model") or asked.get("name") or b'""'
-        name = msgspec.json.decode(raw, type=str)
-    except UNREADABLE:
-        return build_error(400, ErrorDetail(message="The request body is not valid."))
-    if not name:
-        return build_error(400, ErrorDetail(message="model is required"))
-    if name not in models:
-        return build_error(404, ErrorDetail(message=f"model '{name}' not found"))
-    return 200, shown(name, models[name])
 
 
 def _tag(name: str, created: int) -> dict[str, Any]:

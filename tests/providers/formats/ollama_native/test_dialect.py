@@ -5,10 +5,10 @@ import json
 import pytest
 
 from providers.formats import base, registry
-from providers.formats.base import Target
+from providers.formats.base import Arrival, ChatRequest, FormatError, Target
 from providers.formats.errors import ErrorDetail
+from providers.formats.jsonspans import read_members
 from providers.formats.ollama_native.dialect import FORMAT
-from providers.formats.ollama_native.local import ShownModel, local_answer
 from providers.proxy.paths import RouteTable
 from tests.providers.formats.ollama_native.support import (
     EMBED,
@@ -169,38 +169,44 @@ def test_t135_the_models_are_listed_as_tags():
     assert json.loads(FORMAT.models_list([])) == {"models": []}
 
 
+def small(path, model="", **fields):
+    """Return a request the dialect answers by itself, as the proxy words it."""
+    return ChatRequest(
+        dialect="ollama",
+        body=b"{}",
+        model=model,
+        members=read_members(b"{}"),
+        arrival=Arrival(op="local", path=path),
+        **fields,
+    )
+
+
 def test_show_lists_what_a_model_can_do():
-    abilities = base.NEED_TOOLS | base.NEED_VISION | base.NEED_REASONING
-    models = {
-        "m": ShownModel(abilities=abilities, context_window=128_000),
-        "e": ShownModel(is_embedding=True),
-    }
-    status, body = local_answer("/api/show", b'{"model":"m"}', models)
-    told = json.loads(body)
-    assert status == 200
+    needs = base.NEED_TOOLS | base.NEED_VISION | base.NEED_REASONING
+    request = small("/api/show", "m", needs=needs, context_window=128_000)
+    told = json.loads(FORMAT.local_answer(request))
     assert told["capabilities"] == ["completion", "tools", "vision", "thinking"]
     name = told["model_info"]["general.architecture"]
     assert told["model_info"][f"{name}.context_length"] == 128_000
-    _, body = local_answer("/api/show", b'{"name":"e"}', models)
-    assert json.loads(body)["capabilities"] == ["embedding"]
+
+
+def test_a_model_of_which_nothing_is_known_is_not_shown_as_less_than_it_is():
+    told = json.loads(FORMAT.local_answer(small("/api/show", "m")))
+    assert told["capabilities"] == ["completion", "tools", "vision"]
+    assert not any("context_length" in key for key in told["model_info"])
     assert json.loads(FORMAT.model_body("m"))["capabilities"]
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [(b'{"model":"x"}', 404), (b"{}", 400), (b"oops", 400), (b'{"model":7}', 400)],
-)
-def test_t130_a_model_nobody_knows_is_not_shown(body, status):
-    got, told = local_answer("/api/show", body, {})
-    assert got == status
-    assert isinstance(json.loads(told)["error"], str)
+def test_no_model_is_not_shown():
+    with pytest.raises(FormatError) as refused:
+        FORMAT.local_answer(small("/api/show"))
+    assert refused.value.param == "model"
 
 
 def test_the_version_is_one_that_editors_take():
-    status, body = local_answer("/api/version", b"", {})
-    assert status == 200
-    assert tuple(map(int, json.loads(body)["version"].split("."))) >= (0, 6, 4)
-    assert local_answer("/api/ps", b"", {}) == (200, b'{"models":[]}')
+    version = json.loads(FORMAT.local_answer(small("/api/version")))["version"]
+    assert tuple(map(int, version.split("."))) >= (0, 6, 4)
+    assert FORMAT.local_answer(small("/api/ps")) == b'{"models":[]}'
 
 
 @pytest.mark.parametrize(
