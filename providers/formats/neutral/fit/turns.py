@@ -22,11 +22,13 @@ _BILLING: Final = "x-anthropic-billing-header:"
 
 def fit_turns(request: Request, caps: Capabilities, losses: Losses) -> Request:
     """Fit instructions and turns."""
-    instructions, turns = _hoisted(request)
-    instructions = _instructions(instructions, caps, losses)
     turns = [
-        kept for turn in turns if (kept := _tidied(turn, caps, losses)) is not None
+        kept
+        for turn in request.turns
+        if (kept := _tidied(turn, caps, losses)) is not None
     ]
+    lead, turns = _hoisted(turns)
+    instructions = _instructions([*request.instructions, *lead], caps, losses)
     if not caps.system_in_middle:
         turns = _folded(turns, losses)
     if caps.merges_turns:
@@ -37,13 +39,12 @@ def fit_turns(request: Request, caps: Capabilities, losses: Losses) -> Request:
     return replace(request, instructions=tuple(instructions), turns=tuple(turns))
 
 
-def _hoisted(request: Request) -> tuple[list[Turn], list[Turn]]:
-    """Move instructions before the first turn to the leading ones."""
-    turns = list(request.turns)
+def _hoisted(turns: list[Turn]) -> tuple[list[Turn], list[Turn]]:
+    """Split the instructions before the first turn off: they lead too."""
     start = 0
     while start < len(turns) and turns[start].role == "instruction":
         start += 1
-    return [*request.instructions, *turns[:start]], turns[start:]
+    return turns[:start], turns[start:]
 
 
 def _instructions(turns: list[Turn], caps: Capabilities, losses: Losses) -> list[Turn]:
