@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-from providers.formats.base import Target
 from providers.formats.capabilities import Capabilities
 from providers.formats.neutral.types import (
     CacheMark,
@@ -32,13 +31,13 @@ _PART_TYPES: Final = (Text, Media, Refusal, Unknown)
 
 
 def write_messages(
-    request: Request, target: Target, caps: Capabilities, losses: list[Loss]
+    request: Request, caps: Capabilities, losses: list[Loss]
 ) -> list[dict[str, Any]]:
-    """Word all instructions and turns, in order.
+    """Word all instructions and turns, in order; proof that is left is wanted.
 
     Errors:  FormatError for media this dialect has no word for.
     """
-    writer = _Writer(request, target, caps, losses)
+    writer = _Writer(request, caps, losses)
     for turn in (*request.instructions, *request.turns):
         writer.add(turn)
     writer.attach()
@@ -51,17 +50,12 @@ class _Writer:
     """Gather the messages; media of tools waits for the end of its group."""
 
     def __init__(
-        self,
-        request: Request,
-        target: Target,
-        caps: Capabilities,
-        losses: list[Loss],
+        self, request: Request, caps: Capabilities, losses: list[Loss]
     ) -> None:
         self.messages: list[dict[str, Any]] = []
         self.lost_reasoning = False
         self._is_own = request.dialect == DIALECT
         self._dialect = request.dialect
-        self._model = target.model
         self._caps = caps
         self._losses = losses
         self._media: list[Part] = []
@@ -148,15 +142,9 @@ class _Writer:
                 message["reasoning_content"] = text
         elif text:
             self.lost_reasoning = True
-        proven = [part for part in thoughts if self._is_readable(part)]
-        if proven:
-            message["reasoning_details"] = write_details(proven)
-
-    def _is_readable(self, part: Reasoning) -> bool:
-        """Tell whether proof comes from where it goes, or from a chat client."""
-        return bool(part.opaque) and all(
-            self._is_own or proof.model == self._model for proof in part.opaque
-        )
+        details = write_details(thoughts)
+        if details:
+            message["reasoning_details"] = details
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         """Word one call; one without an id gets one its result is told too."""
@@ -172,7 +160,7 @@ class _Writer:
             "function": function,
         }
         signed = [proof for proof in call.opaque if proof.slot == "thought_signature"]
-        if signed and (self._is_own or signed[0].model == self._model):
+        if signed:
             google = {"thought_signature": signed[0].data}
             written["extra_content"] = {"google": google}
         return written

@@ -44,7 +44,7 @@ def encode_request(request: Request, target: Target, caps: Capabilities) -> Enco
     losses: list[Loss] = []
     body: dict[str, Any] = {
         "model": target.model,
-        "messages": write_messages(request, target, caps, losses),
+        "messages": write_messages(request, caps, losses),
     }
     body |= write_tools(request, caps, losses)
     _bound(body, request, caps)
@@ -53,7 +53,7 @@ def encode_request(request: Request, target: Target, caps: Capabilities) -> Enco
     if request.output is not None:
         body["response_format"] = _response_format(request.output)
     _describe(body, request, caps, losses)
-    _keep(body, request, losses)
+    _keep(body, request, caps, losses)
     for name, raw in request.ext.items():
         if request.dialect == DIALECT:
             body.setdefault(name, raw)
@@ -135,7 +135,7 @@ def _describe(
         else:
             losses.append(Loss(field=name))
     if request.cache is not None:
-        if caps.cache_marks:
+        if caps.auto_cache:
             body["cache_control"] = write_cache(request.cache)
         else:
             losses.append(Loss(field="cache_control"))
@@ -143,7 +143,9 @@ def _describe(
         body["modalities"] = list(request.modalities)
 
 
-def _keep(body: dict[str, Any], request: Request, losses: list[Loss]) -> None:
+def _keep(
+    body: dict[str, Any], request: Request, caps: Capabilities, losses: list[Loss]
+) -> None:
     """Word what the vendor is to keep; what it kept elsewhere cannot be reached.
 
     Errors:  FormatError: half a conversation is not the one the client meant.
@@ -161,8 +163,11 @@ def _keep(body: dict[str, Any], request: Request, losses: list[Loss]) -> None:
             )
     if state.background:
         losses.append(Loss(field="background"))
-    if state.store is not None and request.dialect == DIALECT:
-        body["store"] = state.store
+    if state.store is not None:
+        if caps.store:
+            body["store"] = state.store
+        elif state.store:
+            losses.append(Loss(field="store"))
 
 
 def _drop(body: dict[str, Any], refused: frozenset[str], losses: list[Loss]) -> None:

@@ -251,8 +251,7 @@ def _written(part: Part, dialect: str, losses: list[Loss]) -> Any:
 def _written_media(media: Media, *, is_own: bool) -> dict[str, Any]:
     """Word media, or refuse: a model must not answer about what it never saw."""
     kind, source = media.kind, media.source
-    is_seen = kind == "image" or (kind == "video" and is_own)
-    if is_seen and source in ("url", "base64"):
+    if kind in ("image", "video") and source in ("url", "base64"):
         default = "image/png" if kind == "image" else "video/mp4"
         url = media.data if source == "url" else data_url(media, default)
         inner = {"url": url} | ({"detail": media.detail} if media.detail else {})
@@ -289,6 +288,8 @@ def _written_document(media: Media, *, is_own: bool) -> dict[str, Any] | None:
             name = "document.pdf"
         named = {"filename": name} if name else {}
         return {"type": "file", "file": named | {"file_data": data}}
+    if media.source == "url" and not is_own:
+        return {"type": "document_url", "document_url": media.data}  # Mistral's part
     if is_own and media.source in ("file_id", "url"):
         key = "file_id" if media.source == "file_id" else "file_data"
         named = {"filename": media.name} if media.name else {}

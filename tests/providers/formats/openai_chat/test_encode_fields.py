@@ -191,9 +191,11 @@ def test_t65_a_conversation_kept_elsewhere_is_refused():
         with pytest.raises(FormatError) as caught:
             encoded(asked(state=state))
         assert caught.value.param == param
-    body, losses = encoded(asked(state=State(store=True, background=True)))
+    state = State(store=True, background=True)
+    body, losses = encoded(asked(state=state), MODEST)
     assert "store" not in body
-    assert losses == ["background:drop"]
+    assert losses == ["background:drop", "store:drop"]
+    assert encoded(asked(state=State(store=False)))[0]["store"] is False
 
 
 def test_what_a_server_does_not_know_is_lost_by_name():

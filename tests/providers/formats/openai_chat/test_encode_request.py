@@ -164,8 +164,7 @@ def test_t70_a_models_words_are_one_text():
 
 
 def test_t71_old_reasoning_never_becomes_visible_text():
-    proof = Opaque(family="anthropic", slot="signature", data="s", model="claude")
-    turn = said(Reasoning(text="hm", opaque=(proof,)), Text(text="a"), role="assistant")
+    turn = said(Reasoning(text="hm"), Text(text="a"), role="assistant")
     body, losses = encoded(asked(turn), MODEST)
     assert body["messages"] == [{"role": "assistant", "content": "a"}]
     assert losses == ["reasoning:drop"]
@@ -181,7 +180,7 @@ def test_p59_reasoning_goes_back_to_those_that_want_it():
     assert "reasoning_content" not in made[0]
 
 
-def test_proof_goes_back_to_the_model_that_made_it():
+def test_proof_that_is_left_goes_back():
     proof = Opaque(family="anthropic", slot="signature", data="s", model="up-model")
     google = Opaque(
         family="google", slot="thought_signature", data="g", model="up-model"
@@ -240,6 +239,14 @@ def test_t64_cache_marks_are_for_those_that_know_them():
             },
         ),
         (
+            Media(kind="video", source="url", data="https://a.example/x.mp4"),
+            {"type": "video_url", "video_url": {"url": "https://a.example/x.mp4"}},
+        ),
+        (
+            Media(kind="document", source="url", data="https://a.example/x.pdf"),
+            {"type": "document_url", "document_url": "https://a.example/x.pdf"},
+        ),
+        (
             Media(kind="document", source="text", data="words", title="Notes"),
             {"type": "text", "text": "Notes\n\nwords"},
         ),
@@ -259,9 +266,9 @@ def test_media_is_spelled(media, expected):
 @pytest.mark.parametrize(
     "media",
     [
-        Media(kind="video", source="base64", data="aGk="),
+        Media(kind="audio", source="url", data="https://a.example/x.mp3"),
         Media(kind="image", source="file_id", data="file-1"),
-        Media(kind="document", source="url", data="https://a.example/x.pdf"),
+        Media(kind="document", source="s3", data="s3://a/x.pdf"),
     ],
 )
 def test_media_without_a_word_is_refused(media):
