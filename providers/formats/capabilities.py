@@ -155,7 +155,7 @@ class _Rule(msgspec.Struct, frozen=True):
     models: tuple[str, ...]
     providers: tuple[str, ...]
     values: dict[str, Any]
-    within: tuple[tuple[str, ...], ...] = ()
+    within: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
 
 
 @lru_cache(maxsize=4096)
@@ -170,7 +170,7 @@ def capabilities(format_id: str, provider: str, model: str) -> Capabilities:
     for rule in _rules(format_id):
         if not _matches(rule.models, name) or not _matches(rule.providers, provider):
             continue
-        if all(_matches(globs, name) for globs in rule.within):
+        if all(_is_within(each, name) for each in rule.within):
             values.update(rule.values)
     return msgspec.convert(values, Capabilities)
 
@@ -190,7 +190,10 @@ def _rules(format_id: str) -> tuple[_Rule, ...]:
                 models=rule.models,
                 providers=rule.providers,
                 values=rule.values,
-                within=(*rule.within, tuple(each.get("models", ()))),
+                within=(
+                    *rule.within,
+                    (tuple(each.get("models", ())), tuple(each.get("except", ()))),
+                ),
             )
             for rule in _rules(each["format"])
         )
@@ -207,6 +210,12 @@ def _rules(format_id: str) -> tuple[_Rule, ...]:
         for each in file["rules"]
     )
     return tuple(rules)
+
+
+def _is_within(bounds: tuple[tuple[str, ...], tuple[str, ...]], name: str) -> bool:
+    models, excepted = bounds
+    outside = bool(excepted) and _matches(excepted, name)
+    return _matches(models, name) and not outside
 
 
 def _matches(globs: tuple[str, ...], name: str) -> bool:
