@@ -161,6 +161,8 @@ class CandidateReader:
             if kind == "text":
                 choice.texts.append(text)
             out.append(Delta(pos=choice.pos, text=text, logprobs=logprobs))
+        elif logprobs is not None and choice.kind == "text":
+            out.append(Delta(pos=choice.pos, text="", logprobs=logprobs))
         if not part.thought_signature:
             return
         if kind == "reasoning" and choice.kind == "reasoning":

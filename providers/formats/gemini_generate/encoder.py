@@ -18,6 +18,7 @@ from pricing.tokens import TokenUsage
 from providers.formats.base import ChatRequest
 from providers.formats.errors import ErrorDetail
 from providers.formats.gemini_generate.errors import error_object
+from providers.formats.gemini_generate.logprobs import logprobs_body
 from providers.formats.gemini_generate.peek import WRAPPED, wants_array
 from providers.formats.gemini_generate.usage import usage_body
 from providers.formats.gemini_generate.words import (
@@ -46,6 +47,7 @@ SSE_TYPE: Final = "text/event-stream; charset=utf-8"
 ARRAY_TYPE: Final = "application/json"
 _KEEPALIVE: Final = b"data: {}\n\n"
 _SPACE: Final = b"\n"
+_TAIL: Final = b'],"role":"model"},'
 _FLAT: Final = bytes.maketrans(b"\r\n", b"  ")
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -112,7 +114,6 @@ class GeminiEncoder:
         "_finishes",
         "_id",
         "_kinds",
-        "_logprobs",
         "_model",
         "_places",
         "_refused",
@@ -132,7 +133,6 @@ class GeminiEncoder:
         self._places: dict[int, int] = {}
         self._tails: dict[int, bytes] = {}
         self._cited: dict[int, Cited] = {}
-        self._logprobs: dict[int, list[msgspec.Raw]] = {}
         self._refused: set[int] = set()
         self._finishes: list[Finish] = []
         self._early: list[bytes] = []
@@ -161,12 +161,12 @@ class GeminiEncoder:
     def _delta(self, event: Delta, out: list[bytes]) -> None:
         """Write a piece of text or thought; arguments wait until they are whole."""
         kind, choice = self._kinds[event.pos], self._choices[event.pos]
-        if event.logprobs is not None:
-            self._logprobs.setdefault(choice, []).append(event.logprobs)
-        if not event.text or kind not in ("text", "reasoning", "refusal"):
+        if kind not in ("text", "reasoning", "refusal"):
             return
         thought = b',"thought":true}' if kind == "reasoning" else b"}"
-        self._write(b'{"text":' + _ENCODER.encode(event.text) + thought, choice, out)
+        part = b'{"text":' + _ENCODER.encode(event.text) + thought
+        said = None if event.logprobs is None else logprobs_body([event.logprobs])
+        self._write(part, choice, out, said)
 
     def _close(self, event: PartClose, out: list[bytes]) -> None:
         """Write what comes whole, and keep what the last frame will say."""
@@ -198,11 +198,22 @@ class GeminiEncoder:
         else:
             out.append(self._stream.frame(payload))
 
-    def _write(self, part: bytes, choice: int, out: list[bytes]) -> None:
+    def _write(
+        self,
+        part: bytes,
+        choice: int,
+        out: list[bytes],
+        logprobs: dict[str, Any] | None = None,
+    ) -> None:
         if self._early:
             out += map(self._stream.frame, self._early)
             self._early = []
-        out.append(self._stream.frame(self._frame(part, choice)))
+        payload = self._frame(part, choice)
+        if logprobs is not None:
+            said = b'"logprobsResult":' + _ENCODER.encode(logprobs) + b","
+            at = len(payload) - len(self._tails[choice]) + len(_TAIL)
+            payload = payload[:at] + said + payload[at:]
+        out.append(self._stream.frame(payload))
 
     def _frame(self, part: bytes, choice: int) -> bytes:
         """Return a frame of one part."""
@@ -215,7 +226,7 @@ class GeminiEncoder:
         return head + part + tail
 
     def _tail(self, choice: int) -> bytes:
-        tail = b'],"role":"model"},"index":%d}],"modelVersion":%b,"responseId":%b}' % (
+        tail = _TAIL + b'"index":%d}],"modelVersion":%b,"responseId":%b}' % (
             choice,
             _ENCODER.encode(self._model),
             _ENCODER.encode(self._id),
@@ -240,7 +251,7 @@ class GeminiEncoder:
                     each,
                     [{"text": ""}],
                     cited=self._cited.get(each.choice, []),
-                    logprobs=self._logprobs.get(each.choice, []),
+                    logprobs=[],
                     refused=each.choice in self._refused,
                 )
                 for each in self._finishes

@@ -102,7 +102,8 @@ def usage_body(usage: TokenUsage) -> dict[str, Any]:
     out: dict[str, Any] = {"promptTokenCount": usage.prompt_tokens}
     if usage.cache_read_tokens is not None:
         out["cachedContentTokenCount"] = usage.cache_read_tokens
-    out["candidatesTokenCount"] = max(usage.completion_tokens - thoughts, 0)
+    if usage.completion_tokens or usage.output_tokens is not None:
+        out["candidatesTokenCount"] = max(usage.completion_tokens - thoughts, 0)
     if usage.reasoning_tokens is not None:
         out["thoughtsTokenCount"] = thoughts
     out["totalTokenCount"] = usage.total_tokens
