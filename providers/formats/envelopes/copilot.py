@@ -3,8 +3,8 @@
 The base URL has no version; only messages lie below ``/v1``. The headers of an editor
 are required; who began the turn and whether pictures are in it decide what is billed.
 
-Source: reference wire 1.7, P7, P114, P120; the accounts of copilot-api's issues 113 and
-102 (GPT 5 and later answer on responses alone, gpt-5-mini on both), seen 2026-11-20.
+Source: reference wire 1.7, P7, P114, P120; caozhiyuan/copilot-api issues 113 and 102 (GPT
+5 and later speak responses alone, gpt-5-mini both), seen 2026-11-20.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from providers.formats.base import (
     WireFormat,
 )
 from providers.formats.envelopes import initiator, one_choice
+from providers.formats.envelopes.listed_input import ListedInput
 from providers.formats.envelopes.wrapping import (
     PlainEdge,
     UpstreamOnly,
@@ -108,7 +109,7 @@ class Copilot(UpstreamOnly):
     id = "copilot"
 
     def upstream_path(self, op: Op, *, model: str, stream: bool) -> str:
-        """Return a path; there is no version in it."""
+        """Return a path, without a version."""
         return _PATHS[dialects_of(model)[0]] if op == "chat" else f"/{op}"
 
     def auth_headers(self, secret: str) -> Mapping[str, str]:
@@ -117,10 +118,12 @@ class Copilot(UpstreamOnly):
 
     def relay(self, inbound: str, op: Op, model: str) -> Bridge | None:
         """Relay a client whose dialect the model is served in."""
-        if op != "chat" or inbound not in dialects_of(model):
+        served = {"chat": dialects_of(model), "embeddings": ("openai",)}
+        if inbound not in served.get(op, ()):
             return None
         inner = inner_relay(inbound, op, model)
-        return None if inner is None else WrappedBridge(inner, _EDGES[inbound])
+        edge = _EDGES[inbound] if op == "chat" else _EMBEDDINGS
+        return None if inner is None else WrappedBridge(inner, edge)
 
     def codec(self, model: str) -> Codec | None:
         """Translate into the first dialect the model is served in."""
@@ -136,14 +139,12 @@ def dialects_of(model: str) -> tuple[str, ...]:
 
 
 def _call_headers(is_agent: bool, shows: bool) -> dict[str, str]:
-    """Return the headers of one call."""
-    headers = {**HEADERS, "x-initiator": "agent" if is_agent else "user"}
-    headers["x-request-id"] = str(uuid4())
-    if shows:
-        headers["copilot-vision-request"] = "true"
-    return headers
+    began = {"x-initiator": "agent" if is_agent else "user"}
+    vision = {"copilot-vision-request": "true"} if shows else {}
+    return {**HEADERS, **began, **vision, "x-request-id": str(uuid4())}
 
 
+_EMBEDDINGS: Final = ListedInput("/embeddings", HEADERS)
 _EDGES: Final = {dialect: CopilotEdge(dialect) for dialect in _PATHS}
 
 FORMAT: Final[WireFormat] = Copilot()

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from providers.formats import registry
-from providers.formats.base import Arrival, Target
+from providers.formats.base import Arrival, Target, UpstreamRequest
 from providers.formats.envelopes.copilot import FORMAT, HEADERS, dialects_of
+from providers.formats.envelopes.listed_input import ListedInput
 from providers.formats.envelopes.one_choice import OneChoice
 from providers.formats.neutral.events import End, Finish, PartOpen
 
@@ -139,6 +140,24 @@ def test_p120_a_model_is_asked_in_a_dialect_it_has(model, dialects):
         assert registry.bridge(inbound, "copilot", model) is not None
     assert FORMAT.codec(model).id == dialects[0]
     assert FORMAT.relay("openai", "images", model) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (b'{"input": "x","a":1e3}', b'{"input": ["x"],"a":1e3}'),
+        (b'{"input":["x"]}', b'{"input":["x"]}'),
+        (b'{"input":[1,2]}', b'{"input":[1,2]}'),
+    ],
+)
+def test_embeddings_are_asked_for_a_list(given, expected):
+    edge = ListedInput("/embeddings", HEADERS)
+    call = UpstreamRequest(given, "/x", "m", headers={"a": "b"})
+    out = edge.relayed(chat(), call, Target(model="m"))
+    assert out.body == expected
+    assert out.path == "/embeddings"
+    assert out.headers == {**HEADERS, "a": "b"}
+    assert FORMAT.relay("ollama", "embeddings", "m") is None
 
 
 def test_paths_have_no_version():

@@ -2,11 +2,18 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.formats.base import Target
-from tests.providers.formats.ollama_native.support import CAPS, CHAT, CODEC, FORMAT
+from tests.providers.formats.ollama_native.support import (
+    CAPS,
+    CHAT,
+    CODEC,
+    FORMAT,
+    GENERATE,
+)
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 NAME = st.text("abcdefgh_-", min_size=1, max_size=8)
@@ -76,14 +83,50 @@ FIELDS = objects(
 )
 
 
-@settings(max_examples=200, deadline=None)
-@given(FIELDS)
-def test_what_is_encoded_decodes_to_what_it_was(fields):
-    fields.setdefault("messages", [{"role": "user", "content": "Hi"}])
+GENERATED = objects(
+    {"model": NAME, "prompt": st.text("ab c", min_size=1, max_size=9)},
+    system=TEXT,
+    images=st.lists(IMAGE, max_size=2),
+    options=OPTIONS,
+    format=st.just("json") | OBJECT,
+    suffix=TEXT,
+    template=TEXT,
+    raw=st.booleans(),
+    context=st.lists(st.integers(0, 9), max_size=3),
+    think=st.booleans(),
+    stream=st.booleans(),
+)
+
+
+def check(arrival, fields):
+    """Hold the law: what is encoded decodes to what it was, and nothing is lost."""
     body = json.dumps(fields).encode()
-    once = CODEC.decode_request(FORMAT.read_request(body, CHAT))
+    once = CODEC.decode_request(FORMAT.read_request(body, arrival))
     sent = CODEC.encode_request(once, Target(model=once.model), CAPS)
     assert sent.path == CHAT.path
     assert sent.losses == ()
     again = CODEC.decode_request(FORMAT.read_request(sent.body, CHAT))
     assert again == once
+
+
+def check_chat(fields):
+    check(CHAT, {"messages": [{"role": "user", "content": "Hi"}]} | fields)
+
+
+@settings(max_examples=200, deadline=None)
+@given(FIELDS)
+def test_what_is_encoded_decodes_to_what_it_was(fields):
+    check_chat(fields)
+
+
+@settings(max_examples=100, deadline=None)
+@given(GENERATED)
+def test_a_prompt_decodes_to_what_its_chat_decodes_to(fields):
+    check(GENERATE, fields)
+
+
+@pytest.mark.long
+@settings(max_examples=10_000, deadline=None)
+@given(FIELDS)
+def test_the_round_trip_holds_ten_thousand_times(fields):
+    check_chat(fields)
