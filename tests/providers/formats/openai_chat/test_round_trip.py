@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ TEXT = st.text(
 )
 WORD = st.text("abcXYZ019_-", min_size=1, max_size=6)
 JSON = st.dictionaries(WORD, st.integers(-9, 9) | TEXT | st.none(), max_size=3)
+STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 MARK = st.sampled_from([{}, {"cache_control": {"type": "ephemeral"}}])
 
 
@@ -196,18 +198,32 @@ fields = some(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    conversation=st.lists(turn, min_size=1, max_size=5),
-    given_fields=fields,
-    given_tools=tools | st.just({}),
-    stream=st.booleans(),
+BODY = st.builds(
+    lambda conversation, given, listed, stream: {
+        "messages": conversation,
+        **given,
+        **listed,
+        **(STREAM if stream else {}),
+    },
+    st.lists(turn, min_size=1, max_size=5),
+    fields,
+    tools | st.just({}),
+    st.booleans(),
 )
-def test_a_request_survives_the_way_there_and_back(
-    conversation, given_fields, given_tools, stream
-):
-    body = {"messages": conversation, **given_fields, **given_tools}
-    if stream:
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(body=BODY)
+def test_a_request_survives_the_way_there_and_back(body):
+    once = decoded(**body)
+    assert plain(again(once, EVERYTHING)) == plain(once)
+
+
+@pytest.mark.long
+@settings(
+    max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(body=BODY)
+def test_ten_thousand_requests_survive(body):
     once = decoded(**body)
     assert plain(again(once, EVERYTHING)) == plain(once)
