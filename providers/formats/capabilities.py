@@ -148,6 +148,7 @@ class Capabilities(
     store: bool = False
     end_user: bool = True
     verbosity: bool = False
+    betas: tuple[str, ...] = ()
     refuses: tuple[str, ...] = ()
 
 

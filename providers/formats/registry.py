@@ -25,6 +25,7 @@ FORMAT_MODULES: Final[tuple[str, ...]] = (
     "providers.formats.envelopes.azure",
     "providers.formats.envelopes.copilot",
     "providers.formats.bedrock_converse.dialect",
+    "providers.formats.bedrock_converse.invoke",
 )
 
 

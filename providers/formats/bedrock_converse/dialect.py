@@ -37,6 +37,7 @@ from providers.formats.neutral.smuggle import PREFIX
 from providers.formats.taps import ClientStream
 
 _PACKED: Final = PREFIX.encode()
+_CLAUDES_CLIENTS: Final = ("anthropic", "bedrock-invoke")
 _ROOTS: Final = ("", "/bedrock")
 
 
@@ -112,11 +113,11 @@ class BedrockConverse:
             return None
         if inbound == self.id:
             return _RELAY
-        if inbound in ("anthropic", "bedrock-invoke") and is_claude(model):
-            # Loaded late: the envelope stands on another dialect's package.
-            from providers.formats.envelopes import bedrock_invoke
+        if inbound in _CLAUDES_CLIENTS and is_claude(model):
+            # Loaded late: it stands on this module and on another dialect's package.
+            from providers.formats.bedrock_converse import invoke
 
-            return bedrock_invoke.bridge(inbound)
+            return invoke.FORMAT.relay(inbound, op, model)
         return None
 
     def codec(self, model: str) -> Codec | None:
