@@ -22,6 +22,7 @@ from providers.formats.neutral.types import (
     Unknown,
 )
 from providers.formats.openai_responses.peek import DIALECT, invalid
+from providers.formats.openai_responses.wire import UNSET
 
 PART_PREFIX: Final = "content/"
 """Tells an unknown content part from an unknown item, in ``Unknown.type``."""
@@ -58,7 +59,7 @@ class _Part(msgspec.Struct):
     filename: str | None = None
     detail: str | None = None
     input_audio: _Audio | None = None
-    prompt_cache_breakpoint: msgspec.Raw | None = None
+    prompt_cache_breakpoint: msgspec.Raw = UNSET
 
 
 _PART: Final = msgspec.json.Decoder(_Part)
@@ -67,12 +68,12 @@ _TEXT: Final = msgspec.json.Decoder(str)
 _TEXT_TYPES: Final = frozenset({"input_text", "output_text", "text"})
 
 
-def read_content(raw: msgspec.Raw | None, param: str) -> tuple[ContentPart, ...]:
+def read_content(raw: msgspec.Raw, param: str) -> tuple[ContentPart, ...]:
     """Read a message's content: a text or a list of parts.
 
     Errors:  FormatError naming ``param`` for anything else.
     """
-    if raw is None or bytes(raw) == b"null":
+    if not _is_said(raw):
         return ()
     try:
         if memoryview(raw)[0] == 0x22:
@@ -85,7 +86,7 @@ def read_content(raw: msgspec.Raw | None, param: str) -> tuple[ContentPart, ...]
 
 def _read_part(raw: msgspec.Raw) -> ContentPart:
     part = _PART.decode(raw)
-    cache = None if part.prompt_cache_breakpoint is None else CacheMark()
+    cache = CacheMark() if _is_said(part.prompt_cache_breakpoint) else None
     if part.type in _TEXT_TYPES and part.text is not None:
         citations = tuple(
             found
@@ -321,6 +322,10 @@ def _name(part: object) -> str:
     if isinstance(part, Unknown):
         return part.type or "unknown"
     return type(part).__name__.lower()
+
+
+def _is_said(raw: msgspec.Raw) -> bool:
+    return bytes(raw) not in (b"", b"null")
 
 
 def _word(value: Any) -> str:

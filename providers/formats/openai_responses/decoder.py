@@ -176,9 +176,14 @@ def ending(wire: Response) -> list[AnyEvent]:
     if status == "incomplete":
         reason = _REASONS.get(word(why), "max_tokens")
     events = usage_seen(wire)
-    tier = word(wire.service_tier)
-    if tier:
-        events.append(Meta(service_tier=tier))
+    # Servers are seen that name the answer in its last event only.
+    events.append(
+        Meta(
+            id=word(wire.id),
+            model=word(wire.model),
+            service_tier=word(wire.service_tier),
+        )
+    )
     events.append(Finish(reason=reason, raw=word(why) or status))
     events.append(End())
     return events

@@ -33,6 +33,7 @@ from providers.formats.neutral.types import (
 from providers.formats.openai_responses.content import read_content
 from providers.formats.openai_responses.peek import DIALECT, invalid
 from providers.formats.openai_responses.tools import read_tools
+from providers.formats.openai_responses.wire import UNSET
 
 FAMILY: Final = "openai"
 SUMMARY_BREAK: Final = "\n\n"
@@ -53,9 +54,9 @@ class _Item(msgspec.Struct):
     name: str | None = None
     namespace: str | None = None
     call_id: str | None = None
-    content: msgspec.Raw | None = None
-    output: msgspec.Raw | None = None
-    tools: msgspec.Raw | None = None
+    content: msgspec.Raw = UNSET
+    output: msgspec.Raw = UNSET
+    tools: msgspec.Raw = UNSET
     arguments: msgspec.Raw = msgspec.Raw(b'""')
     input: str | None = None
     summary: list[_Words] | None = None
@@ -140,8 +141,8 @@ class Items:
 
     def _read_reasoning(self, item: _Item) -> None:
         text = SUMMARY_BREAK.join(each.text for each in item.summary or ())
-        content = b"null" if item.content is None else bytes(item.content)
-        is_full = not text and content != b"null"
+        content = bytes(item.content)
+        is_full = not text and content not in (b"", b"null")
         if is_full:
             text = "".join(each.text for each in _REASONED.decode(content))
         opaque = _proof(item.encrypted_content or "")

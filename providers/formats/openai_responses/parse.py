@@ -23,6 +23,7 @@ from providers.formats.neutral.types import (
 from providers.formats.openai_responses.items import Items, refuse_state
 from providers.formats.openai_responses.peek import DIALECT, invalid
 from providers.formats.openai_responses.tools import merged, read_choice, read_tools
+from providers.formats.openai_responses.wire import UNSET
 
 LOGPROBS: Final = "message.output_text.logprobs"
 _UNDERSTOOD: Final = frozenset(
@@ -66,7 +67,7 @@ class _Format(msgspec.Struct):
     type: str = "text"
     name: str | None = None
     description: str | None = None
-    schema: msgspec.Raw | None = None
+    schema: msgspec.Raw = UNSET
     strict: bool | None = None
 
 
@@ -202,7 +203,7 @@ def _output(wire: _Format | None) -> OutputFormat | None:
         return None
     if wire.type == "json_object":
         return OutputFormat(kind="json")
-    if wire.type != "json_schema" or wire.schema is None:
+    if wire.type != "json_schema" or wire.schema == UNSET:
         raise invalid("text", "has a format that cannot be read")
     return OutputFormat(
         kind="schema",

@@ -13,6 +13,7 @@ import msgspec
 from providers.formats.base import UNREADABLE, FormatError
 from providers.formats.neutral.types import Loss, Tool, ToolChoice, ToolKind
 from providers.formats.openai_responses.peek import DIALECT, invalid
+from providers.formats.openai_responses.wire import UNSET
 
 _BUILTIN: Final = frozenset(
     {"local_shell", "shell", "apply_patch", "computer", "computer_use_preview"}
@@ -36,9 +37,9 @@ class _Tool(msgspec.Struct):
     type: str
     name: str | None = None
     description: str | None = None
-    parameters: msgspec.Raw | None = None
+    parameters: msgspec.Raw = UNSET
     strict: bool | None = None
-    format: msgspec.Raw | None = None
+    format: msgspec.Raw = UNSET
     tools: list[msgspec.Raw] | None = None
     defer_loading: bool | None = None
     server_label: str | None = None
@@ -68,7 +69,7 @@ def read_tools(raw: msgspec.Raw | None) -> list[Tool]:
 
     Errors:  FormatError naming ``tools``.
     """
-    if raw is None:
+    if raw is None or raw == UNSET:
         return []
     try:
         found: list[Tool] = []
@@ -146,9 +147,9 @@ def _required(name: str | None) -> str:
     return name
 
 
-def _kept(raw: msgspec.Raw | None) -> msgspec.Raw | None:
+def _kept(raw: msgspec.Raw) -> msgspec.Raw | None:
     """Return a copy that does not hold the whole body; null is none."""
-    if raw is None or bytes(raw) == b"null":
+    if bytes(raw) in (b"", b"null"):
         return None
     return msgspec.Raw(bytes(raw))
 
