@@ -5,11 +5,24 @@ import json
 import pytest
 
 from providers.formats import registry
-from providers.formats.base import Arrival, Target, UpstreamRequest
+from providers.formats.base import Arrival, ResponseMeta, Target, UpstreamRequest
+from providers.formats.envelopes import initiator, one_choice
 from providers.formats.envelopes.copilot import FORMAT, HEADERS, dialects_of
 from providers.formats.envelopes.listed_input import ListedInput
 from providers.formats.envelopes.one_choice import OneChoice
-from providers.formats.neutral.events import End, Finish, PartOpen
+from providers.formats.envelopes.wrapping import PlainEdge
+from providers.formats.neutral.codec import Encoded, Reply, View
+from providers.formats.neutral.events import (
+    Answer,
+    Choice,
+    Delta,
+    End,
+    Finish,
+    PartClose,
+    PartOpen,
+    Start,
+)
+from providers.formats.neutral.types import Media, Request, Text, ToolResult, Turn
 
 USER = {"role": "user", "content": "Hi"}
 CALLED = {
@@ -247,6 +260,68 @@ def test_one_choice_is_left_as_it_is_and_answers_that_were_asked_for_too():
         call = bridge.build_request(request, Target(model="gpt-4o"))
         raw = json.dumps(body | {"model": "m"}).encode()
         assert bridge.read_response(request, call, raw).body == raw
+
+
+def test_a_picture_in_a_tools_result_is_a_picture():
+    part = ToolResult(content=(Media(kind="image", source="base64", data=PNG),))
+    turns = (Turn(role="tool", parts=(part,)),)
+    assert initiator.has_images(Request(dialect="x", model="m", turns=turns))
+    bare = (Turn(role="tool", parts=(ToolResult(),)),)
+    assert not initiator.has_images(Request(dialect="x", model="m", turns=bare))
+
+
+def test_messages_nobody_can_read_are_a_users():
+    assert not initiator.is_agents(chat({"role": 5}))
+
+
+@pytest.mark.parametrize("body", [b"oops", b'{"error":{"message":"no"}}'])
+def test_what_is_no_answer_stays_an_error(body):
+    bridge = registry.bridge("openai", "copilot", "gpt-4o")
+    call = bridge.build_request(chat(), Target(model="gpt-4o"))
+    assert bridge.read_response(chat(), call, body).error is not None
+
+
+def test_a_torn_answer_is_left_to_its_reader():
+    codec = registry.get("openai").codec("")
+    meta = ResponseMeta(body=b'"finish_reason" "finish_reason"')
+    assert one_choice.joined_answer(codec, chat(), meta) is meta
+
+
+def test_a_plain_edge_changes_nothing():
+    edge, target, call = PlainEdge(), Target(model="m"), UpstreamRequest(b"", "", "m")
+    encoded, meta = Encoded(body=b"", path=""), ResponseMeta(body=b"")
+    decoder = FORMAT.codec("gpt-4o").open_decoder(Reply(model="m"))
+    neutral = Request(dialect="x", model="m")
+    assert edge.aim(target) is target
+    assert edge.relayed(chat(), call, target) is call
+    assert edge.encoded(neutral, encoded, target) is encoded
+    assert edge.answered(chat(), meta) is meta
+    assert edge.events([]) == []
+    assert edge.decoder(decoder) is decoder
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.4"])
+def test_the_codec_speaks_as_the_dialect_inside(model):
+    codec, request = FORMAT.codec(model), chat()
+    inner = registry.get(codec.id)
+    neutral = registry.get("openai").codec("").decode_request(request)
+    view = View(model="m", request=neutral, asked=request, created=1)
+    part = Text(text="Hi")
+    answer = Answer(choices=(Choice(parts=(part,)),), is_complete=True)
+    assert b'"Hi"' in codec.encode_answer(answer, view)
+    stream = inner.open_stream(request, request_id="r")
+    assert b"Hi" in codec.open_encoder(view, stream).encode(
+        [
+            Start(),
+            PartOpen(pos=0, kind="text"),
+            Delta(pos=0, text="Hi"),
+            PartClose(pos=0, part=part),
+            Finish(reason="end"),
+            End(),
+        ]
+    )
+    if model == "gpt-4o":
+        assert codec.decode_request(request) == neutral
 
 
 def test_the_finish_that_says_most_is_kept():

@@ -107,6 +107,13 @@ def test_a_model_that_is_not_first_is_echoed_too():
     assert out.startswith(line.replace(b'"up"', b'"llama3.2"'))
 
 
+def test_blank_lines_are_relayed_as_they_are():
+    data = lines(said(content="x"), last()).replace(b"\n", b"\n\n", 1)
+    out, tap = relayed(data, asked())
+    assert out == data
+    assert tap.complete
+
+
 def test_a_whole_answer_is_relayed_and_metered():
     request = asked(stream=False)
     sent = RELAY.build_request(request, Target(model="up"))

@@ -17,6 +17,7 @@ from providers.formats.neutral.types import (
 )
 from providers.formats.ollama_native.dialect import FORMAT
 from tests.providers.formats.ollama_native.support import (
+    CODEC,
     GENERATE,
     asked,
     decoded,
@@ -205,3 +206,20 @@ def test_a_prompt_is_one_message_of_the_user():
     assert bytes(got.ext["raw"]) == b"true"
     with pytest.raises(FormatError):
         decoded(GENERATE, prompt="")
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xff"', b'"\x00"', b"\xed\xa0\x80"])
+def test_t138_text_nobody_can_read_is_refused(text):
+    body = b'{"model":"m","messages":[{"role":"user","content":%b}]}' % text
+    with pytest.raises(FormatError):
+        CODEC.decode_request(FORMAT.read_request(body, Arrival(path="/api/chat")))
+
+
+def test_t138_arguments_and_numbers_of_any_size_survive():
+    body = (
+        b'{"model":"m","messages":[{"role":"assistant","tool_calls":[{"function":'
+        b'{"name":"f","arguments":{"n":123456789012345678901234567890}}}]}]}'
+    )
+    got = CODEC.decode_request(FORMAT.read_request(body, Arrival(path="/api/chat")))
+    (call,) = got.turns[0].parts
+    assert call.arguments == '{"n":123456789012345678901234567890}'

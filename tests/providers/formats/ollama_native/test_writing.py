@@ -208,6 +208,16 @@ def test_logprobs_stand_beside_the_message():
     assert whole["logprobs"] == [{"token": "a"}, {"token": "b"}]
 
 
+def test_logprobs_of_odd_shape_are_passed_on_whole():
+    events = [
+        PartOpen(pos=0, kind="text"),
+        Delta(pos=0, text="a", logprobs=msgspec.Raw(b'{"token":"a"}')),
+        End(),
+    ]
+    whole = CODEC.encode_answer(gather(Repair().feed(events)), view())
+    assert json.loads(whole)["logprobs"] == [{"token": "a"}]
+
+
 def test_the_time_an_answer_took_is_stated():
     ticks = iter((100, 350))
     codec = OllamaCodec(now_ns=lambda: next(ticks))
