@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -27,11 +27,6 @@ _READ: Final = frozenset(
     }
 )
 _NO_PARAMETERS: Final = msgspec.Raw(b'{"type":"object","properties":{}}')
-_SEARCH: Final = "web_search_20250305"
-_SEARCH_TYPES: Final = frozenset(
-    {"web_search", "web_search_preview", "google_search", "googleSearch"}
-)
-_SEARCH_MEMBERS: Final = ("user_location", "allowed_domains", "blocked_domains")
 
 
 class _Tool(msgspec.Struct):
@@ -52,16 +47,8 @@ class _Choice(msgspec.Struct):
     disable_parallel_tool_use: bool | None = None
 
 
-class _Search(msgspec.Struct):
-    """Name what other dialects bound a search with."""
-
-    filters: dict[str, msgspec.Raw] | None = None
-    user_location: msgspec.Raw = ABSENT
-
-
 _TOOL: Final = msgspec.json.Decoder(_Tool)
 _CHOICE: Final = msgspec.json.Decoder(_Choice)
-_BOUNDS: Final = msgspec.json.Decoder(_Search)
 
 
 def read_tools(raw: msgspec.Raw | None) -> tuple[Tool, ...]:
@@ -114,7 +101,8 @@ def tool_words(tool: Tool, losses: list[Loss]) -> Words | None:
     words: Words = {}
     if tool.dialect == ID and tool.payload is not None:
         words = dict(_MEMBERS.decode(tool.payload))
-        words.pop("defer_loading", None)
+        if not tool.is_deferred:
+            words.pop("defer_loading", None)
     words["name"] = tool.name
     if tool.description:
         words["description"] = tool.description
@@ -179,24 +167,8 @@ def _read_tool(raw: msgspec.Raw, where: str) -> Tool:
 
 
 def _vendor_tool(tool: Tool, losses: list[Loss]) -> Words | None:
-    """Word a tool that is known by its type: ours as it came, a search as ours."""
+    """Word a tool that is known by its type, as this dialect knows it."""
     if tool.dialect == ID and tool.payload is not None:
         return marked(dict(_MEMBERS.decode(tool.payload)), tool.cache)
-    if tool.type in _SEARCH_TYPES or tool.type.startswith("web_search_preview"):
-        return {"type": _SEARCH, "name": "web_search", **_search_bounds(tool)}
     losses.append(Loss(field="tools", detail=tool.type or tool.name))
     return None
-
-
-def _search_bounds(tool: Tool) -> dict[str, Any]:
-    """Return what of a search's bounds both dialects have a word for."""
-    if tool.payload is None:
-        return {}
-    try:
-        known = _BOUNDS.decode(tool.payload)
-    except UNREADABLE:
-        return {}
-    bounds: dict[str, Any] = dict(known.filters or {})
-    if given(known.user_location) is not None:
-        bounds["user_location"] = known.user_location
-    return {name: bounds[name] for name in _SEARCH_MEMBERS if name in bounds}

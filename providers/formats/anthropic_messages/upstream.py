@@ -137,7 +137,7 @@ def _thinking(request: Request, body: Words, losses: list[Loss]) -> None:
     thinking = request.thinking
     if thinking is None:
         return
-    if thinking.effort and thinking.mode != "off" and thinking.effort != "none":
+    if thinking.effort and thinking.effort != "none":
         body["output_config"] = {"effort": thinking.effort}
     if thinking.mode == "off":
         body["thinking"] = {"type": "disabled"}

@@ -149,9 +149,10 @@ def result_block(part: ToolResult) -> tuple[Words, list[str]]:
 
 def marked(block: Words, cache: CacheMark | None) -> Words:
     """Set a block's cache mark, or take it off."""
-    block.pop("cache_control", None)
     if cache is not None:
         block["cache_control"] = cache_words(cache)
+    else:
+        block.pop("cache_control", None)
     return block
 
 
