@@ -91,6 +91,7 @@ class Capabilities(
     allowed_tools: bool = False
     forced_tool_with_thinking: bool = True
     web_search: str = ""
+    search_with_tools: bool = True
     tool_name_pattern: str = "a-zA-Z0-9_-"
     tool_name_start: str = ""
     tool_name_max: int = 64

@@ -70,6 +70,11 @@ def test_a_format_without_data_gets_the_defaults():
     ("at", "expected"),
     [
         (("openai", "openai", "gpt-4o"), {"max_tokens_field": "max_completion_tokens"}),
+        (("openai", "openai", "gpt-4o"), {"custom_tools": False}),
+        (("openai", "openai", "gpt-5.2"), {"custom_tools": True}),
+        (("copilot", "", "gpt-5.2"), {"speaks": ("responses",), "choices": False}),
+        (("copilot", "", "gpt-5-mini"), {"speaks": ("openai",)}),
+        (("azure", "", "gpt-5-codex"), {"speaks": ("responses",)}),
         (("openai", "groq", "llama-3.3"), {"max_tokens_field": "max_tokens"}),
         (("openai", "openai", "O3-Mini"), {"thinking": "effort", "stop": False}),
         (("openai", "openai", "gpt-5-chat-latest"), {"thinking": "none"}),

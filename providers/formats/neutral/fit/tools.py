@@ -68,6 +68,8 @@ def fit_tools(
     )
     kinds: dict[Key, str] = {}
     tools = tuple(_offered(tools, caps, kinds, losses))
+    if not caps.search_with_tools:
+        tools = _without_search(tools, losses)
     if needs_tools and not tools:
         losses.add("tools", "emulate", "offered again for the calls of the history")
         tools = tuple(_of_history(request, caps))
@@ -105,6 +107,15 @@ def _offered(
         yield made
 
 
+def _without_search(tools: tuple[Tool, ...], losses: Losses) -> tuple[Tool, ...]:
+    """Leave a vendor's search out where it may not stand beside functions."""
+    kept = tuple(tool for tool in tools if tool.kind != "server" or not is_search(tool))
+    if not kept or len(kept) == len(tools):
+        return tools
+    losses.add("tools.web_search", "drop", "beside functions")
+    return kept
+
+
 def _fitted(tool: Tool, caps: Capabilities, losses: Losses) -> Tool | None:
     """Return one tool as the upstream takes it; None where it takes none."""
     is_own = tool.dialect in caps.speaks
@@ -118,7 +129,7 @@ def _fitted(tool: Tool, caps: Capabilities, losses: Losses) -> Tool | None:
             losses.add(f"tools.{tool.type or tool.name}")
         return made
     if tool.kind == "custom" and not caps.custom_tools:
-        tool = _as_function(tool)
+        tool = _as_function(tool, losses)
     if tool.is_deferred and not (caps.deferred_tools and is_own):
         tool = replace(tool, is_deferred=False)
     if tool.strict is not None and not caps.strict_tools:
@@ -140,11 +151,12 @@ def _server(
     return None
 
 
-def _as_function(tool: Tool) -> Tool:
+def _as_function(tool: Tool, losses: Losses) -> Tool:
     """Return a tool of free text as a function of one string."""
     description = tool.description
     if tool.format is not None and b'"text"' not in bytes(tool.format)[:16]:
         shape = bytes(tool.format).decode("utf-8", "replace")
+        losses.add(f"tools.{tool.name}.format", "emulate")
         told = f"The input is free text in this format: {shape}"
         description = f"{description}\n\n{told}" if description else told
     return replace(

@@ -178,6 +178,7 @@ def test_t66_a_custom_tool_becomes_a_function_of_one_string():
     assert msgspec.json.decode(sent.arguments) == {"input": 'say "hi"\n'}
     assert done.request.turns[2].parts[0].kind == "function"
     assert done.names["apply_patch"] == ToolName("apply_patch", kind="custom")
+    assert "tools.apply_patch.format:emulate" in words(done)
     kept = fitted(asked, "responses")
     assert kept.request.tools == asked.tools
     assert kept.names == {}
@@ -266,6 +267,16 @@ def test_t74_bounds_of_a_search_are_kept_where_there_are_words():
         "type": "web_search",
         "user_location": {"type": "approximate", "city": "B"},
     }
+
+
+def test_t74_a_search_beside_functions_is_left_out_where_both_are_refused():
+    search = tool("web_search", kind="server", type="web_search", dialect="responses")
+    asked = request(tools=(search, tool()), dialect="responses")
+    done = fitted(asked, "google")
+    assert names_of(done) == ["look"]
+    assert words(done) == {"tools.web_search:drop"}
+    both = fitted(asked, "google", "gemini-3-pro-preview")
+    assert names_of(both) == ["web_search", "look"]
 
 
 def test_t74_server_tools_never_cross_as_functions():
