@@ -33,6 +33,8 @@ from providers.formats.neutral.types import (
 )
 
 Block = dict[str, Any]
+AnyBlock = Block | msgspec.Raw
+"""A block as worded here, or one that goes back as it came."""
 
 _FORMATS: Final = {
     "image": IMAGES,
@@ -58,7 +60,7 @@ class BlockWriter:
         self.losses: list[Loss] = []
         self.marks = True
 
-    def blocks(self, part: Part) -> list[Block]:
+    def blocks(self, part: Part) -> list[AnyBlock]:
         """Return the blocks of one part, its cache point included."""
         made = self._made(part)
         if made is None:
@@ -66,7 +68,7 @@ class BlockWriter:
         mark = getattr(part, "cache", None) if self.marks else None
         return [made] if mark is None else [made, cache_point(mark)]
 
-    def _made(self, part: Part) -> Block | None:
+    def _made(self, part: Part) -> AnyBlock | None:
         if isinstance(part, Text):
             return _text(part)
         if isinstance(part, ToolCall):
@@ -82,7 +84,7 @@ class BlockWriter:
         return self._unknown(part)
 
     def _result(self, part: ToolResult) -> Block:
-        content: list[Block] = []
+        content: list[AnyBlock] = []
         has_json = part.json is not None and is_object(part.json)
         if has_json:
             content.append({"json": part.json})
@@ -134,15 +136,10 @@ class BlockWriter:
             return self._lost("reasoning")
         return {"reasoningContent": {"reasoningText": {"text": part.text}}}
 
-    def _unknown(self, part: Part) -> Block | None:
-        if isinstance(part, Unknown):
-            if part.dialect == DIALECT:
-                known: Block = msgspec.json.decode(
-                    part.payload, type=dict[str, msgspec.Raw]
-                )
-                return known
-            return self._lost(part.type or "content")
-        return self._lost("content")
+    def _unknown(self, part: Unknown) -> AnyBlock | None:
+        if part.dialect == DIALECT:
+            return part.payload
+        return self._lost(part.type or "content")
 
     def _lost(self, field: str) -> Block | None:
         """Name what has no words here; there is no block for it."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from providers.formats.base import Target
-from providers.formats.bedrock_converse.blocks_out import Block, BlockWriter
+from providers.formats.bedrock_converse.blocks_out import AnyBlock, Block, BlockWriter
 from providers.formats.bedrock_converse.extra_out import (
     Fields,
     fill_fields,
@@ -64,7 +64,7 @@ def encode_request(request: Request, target: Target, caps: Capabilities) -> Enco
     )
 
 
-def _system(instructions: Iterable[Turn], writer: BlockWriter) -> list[Block]:
+def _system(instructions: Iterable[Turn], writer: BlockWriter) -> list[AnyBlock]:
     return [
         block
         for turn in instructions
@@ -93,11 +93,13 @@ def _messages(request: Request, writer: BlockWriter) -> list[Block]:
     return messages
 
 
-def _is_wordless(turn: Turn, content: list[Block]) -> bool:
+def _is_wordless(turn: Turn, content: list[AnyBlock]) -> bool:
     has_document = any(
         isinstance(part, Media) and part.kind == "document" for part in turn.parts
     )
-    return has_document and not any("text" in block for block in content)
+    return has_document and not any(
+        isinstance(block, dict) and "text" in block for block in content
+    )
 
 
 def _inference(request: Request) -> Block:
