@@ -15,17 +15,13 @@ from providers.formats.neutral.types import Citation
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_NO_INDEX: Final = msgspec.Raw(b"null")
+_NO_INDEX: Final = msgspec.Raw(b'""')
 _WEB: Final = "web_search_result_location"
-_OWN: Final = frozenset(
-    {
-        _WEB,
-        "char_location",
-        "page_location",
-        "content_block_location",
-        "search_result_location",
-    }
+_SEARCH: Final = "search_result_location"
+_PLACES: Final = frozenset(
+    {"char_location", "page_location", "content_block_location", _SEARCH}
 )
+_COMMON: Final = frozenset({"type", "url", "source", "title", "cited_text"})
 
 
 class _Cited(msgspec.Struct):
@@ -54,7 +50,11 @@ def read_citation(raw: msgspec.Raw | bytes) -> Citation | None:
         url=cited.url or cited.source or "",
         title=cited.title or cited.document_title or "",
         cited_text=cited.cited_text or "",
-        ext=members,
+        ext={
+            name: msgspec.Raw(bytes(value))
+            for name, value in members.items()
+            if name not in _COMMON
+        },
     )
 
 
@@ -70,16 +70,18 @@ def read_citations(raw: msgspec.Raw | None) -> tuple[Citation, ...]:
 
 
 def citation_object(citation: Citation) -> dict[str, Any]:
-    """Word a citation for a client."""
-    if is_own(citation):
-        return dict(citation.ext)
-    return {
-        "type": _WEB,
-        "url": citation.url,
-        "title": citation.title or None,
-        "cited_text": citation.cited_text,
-        "encrypted_index": "",
-    }
+    """Word a citation; one that points into no document points to the web."""
+    words: dict[str, Any] = {"type": citation.kind, "cited_text": citation.cited_text}
+    if citation.kind == _SEARCH:
+        words |= {"source": citation.url, "title": citation.title or None}
+    elif citation.kind not in _PLACES:
+        words |= {
+            "type": _WEB,
+            "url": citation.url,
+            "title": citation.title or None,
+            "encrypted_index": "",
+        }
+    return {**words, **citation.ext}
 
 
 def is_own(citation: Citation) -> bool:
@@ -87,11 +89,7 @@ def is_own(citation: Citation) -> bool:
 
     One that was made up for a client has an empty index no upstream accepts.
     """
-    try:
-        type_ = msgspec.json.decode(citation.ext.get("type", b'""'), type=str)
-    except UNREADABLE:
-        return False
-    if type_ == _WEB:
-        index = citation.ext.get("encrypted_index", _NO_INDEX)
-        return bytes(index) not in (b'""', b"null")
-    return type_ in _OWN
+    if citation.kind in _PLACES:
+        return True
+    index = bytes(citation.ext.get("encrypted_index", _NO_INDEX))
+    return citation.kind == "url" and index not in (b'""', b"null")

@@ -124,6 +124,7 @@ def decode_messages_request(request: ChatRequest) -> Request:
         if key not in _READ and given(raw) is not None
     }
     thinking, output = _reasoning(values, ext)
+    end_user = _end_user(values, ext)
     return Request(
         dialect=ID,
         model=request.model,
@@ -145,7 +146,7 @@ def decode_messages_request(request: ChatRequest) -> Request:
         cache_key=request.session or "",
         stream=bool(scalars.stream),
         include_usage=bool(scalars.stream),
-        end_user=_end_user(values),
+        end_user=end_user,
         service_tier=scalars.service_tier or "",
         ext=ext,
         losses=tuple(losses),
@@ -256,13 +257,20 @@ def _typed(decoder: Any, raw: msgspec.Raw, field: str) -> Any:
         raise invalid(field, str(error)) from None
 
 
-def _end_user(values: Values) -> str:
-    """Return whom the call serves, without the session and the account beside it."""
+def _end_user(values: Values, ext: Values) -> str:
+    """Return whom the call serves, without the session and the account beside it.
+
+    What that leaves out stays in ``ext``, for an upstream of this dialect only.
+    """
     raw = values.get("metadata")
     if raw is None:
         return ""
     try:
-        user_id = _METADATA.decode(raw).user_id
+        user_id = _METADATA.decode(raw).user_id or ""
+        has_more = len(_MEMBERS.decode(raw)) > 1
     except UNREADABLE:
         return ""
-    return user_of(user_id)[0] if user_id else ""
+    lasting = user_of(user_id)[0]
+    if lasting == user_id and not has_more:
+        ext.pop("metadata", None)
+    return lasting

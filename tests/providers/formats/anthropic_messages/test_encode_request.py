@@ -10,7 +10,6 @@ from providers.formats.base import FormatError, Target
 from providers.formats.capabilities import Capabilities
 from providers.formats.neutral.types import (
     CacheMark,
-    Citation,
     OutputFormat,
     Sampling,
     State,
@@ -270,15 +269,3 @@ def test_what_this_dialect_said_is_sent_on():
     assert body["thinking"] == {"type": "between_tools"}
     assert body["tool_choice"] == {"type": "auto"}
     assert losses == []
-
-
-def test_made_up_citations_never_reach_an_upstream():
-    own = Citation(ext={"type": raw("char_location"), "cited_text": raw("x")})
-    index = {"type": raw("web_search_result_location"), "encrypted_index": raw("E")}
-    made_up = {**index, "encrypted_index": raw("")}
-    cites = (own, Citation(ext=index), Citation(ext=made_up), Citation(url="u"))
-    odd = Citation(ext={"type": raw(7)})
-    answer = said(Text(text="a", citations=(*cites, odd)), role="assistant")
-    got, _ = messages_of(said("x"), answer)
-    kinds = [each["type"] for each in got[1]["content"][0]["citations"]]
-    assert kinds == ["char_location", "web_search_result_location"]

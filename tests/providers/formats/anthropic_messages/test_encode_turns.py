@@ -7,6 +7,7 @@ import pytest
 
 from providers.formats.neutral.types import (
     CacheMark,
+    Citation,
     Media,
     Opaque,
     Reasoning,
@@ -321,3 +322,29 @@ def test_refusals_are_text_and_foreign_blocks_are_named():
     )
     assert got[1]["content"] == [{"type": "text", "text": "No."}]
     assert losses == ["mcp_call:drop", "y:drop"]
+
+
+def test_made_up_citations_never_reach_an_upstream():
+    own = Citation(kind="char_location", cited_text="x")
+    found = Citation(kind="search_result_location", url="u")
+    web = Citation(url="u", ext={"encrypted_index": raw("E")})
+    made_up = Citation(url="u", ext={"encrypted_index": raw("")})
+    cites = (own, found, web, made_up, Citation(url="u"), Citation(kind="odd"))
+    answer = said(Text(text="a", citations=cites), role="assistant")
+    got, _ = messages_of(said("x"), answer)
+    assert got[1]["content"][0]["citations"] == [
+        {"type": "char_location", "cited_text": "x"},
+        {
+            "type": "search_result_location",
+            "cited_text": "",
+            "source": "u",
+            "title": None,
+        },
+        {
+            "type": "web_search_result_location",
+            "cited_text": "",
+            "url": "u",
+            "title": None,
+            "encrypted_index": "E",
+        },
+    ]

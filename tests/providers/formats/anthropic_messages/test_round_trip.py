@@ -246,7 +246,7 @@ def answers(draw):
             pieces = draw(st.lists(words, min_size=1, max_size=3))
             each = part(pos, "text", *pieces)
             if draw(st.booleans()):
-                kept = {"type": raw("char_location"), "cited_text": raw("x")}
+                kept = {"document_index": raw(0)}
                 cited = Citation(kind="char_location", cited_text="x", ext=kept)
                 each.insert(1, CitationSeen(pos=pos, citation=cited))
             events += each
