@@ -11,6 +11,8 @@ from providers.formats.neutral.events import (
     PartOpen,
     UnknownSeen,
 )
+from providers.formats.neutral.gather import gather
+from providers.formats.neutral.repair import Repair
 from providers.formats.neutral.types import Citation, Opaque
 from tests.providers.formats.openai_chat.cases import (
     SIGNED,
@@ -18,6 +20,7 @@ from tests.providers.formats.openai_chat.cases import (
     deltas,
     ended,
     joined,
+    messages,
     part,
     raw,
     streamed,
@@ -153,3 +156,37 @@ def test_t111_log_probabilities_come_with_their_words():
     assert found == [{"content": each} for each in entries]
     choice = completed(events)["choices"][0]
     assert choice["logprobs"]["content"] == [{"token": "a"}, {"token": "b"}]
+
+
+def test_t90_what_a_client_sends_back_is_what_it_was_given():
+    proof = Opaque(
+        family="openai",
+        slot="encrypted",
+        data="enc",
+        model="gpt-5",
+        scope="cred-1",
+    )
+    sealed = Opaque(family="anthropic", slot="redacted", data="blob", scope="cred-1")
+    google = Opaque(family="google", slot="thought_signature", data="g")
+    events = ended(
+        PartOpen(pos=0, kind="reasoning", detail="summary", item_id="rs_1"),
+        Delta(pos=0, text="in short"),
+        OpaqueSeen(pos=0, opaque=proof),
+        PartClose(pos=0),
+        PartOpen(pos=1, kind="reasoning"),
+        OpaqueSeen(pos=1, opaque=SIGNED),
+        Delta(pos=1, text="hm"),
+        PartClose(pos=1),
+        PartOpen(pos=2, kind="reasoning"),
+        OpaqueSeen(pos=2, opaque=sealed),
+        PartClose(pos=2),
+        *part(3, "text", "a"),
+        PartOpen(pos=4, kind="tool_call", id="c", name="f"),
+        OpaqueSeen(pos=4, opaque=google),
+        Delta(pos=4, text="{}"),
+        PartClose(pos=4),
+        reason="tool_calls",
+    )
+    given = gather(Repair().feed(events)).choices[0].parts
+    sent_back = completed(events)["choices"][0]["message"]
+    assert messages(sent_back).turns[0].parts == given
