@@ -18,6 +18,9 @@ _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _HUMP: Final = re.compile(r"_([a-z0-9])")
 _NULL: Final = b"null"
 
+TRUE: Final = msgspec.Raw(b"true")
+"""To compare with: raw JSON equals raw JSON only, never bytes."""
+
 
 def camel(name: str) -> str:
     """Return the camelCase spelling of a field."""

@@ -16,6 +16,7 @@ import msgspec
 
 from providers.formats.base import UNREADABLE, ChatRequest
 from providers.formats.gemini_generate.fields import (
+    TRUE,
     Fields,
     fields_of,
     list_of,
@@ -197,7 +198,7 @@ def read_part(raw: msgspec.Raw, where: str) -> list[Part]:
     proof = _proof(text_of(fields, "thoughtSignature"))
     if "text" in fields:
         text = take(fields, "text", str, f"{where}.") or ""
-        if text and fields.get("thought") == b"true":
+        if text and fields.get("thought") == TRUE:
             return [Reasoning(text=text, kind="summary", opaque=proof)]
         if not proof:
             return [Text(text=text)]

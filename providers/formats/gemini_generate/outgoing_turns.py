@@ -79,7 +79,8 @@ class TurnWriter:
                 role, parts = "user", self._plain_parts(turn.parts)
             if not parts:
                 continue
-            if out and out[-1]["role"] == role:
+            # Answers of tools lead their content; they join nothing before them.
+            if out and out[-1]["role"] == role and turn.role != "tool":
                 out[-1]["parts"] += parts
             else:
                 out.append({"role": role, "parts": parts})

@@ -19,7 +19,13 @@ from providers.formats.base import (
     ChatRequest,
     FormatError,
 )
-from providers.formats.gemini_generate.fields import camel, fields_of, take, text_of
+from providers.formats.gemini_generate.fields import (
+    TRUE,
+    camel,
+    fields_of,
+    take,
+    text_of,
+)
 from providers.formats.jsonspans import (
     DuplicateKeyError,
     Members,
@@ -31,6 +37,7 @@ MAX_MODEL_CHARS: Final = 512
 MAX_CHOICES: Final = 8
 MODEL_PREFIXES: Final = ("models/", "tunedModels/")
 WRAPPED: Final = "cloudcode"
+_ZERO: Final = msgspec.Raw(b"0")
 _READ_BY_MODEL: Final = frozenset({"contents", "systemInstruction", "tools"})
 _MIME_NEEDS: Final = (
     (b'"image/', base.NEED_VISION),
@@ -200,7 +207,7 @@ def _read_config(peeked: ChatRequest, config: dict[str, Any]) -> None:
         peeked.needs |= base.NEED_CHOICES
     if not config.keys().isdisjoint({"responseSchema", "responseJsonSchema"}):
         peeked.needs |= base.NEED_JSON_SCHEMA
-    if config.get("responseLogprobs") == b"true":
+    if config.get("responseLogprobs") == TRUE:
         peeked.needs |= base.NEED_LOGPROBS
     if b'"AUDIO"' in bytes(config.get("responseModalities", b"")).upper():
         peeked.needs |= base.NEED_AUDIO
@@ -212,4 +219,4 @@ def _read_config(peeked: ChatRequest, config: dict[str, Any]) -> None:
 def _thinks(raw: bytes) -> bool:
     """Tell whether a thinking config asks for more than nothing."""
     wish = fields_of(raw, "generationConfig.thinkingConfig")
-    return "thinkingLevel" in wish or wish.get("thinkingBudget", b"0") != b"0"
+    return "thinkingLevel" in wish or wish.get("thinkingBudget", _ZERO) != _ZERO
