@@ -104,7 +104,7 @@ def _read_part(raw: msgspec.Raw) -> ContentPart:
 
 def _read_media(part: _Part, cache: CacheMark | None) -> Media | None:
     if part.type == "input_image":
-        detail = part.detail or ""
+        detail = "" if part.detail in (None, "auto") else str(part.detail)
         if part.file_id:
             return Media(
                 kind="image",

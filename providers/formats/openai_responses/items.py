@@ -128,10 +128,12 @@ class Items:
     def _read_message(self, item: _Item) -> None:
         parts: tuple[Part, ...] = read_content(item.content, "input")
         if item.role == "assistant":
-            if self._message is not None or self._results:
+            if self._message is not None or self._results or not parts:
                 self._flush()
             self._message = (item.id or "", item.phase or "")
             self._assistant += parts
+            if not parts:
+                self._flush()
         elif item.role in ("system", "developer"):
             self._instruct(parts, "system" if item.role == "system" else "developer")
         elif item.role == "user":

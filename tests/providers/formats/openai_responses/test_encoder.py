@@ -383,11 +383,13 @@ def test_a_whole_answer_is_what_its_stream_ends_with(name):
     assert whole == last
 
 
-@pytest.mark.parametrize("name", COMPLETE)
+@pytest.mark.parametrize(
+    "name",
+    # A filtered answer gets a refusal in words.
+    [each for each in COMPLETE if each != "incomplete_content_filter"],
+)
 def test_what_was_written_reads_as_what_was_read(name):
     first = gather(decoded([FIXTURES[name]["stream"].encode()]))
-    if first.choices[0].finish.reason == "refusal":
-        pytest.skip("a filtered answer gets a refusal in words")
     client = Client()
     events = decoded([FIXTURES[name]["stream"].encode()])
     second = gather(decoded([client.encoder.encode(events)]))
