@@ -168,13 +168,10 @@ def without_packed(messages: bytes) -> bytes:
     Shapes:  ``messages`` is the JSON array; messages without such a block keep their
              bytes. One that has nothing else becomes a word, for roles must alternate.
     """
-    try:
-        kept = [
-            _stripped(bytes(raw)) if _PACKED in bytes(raw) else bytes(raw)
-            for raw in _BLOCKS.decode(messages)
-        ]
-    except UNREADABLE:
-        return messages
+    kept = [
+        _stripped(bytes(raw)) if _PACKED in bytes(raw) else bytes(raw)
+        for raw in _BLOCKS.decode(messages)
+    ]
     return b"[" + b",".join(kept) + b"]"
 
 

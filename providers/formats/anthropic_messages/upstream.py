@@ -43,7 +43,6 @@ _UNSAID: Final = (
     "top_logprobs",
 )
 _LEAST_BUDGET: Final = 1024
-_MERGED: Final = frozenset({"output_config", "metadata"})
 
 
 def encode_messages_request(
@@ -218,5 +217,7 @@ def _send_on(ext: dict[str, msgspec.Raw], body: Words) -> None:
         if name == "output_config":
             rest: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
             body[name] = {**body.get(name, {}), **rest}
-        elif name not in body or name in _MERGED:
+        elif name == "metadata":
             body[name] = raw
+        else:
+            body.setdefault(name, raw)
