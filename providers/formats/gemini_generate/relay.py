@@ -93,7 +93,7 @@ class GeminiRelayed:
         if payload is None:
             return b""
         text = payload.strip()
-        if text[:1] not in (b"{", b"["):
+        if text[:1] not in (b"{", b"[") or text == b"[DONE]":
             return b""
         echoed = self.echo_body(text, model)
         if self._is_array:
