@@ -4,6 +4,7 @@ import base64
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from providers.formats.neutral.types import (
     CacheMark,
@@ -168,6 +169,8 @@ def test_p43_late_tools_are_only_late_where_the_client_spoke_this_dialect():
     own = decoded(tools=[{"name": "f", "defer_loading": True, "input_examples": [1]}])
     tool = encoded(own)[0]["tools"][0]
     assert (tool["defer_loading"], tool["input_examples"]) == (True, [1])
+    eager = replace(own, tools=(replace(own.tools[0], is_deferred=False),))
+    assert "defer_loading" not in encoded(eager)[0]["tools"][0]
 
 
 def test_p123_another_vendors_own_tools_never_become_functions():
