@@ -13,7 +13,6 @@ import msgspec
 
 from providers.formats.base import UNREADABLE
 from providers.formats.errors import ErrorDetail
-from providers.formats.framings import SseSplitter
 from providers.formats.gemini_generate.candidates import CandidateReader
 from providers.formats.gemini_generate.errors import is_error, read_error_body
 from providers.formats.gemini_generate.frames import (
@@ -22,6 +21,7 @@ from providers.formats.gemini_generate.frames import (
     NULL,
     Frame,
 )
+from providers.formats.gemini_generate.splitting import CrlfSplitter
 from providers.formats.gemini_generate.usage import UsageReader
 from providers.formats.neutral.codec import Reply
 from providers.formats.neutral.events import (
@@ -51,7 +51,7 @@ class GeminiDecoder:
     )
 
     def __init__(self, reply: Reply) -> None:
-        self._splitter = SseSplitter()
+        self._splitter = CrlfSplitter()
         self._usage = UsageReader()
         self._candidates = CandidateReader(reply)
         self._started = False

@@ -23,7 +23,6 @@ from providers.formats.base import (
     UpstreamRequest,
 )
 from providers.formats.errors import ErrorDetail
-from providers.formats.framings import SseSplitter
 from providers.formats.gemini_generate.codec import GeminiCodec
 from providers.formats.gemini_generate.embedded import rename_embedded
 from providers.formats.gemini_generate.encoder import GeminiClientStream, flat
@@ -37,6 +36,7 @@ from providers.formats.gemini_generate.peek import (
     wants_array,
 )
 from providers.formats.gemini_generate.platform import Platform, resource
+from providers.formats.gemini_generate.splitting import CrlfSplitter
 from providers.formats.gemini_generate.usage import UsageReader
 from providers.formats.jsonspans import REMOVE, patch, read_members
 from providers.formats.neutral.relay import RelayBridge, RelayTap
@@ -84,9 +84,9 @@ class GeminiRelayed:
             is_stream=request.stream,
         )
 
-    def splitter(self) -> SseSplitter:
+    def splitter(self) -> CrlfSplitter:
         """Start cutting a stream."""
-        return SseSplitter()
+        return CrlfSplitter()
 
     def echo_frame(self, raw: bytes, payload: bytes | None, model: str) -> bytes:
         """Return a frame as this client may have it: no comments, no names, no ends."""
