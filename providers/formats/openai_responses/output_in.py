@@ -36,7 +36,6 @@ from providers.formats.openai_responses.wire import (
     word,
 )
 
-_EMPTY_LOGPROBS: Final = (b"", b"[]", b"null")
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 
 Take = Callable[["_Open", StreamEvent, list[AnyEvent]], None]
@@ -155,9 +154,7 @@ class Output:
         return part
 
     def _text(self, item: _Open, event: StreamEvent, out: list[AnyEvent]) -> None:
-        part = item.parts.get(event.content_index or 0)
-        if part is None:
-            part = self._open(item, number(event.content_index), "text", out)
+        part = self._open(item, number(event.content_index), "text", out)
         text = event.delta if isinstance(event.delta, str) else loose_text(event.delta)
         part.has_text = part.has_text or bool(text)
         if event.logprobs is UNSET:
@@ -316,7 +313,7 @@ def _close(part: _Part, out: list[AnyEvent]) -> None:
 
 def _logprobs(raw: msgspec.Raw) -> msgspec.Raw | None:
     found = bytes(raw)
-    return None if found in _EMPTY_LOGPROBS else msgspec.Raw(found)
+    return msgspec.Raw(found) if found[:1] == b"[" and found != b"[]" else None
 
 
 def _joined(parts: object, between: str) -> str:

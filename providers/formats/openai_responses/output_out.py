@@ -5,6 +5,7 @@ Source: reference wire 1.2 stream, R3, R8, R9; P25, P26, P39, P103.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ _NO_LOGPROBS: Final = b',"logprobs":[]}\n\n'
 _END: Final = b"}\n\n"
 
 
-class Item:
+class Item(ABC):
     """Write one item of the output.
 
     Shapes:  ``open`` and ``close`` bracket a part of it; ``done`` is the finished item,
@@ -61,26 +62,26 @@ class Item:
         encoded = msgspec.json.encode(text)
         return self._head + number + self._middle + encoded + ending
 
+    @abstractmethod
     def opened(self) -> dict[str, Any]:
         """Return the item as it begins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self, event: PartOpen) -> bytes:
         """Open a part."""
-        raise NotImplementedError
 
     def take(self, event: Delta) -> bytes:
         """Take a piece of the part."""
         self._texts.append(event.text)
         return self.piece(event.text)
 
+    @abstractmethod
     def close(self) -> bytes:
         """Close the part."""
-        raise NotImplementedError
 
+    @abstractmethod
     def done(self, status: str) -> dict[str, Any]:
         """Return the finished item."""
-        raise NotImplementedError
 
 
 class Message(Item):

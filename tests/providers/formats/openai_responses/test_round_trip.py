@@ -59,6 +59,7 @@ ITEMS = st.lists(
         typed("custom_tool_call_output", call_id=WORDS, output=TEXTS),
         typed("web_search_call", id=WORDS, status=st.just("completed")),
         typed("future_item", payload=JSON),
+        typed("compaction", encrypted_content=WORDS),
     ),
     max_size=6,
 )
