@@ -18,7 +18,7 @@ from providers.formats.anthropic_messages.parts import (
 from providers.formats.anthropic_messages.peek import user_of
 from providers.formats.anthropic_messages.raws import ABSENT, given
 from providers.formats.anthropic_messages.tools import read_choice, read_tools
-from providers.formats.base import UNREADABLE, ChatRequest
+from providers.formats.base import UNREADABLE, ChatRequest, FormatError, is_bulky
 from providers.formats.neutral.types import (
     Loss,
     OutputFormat,
@@ -113,6 +113,12 @@ def decode_messages_request(request: ChatRequest) -> Request:
     Errors:  FormatError with the field at fault.
     """
     values = request.members.values
+    if is_bulky(request.body):
+        raise FormatError(
+            "The request has too many items to be translated.",
+            code="request_too_large",
+            status=413,
+        )
     try:
         scalars = _SCALARS.decode(request.body)
     except UNREADABLE as error:

@@ -10,7 +10,7 @@ from providers.formats.anthropic_messages.blocks import BlockDelta, BlockReader
 from providers.formats.anthropic_messages.errors import read_messages_error
 from providers.formats.anthropic_messages.raws import ABSENT, given
 from providers.formats.anthropic_messages.usage import UsageReader
-from providers.formats.base import MAX_EVENT_BYTES, UNREADABLE
+from providers.formats.base import MAX_EVENT_BYTES, UNREADABLE, is_bulky
 from providers.formats.framings import SseSplitter
 from providers.formats.neutral.codec import Reply
 from providers.formats.neutral.events import (
@@ -204,6 +204,8 @@ class MessagesDecoder:
 
 def read_answer(body: bytes, reply: Reply) -> list[AnyEvent]:
     """Take a whole message apart, into the events a stream of it would have had."""
+    if is_bulky(body):
+        return [failed("The upstream's answer has too many items.")]
     try:
         message = _MESSAGE.decode(body)
     except UNREADABLE:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pricing.tokens import TokenUsage
-from providers.formats.base import Target
+from providers.formats.base import FormatError, Target
 from providers.formats.neutral.codec import View
 from providers.formats.neutral.events import (
     CitationSeen,
@@ -39,6 +39,7 @@ from tests.providers.formats.anthropic_messages.messages import (
     frames,
     part,
     read,
+    read_whole,
     said,
     start,
     stream,
@@ -276,3 +277,14 @@ def test_a_view_without_an_id_still_makes_a_message():
     request = asked()
     bare = View(model="m", request=CODEC.decode_request(request), asked=request)
     assert json.loads(CODEC.encode_answer(gather([]), bare))["id"] == "msg_"
+
+
+def test_t138_crowds_of_items_are_not_made_into_objects():
+    crowd = b"[" + b"0," * 500_001 + b"0]"
+    raw = b'{"model":"m","messages":%b}' % crowd
+    request = FORMAT.read_request(raw)
+    with pytest.raises(FormatError) as caught:
+        CODEC.decode_request(request)
+    assert caught.value.status == 413
+    (only,) = read_whole(b'{"content":%b}' % crowd)
+    assert only.error.code == "upstream_invalid_response"
