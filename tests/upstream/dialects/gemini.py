@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from tests.upstream.answer import Answer, Ask, Segment, document
 from tests.upstream.content import choose, prompt_tokens
@@ -41,7 +42,7 @@ class GenerateContent:
 
     def parse(self, path: str, body: bytes) -> Ask:
         """Read a request; the model and the stream are in the path."""
-        found = _PATH.search(path)
+        found = _PATH.search(unquote(path))
         assert found is not None
         payload = json.loads(body)
         if not isinstance(payload.get("contents"), list):
