@@ -78,10 +78,8 @@ def _can_use_tool(output: OutputFormat, request: Request, caps: Capabilities) ->
 
 
 def _is_object(schema: msgspec.Raw | None) -> bool:
-    if schema is None:
-        return False
     try:
-        value = msgspec.json.decode(schema)
+        value = msgspec.json.decode(schema or b"null")
     except UNREADABLE:
         return False
     return isinstance(value, dict) and value.get("type") == "object"

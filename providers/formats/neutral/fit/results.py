@@ -88,7 +88,7 @@ class _History:
         self._caps = caps
         self._losses = losses
         self._calls: list[_Call] = []
-        self._by_id: dict[str, _Call] = {}
+        self._by_id: dict[str, list[_Call]] = {}
         self._used: dict[str, int] = {}
         self._arrivals = 0
 
@@ -100,6 +100,7 @@ class _History:
                 for part in turn.parts
                 if isinstance(part, ToolCall) and part.kind != "server"
             ]
+            self._note(calls)
             if calls:
                 return calls, None
         if not any(isinstance(part, ToolResult) for part in turn.parts):
@@ -145,13 +146,19 @@ class _History:
         return turns
 
     def _called(self, part: ToolCall) -> _Call:
-        """Note a call and give it an id no other call has."""
+        """Take a call and give it an id no other call has."""
         call = _Call(part)
-        if part.id:
-            self._by_id[part.id] = call
         call.wire_id = self._wire_id(part)
         self._calls.append(call)
         return call
+
+    def _note(self, calls: list[_Call]) -> None:
+        """Make the calls of the newest turn those that their ids mean."""
+        newest: dict[str, list[_Call]] = {}
+        for call in calls:
+            if call.call.id:
+                newest.setdefault(call.call.id, []).append(call)
+        self._by_id.update(newest)
 
     def _wire_id(self, part: ToolCall) -> str:
         caps = self._caps
@@ -184,8 +191,10 @@ class _History:
 
     def _call_of(self, part: ToolResult) -> _Call | None:
         """Find a result's call by its id, else by its name, in order."""
-        if part.call_id and part.call_id in self._by_id:
-            return self._by_id[part.call_id]
+        named = self._by_id.get(part.call_id) if part.call_id else None
+        if named is not None:
+            free = [call for call in named if call.result is None]
+            return free[0] if free else named[-1]
         for call in self._calls:
             if call.result is not None or (part.call_id and call.call.id):
                 continue

@@ -227,6 +227,7 @@ class _Recall:
         self._wire = wire
         self._caps = caps
         self._names: dict[str, str] = {}
+        self._without_id: dict[str, list[str]] = {}
 
     def __call__(self, part: Part) -> Part:
         """Return a part under the names of the wire."""
@@ -239,7 +240,10 @@ class _Recall:
     def _call(self, part: ToolCall) -> ToolCall:
         name = self._wire[part.namespace, part.name]
         kept_space = part.namespace if self._caps.namespaces else ""
-        self._names[part.id or part.name] = name
+        if part.id:
+            self._names[part.id] = name
+        else:
+            self._without_id.setdefault(part.name, []).append(name)
         if (name, kept_space) != (part.name, part.namespace):
             part = replace(part, name=name, namespace=kept_space)
         if part.kind == "custom" and not self._caps.custom_tools:
@@ -250,7 +254,7 @@ class _Recall:
         return part
 
     def _result(self, part: ToolResult) -> ToolResult:
-        name = self._names.get(part.call_id or part.name, part.name)
+        name = self._name_of(part)
         kind = part.kind
         if kind == "custom" and not self._caps.custom_tools:
             kind = "function"
@@ -259,3 +263,9 @@ class _Recall:
         if (name, kind) == (part.name, part.kind):
             return part
         return replace(part, name=name, kind=kind)
+
+    def _name_of(self, part: ToolResult) -> str:
+        """Return the name of the call a result answers; without ids order tells."""
+        if part.call_id:
+            return self._names.get(part.call_id, part.name)
+        return self._without_id[part.name].pop(0)

@@ -142,8 +142,11 @@ def _merged(turns: list[Turn]) -> list[Turn]:
     merged: list[Turn] = []
     for turn in turns:
         last = merged[-1] if merged else None
-        is_same = last is not None and turn.role == last.role
-        if last is not None and is_same and turn.role in ("user", "assistant"):
+        if (
+            last is not None
+            and turn.role == last.role != "tool"
+            and turn.authority == last.authority
+        ):
             merged[-1] = replace(last, parts=last.parts + turn.parts)
         else:
             merged.append(turn)

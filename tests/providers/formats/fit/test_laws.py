@@ -182,9 +182,20 @@ def _plain(text):
     return (match.group(1) if match else text).rstrip()
 
 
-@settings(max_examples=250, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
 @given(asked=REQUESTS, at=st.sampled_from(MODELS))
 def test_fitting_twice_changes_nothing(asked, at):
+    _change_nothing_twice(asked, at)
+
+
+@pytest.mark.long
+@settings(max_examples=10_000, suppress_health_check=list(HealthCheck), deadline=None)
+@given(asked=REQUESTS, at=st.sampled_from(MODELS))
+def test_fitting_twice_changes_nothing_in_the_long_form(asked, at):
+    _change_nothing_twice(asked, at)
+
+
+def _change_nothing_twice(asked, at):
     once, _ = _fitted(asked, at)
     twice, _ = _fitted(once.request, at)
     assert twice.request == once.request

@@ -156,3 +156,18 @@ def test_files_kept_by_another_vendor_are_refused():
     assert sent(own, "openai") == own
     assert sent(media(source="gs", data="gs://b/c"), "google")
     assert sent(media(source="s3", data="s3://b/c"), "bedrock")
+
+
+def test_what_the_bytes_do_not_say_is_believed():
+    odd = b64(b"0000nothing known 0000")
+    assert sent(media(data=odd, media_type="image/png")).media_type == "image/png"
+    assert sent(media(data="AAA", media_type="image/png")).media_type == "image/png"
+    assert refused(media(data="AAAAA", media_type="image/png")).param == "image_url"
+    film = media("video", data=b64(HEADS["image/heic"]), media_type="video/mp4")
+    assert sent(film, "google").media_type == "video/mp4"
+    wave = media("video", data=b64(b"RIFF0000AVI 0000"))
+    assert sent(wave, "google").media_type == "video/avi"
+    paper = media(
+        "document", data=b64(HEADS["image/png"]), media_type="application/pdf"
+    )
+    assert sent(paper).media_type == "application/pdf"

@@ -61,9 +61,10 @@ def test_t55_beside_other_tools_one_of_them_must_be_called():
         },
         {"output": OutputFormat(kind="json")},
         {"output": OutputFormat(kind="schema", schema=raw({"enum": ["a"]}))},
+        {"output": OutputFormat(kind="schema", schema=msgspec.Raw(b"{"))},
         {"output": OutputFormat(kind="enum", schema=raw({"enum": ["a"]}))},
     ],
-    ids=["thinking", "forced", "any-json", "no-object", "enum"],
+    ids=["thinking", "forced", "any-json", "no-object", "no-json", "enum"],
 )
 def test_where_no_tool_can_be_forced_words_ask_for_it(more):
     done = fitted(request(**{"output": ASKED, **more}), model="claude-sonnet-4")

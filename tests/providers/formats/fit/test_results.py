@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from providers.formats.neutral.fit.results import FILE_FOLLOWS, MISSING, ORPHAN
-from providers.formats.neutral.types import Media, Text
+from providers.formats.neutral.types import Media, Text, ToolResult
 from tests.providers.formats.fit.made import (
     assistant,
     call,
@@ -203,3 +203,39 @@ def test_mistral_gets_nine_letters_and_digits():
     )
     done = fitted(kept, "openai", "mistral-large", provider="mistral")
     assert done.request.turns[1].parts[0].id == "Ab3dEf6hI"
+
+
+def test_two_calls_of_one_turn_with_one_id_are_answered_in_order():
+    asked = request(
+        user("go"),
+        assistant(call("a"), call("a")),
+        results(result("a", "1"), result("a", "2")),
+    )
+    for to in ("anthropic", "google"):
+        answers = fitted(asked, to).request.turns[2].parts
+        assert [each.content[0].text for each in answers] == ["1", "2"]
+
+
+def test_an_object_nobody_asked_for_becomes_its_json():
+    orphan = ToolResult(call_id="z", json=raw({"a": 1}))
+    done = fitted(request(user("go"), results(orphan)))
+    assert shape(done) == [("user", ["go", ORPHAN, '{"a":1}'])]
+
+
+def test_t49_without_ids_order_tells_whose_name_a_result_has():
+    asked = request(
+        user("go"),
+        assistant(call("", "a.b"), call("", "a/b"), call("", "a.b")),
+        results(
+            result("", "1", name="a.b"),
+            result("", "2", name="a/b"),
+            result("", "3", name="a.b"),
+        ),
+        dialect="google",
+    )
+    done = fitted(asked, "ollama").request
+    calls = [each.name for each in done.turns[1].parts]
+    assert [each.name for each in done.turns[2].parts] == calls
+    assert calls[0] != calls[1]
+    late = request(user("go"), results(result("", "x", name="gone")), dialect="google")
+    assert shape(fitted(late, "ollama")) == [("user", ["go"]), ("user", [ORPHAN, "x"])]

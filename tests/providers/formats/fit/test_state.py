@@ -163,7 +163,10 @@ def test_fields_an_upstream_has_no_word_for_are_named():
         verbosity="low",
         cache_key="k",
         service_tier="flex",
-        state=State(store=True, include=("web_search_call.results",)),
+        state=State(
+            store=True,
+            include=("web_search_call.results", "reasoning.encrypted_content"),
+        ),
     )
     done = fitted(asked)
     assert words(done) == {

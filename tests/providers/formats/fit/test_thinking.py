@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from providers.formats.neutral.types import Opaque, Reasoning, Thinking, ToolChoice
+from providers.formats.base import Target
+from providers.formats.capabilities import Capabilities
+from providers.formats.neutral.fit.fitted import fit
+from providers.formats.neutral.types import (
+    Opaque,
+    Reasoning,
+    Request,
+    Thinking,
+    ToolChoice,
+)
 from tests.providers.formats.fit.made import (
     assistant,
     call,
@@ -172,3 +181,32 @@ def test_reasoning_goes_off_in_an_open_loop_whose_proof_is_gone():
     assert done.request.thinking == thinking
     closed = (*loop[:1], assistant("ok"), user("on"))
     assert fitted(request(*closed, thinking=thinking)).request.thinking == thinking
+
+
+@pytest.mark.parametrize(
+    ("how", "levels", "expected"),
+    [
+        ("adaptive", ("low", "high"), Thinking(mode="adaptive", effort="low")),
+        ("effort", ("none",), None),
+    ],
+)
+def test_what_cannot_be_switched_off_goes_as_low_as_it_goes(how, levels, expected):
+    caps = Capabilities(thinking=how, effort_levels=levels, thinking_off=False)
+    asked = request(thinking=Thinking(mode="off"))
+    done = fit(asked, Target(model="m"), caps, {})
+    assert done.request.thinking == expected
+    assert words(done) == {"reasoning_effort:clamp"}
+
+
+def test_a_word_of_one_vendor_stands_above_all_others():
+    asked = request(thinking=Thinking(mode="effort", effort="high"))
+    done = fitted(asked, "openai", "qwen/qwen3-32b", provider="groq")
+    assert done.request.thinking.effort == "default"
+
+
+def test_a_conversation_of_results_alone_is_no_open_loop():
+    caps = Capabilities(thinking="budget", thinking_needs_proof=True)
+    asked = Request(
+        dialect="openai", model="m", thinking=Thinking(mode="budget", budget=2000)
+    )
+    assert fit(asked, Target(model="m"), caps, {}).request.thinking == asked.thinking

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from providers.formats.base import FormatError
-from providers.formats.neutral.fit.fitted import ToolName
-from providers.formats.neutral.types import ToolChoice
+from providers.formats.base import FormatError, Target
+from providers.formats.capabilities import Capabilities
+from providers.formats.neutral.fit.fitted import ToolName, fit
+from providers.formats.neutral.types import Thinking, ToolChoice
 from tests.providers.formats.fit.made import (
     assistant,
     call,
@@ -126,6 +128,8 @@ def test_t45_parallel_off_stays_in_the_choice_or_is_a_loss():
     done = fitted(asked, "google")
     assert done.request.tool_choice == ToolChoice()
     assert words(done) == {"parallel_tool_calls:drop"}
+    wanted = request(tools=(tool(),), tool_choice=ToolChoice(parallel=True))
+    assert not fitted(wanted, "google").losses
     alone = request(tool_choice=ToolChoice(parallel=False))
     assert fitted(alone, "openai").request.tool_choice is None
 
@@ -261,7 +265,7 @@ def test_t74_bounds_of_a_search_are_kept_where_there_are_words():
         {"user_location": {"type": "approximate", "approximate": {"city": "B"}}}
     )
     chat = tool("web_search", kind="server", type="web_search", dialect="openai")
-    chat = msgspec.structs.replace(chat, payload=place)
+    chat = replace(chat, payload=place)
     made = fitted(request(tools=(chat,)), "responses").request.tools[0].payload
     assert msgspec.json.decode(made) == {
         "type": "web_search",
@@ -332,3 +336,71 @@ def test_models_without_tools_refuse_them():
     with pytest.raises(FormatError) as caught:
         fitted(request(tools=(tool(),)), "google", "gemma-3-27b-it")
     assert caught.value.param == "tools"
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"{", b'{"display_width_px":"x"}'])
+def test_an_odd_screen_is_not_described(payload):
+    given = tool(
+        "computer",
+        kind="builtin",
+        type="computer_20250124",
+        dialect="anthropic",
+        payload=msgspec.Raw(payload),
+    )
+    done = fitted(request(tools=(given,), dialect="anthropic"), "google")
+    assert "pixels" not in done.request.tools[0].description
+
+
+def test_an_odd_search_is_a_search_without_bounds():
+    for payload in (None, msgspec.Raw(b"[]")):
+        search = tool("web_search", kind="server", type="web_search", payload=payload)
+        done = fitted(request(tools=(search,)), "responses")
+        made = msgspec.json.decode(done.request.tools[0].payload)
+        assert made == {"type": "web_search"}
+
+
+def test_a_search_says_where_in_the_words_of_chat():
+    place = {"type": "approximate", "country": "DE"}
+    payload = raw({"user_location": place, "filters": {"allowed_domains": ["a"]}})
+    search = tool(
+        "s", kind="server", type="web_search", dialect="responses", payload=payload
+    )
+    asked = request(tools=(search,), dialect="responses")
+    done = fitted(asked, "openai", "gpt-4o-search-preview")
+    assert msgspec.json.decode(done.request.tools[0].payload) == {
+        "user_location": {"type": "approximate", "approximate": {"country": "DE"}}
+    }
+    assert words(done) == {"tools.web_search.allowed_domains:drop"}
+    google = tool("g", kind="server", type="google_search", payload=payload)
+    kept = fitted(request(tools=(google,)), "responses").request.tools[0]
+    assert b"filters" in bytes(kept.payload)
+
+
+def test_own_server_tools_and_calls_of_builtins_stay():
+    own = tool("files", kind="server", type="file_search", dialect="responses")
+    asked = request(
+        user("go"),
+        assistant(call("a", "shell", kind="builtin")),
+        results(result("a", kind="builtin")),
+        tools=(own,),
+        dialect="responses",
+    )
+    kept = fitted(asked, "responses").request
+    assert kept.tools == (own,)
+    assert kept.turns[1].parts[0].kind == "builtin"
+    done = fitted(asked, "openai").request
+    assert done.turns[1].parts[0].kind == "function"
+    assert done.turns[2].parts[0].kind == "function"
+
+
+def test_a_subset_that_must_be_used_gives_way_to_reasoning():
+    caps = Capabilities(allowed_tools=True, forced_tool_with_thinking=False)
+    subset = ToolChoice(mode="subset", names=("look",), is_required=True)
+    asked = request(
+        tools=(tool(),),
+        tool_choice=subset,
+        thinking=Thinking(mode="effort", effort="low"),
+    )
+    done = fit(asked, Target(model="m"), caps, {})
+    assert done.request.tool_choice == replace(subset, is_required=False)
+    assert words(done) == {"tool_choice:clamp"}
