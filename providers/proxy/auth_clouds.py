@@ -95,7 +95,7 @@ def read_google(text: str) -> ServiceAccount:
     """
     try:
         return msgspec.json.decode(text, type=ServiceAccount)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         # No cause: it would hold pieces of the secret.
         failure = unusable("A Google credential is a service account's JSON file.")
     raise failure
@@ -196,10 +196,8 @@ def _library(name: str, cloud: str, package: str) -> Any:
 def _json_words(text: str) -> dict[str, str]:
     """Return an object's texts by their names, however those are spelt."""
     try:
-        value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError):
-        return {}
-    if not isinstance(value, dict):
+        value = msgspec.json.decode(text, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return {}
     return {
         re.sub("[^a-z]", "", name.lower()).removeprefix("aws"): each

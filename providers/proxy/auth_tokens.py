@@ -199,16 +199,16 @@ async def _read(answer: Answer) -> bytes:
 
     Errors:  AttemptFailedError when it breaks off.
     """
-    parts: list[bytes] = []
+    told = bytearray()
     try:
         async with asyncio.timeout(_TIMEOUTS.total_s):
             async for part in answer.content.iter_any():
-                parts.append(part)
-                if sum(map(len, parts)) > _LONGEST_ANSWER:
+                told += part
+                if len(told) > _LONGEST_ANSWER:
                     return b""
     except (OSError, TimeoutError) as error:
         failure = verdict.broken("the token endpoint's answer broke off")
         raise AttemptFailedError(failure) from error
     finally:
         answer.close()
-    return b"".join(parts)
+    return bytes(told)

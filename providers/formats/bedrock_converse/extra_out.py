@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import msgspec
 
-from providers.formats.base import UNREADABLE
 from providers.formats.bedrock_converse.blocks_out import Block
 from providers.formats.bedrock_converse.names import DIALECT, is_claude
 from providers.formats.neutral.types import Loss, OutputFormat, Request, Thinking
@@ -54,10 +53,7 @@ def _own(request: Request) -> dict[str, msgspec.Raw]:
     raw = request.ext.get("additionalModelRequestFields")
     if raw is None:
         return {}
-    try:
-        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except UNREADABLE:
-        return {}
+    return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
 
 
 def _add_top_k(fields: Fields, request: Request, model: str) -> None:

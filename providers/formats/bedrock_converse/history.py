@@ -33,16 +33,13 @@ _BLOCK: Final = msgspec.json.Decoder(_Block)
 def without_packed(messages: bytes) -> bytes:
     """Take the blocks out that hold another family's reasoning in an envelope.
 
-    Shapes:  ``messages`` is the JSON array; a message without such a block keeps its
+    Shapes:  ``messages`` is a JSON array, read before; a message without such a block keeps its
              bytes. One that has nothing else becomes a word, for roles must alternate.
     """
-    try:
-        kept = [
-            _stripped(bytes(raw)) if _PACKED in bytes(raw) else bytes(raw)
-            for raw in _LIST.decode(messages)
-        ]
-    except UNREADABLE:
-        return messages
+    kept = [
+        _stripped(bytes(raw)) if _PACKED in bytes(raw) else bytes(raw)
+        for raw in _LIST.decode(messages)
+    ]
     return b"[" + b",".join(kept) + b"]"
 
 

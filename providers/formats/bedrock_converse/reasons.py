@@ -5,13 +5,23 @@ Source: reference wire 2.14.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from providers.formats.base import UNREADABLE
 from providers.formats.neutral.events import Finish, FinishReason
 
+
+class _Met(msgspec.Struct):
+    stop_sequence: str | None = None
+
+
+class _Extra(_Met):
+    delta: _Met | None = None
+
+
+_MET: Final = msgspec.json.Decoder(_Extra)
 _READ: Final[dict[str, FinishReason]] = {
     "end_turn": "end",
     "stop_sequence": "stop_sequence",
@@ -63,10 +73,7 @@ def _stop_sequence(extra: msgspec.Raw | None) -> str:
     if extra is None:
         return ""
     try:
-        value: Any = msgspec.json.decode(extra)
+        told = _MET.decode(extra)
     except UNREADABLE:
         return ""
-    for place in (value, value.get("delta") if isinstance(value, dict) else None):
-        if isinstance(place, dict) and isinstance(place.get("stop_sequence"), str):
-            return str(place["stop_sequence"])
-    return ""
+    return told.stop_sequence or (told.delta or _Met()).stop_sequence or ""

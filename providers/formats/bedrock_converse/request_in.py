@@ -152,8 +152,6 @@ def decode_request(request: ChatRequest) -> Request:
         return _decoded(request)
     except msgspec.ValidationError as error:
         raise field_error(error) from error
-    except UNREADABLE as error:
-        raise FormatError("The body is not valid JSON.", code="invalid_json") from error
 
 
 def field_error(error: msgspec.ValidationError) -> FormatError:

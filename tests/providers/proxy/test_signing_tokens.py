@@ -14,6 +14,7 @@ from poolsite.clock import ManualClock
 from poolsite.destinations import Vetter
 from poolsite.egress import UpstreamClient
 from providers.proxy import auth_clouds
+from providers.proxy.auth_tokens import Minted, TokenCache
 from providers.proxy.exchange import AttemptFailedError, Candidate
 from providers.proxy.signing import Signers
 from tests.providers.proxy.signer import TokenServer, call, candidate
@@ -245,3 +246,37 @@ async def test_an_endpoint_that_is_away_is_a_failure_to_connect(
     with pytest.raises(AttemptFailedError) as caught:
         await signers.signed(call(way, ENTRA))
     assert caught.value.failure.kind == "connect"
+
+
+async def test_an_endless_answer_is_given_up(
+    signers: Signers, server: TokenServer, way: Candidate
+) -> None:
+    server.answers.append((200, b'{"access_token":"' + b"x" * 300_000 + b'"}'))
+    with pytest.raises(AttemptFailedError):
+        await signers.signed(call(way, ENTRA))
+
+
+def test_what_holds_a_secret_does_not_show_it() -> None:
+    account = auth_clouds.read_google(GOOGLE)
+    assert "PRIVATE" not in repr(account)
+    assert "planted" not in repr(Minted("planted-token", 5))
+
+
+async def test_old_tokens_do_not_pile_up(clock: ManualClock) -> None:
+    cache = TokenCache(clock)
+
+    async def fetch() -> Minted:
+        return Minted("t", 3600)
+
+    for number in range(1_001):
+        await cache.get(number, fetch)
+    asked: list[int] = []
+
+    async def again() -> Minted:
+        asked.append(1)
+        return Minted("t", 3600)
+
+    await cache.get(1_000, again)
+    assert asked == []
+    await cache.get(0, again)
+    assert asked == [1]
