@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -186,9 +187,8 @@ def decoded(body):
     return CODEC.decode_request(FORMAT.read_request(body))
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
-@given(bodies())
-def test_t152_a_request_survives_being_taken_apart(body):
+def survives(body):
+    """Check that a request reads back as it was worded."""
     # Blocks nobody understands are kept member by member, each with its own bytes.
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
     once = decoded(text.encode())
@@ -197,6 +197,19 @@ def test_t152_a_request_survives_being_taken_apart(body):
     if any(loss.field == "cache_control" for loss in made.losses):
         once, twice = unmarked(once), unmarked(twice)
     assert twice == once
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@given(bodies())
+def test_t152_a_request_survives_being_taken_apart(body):
+    survives(body)
+
+
+@pytest.mark.long
+@settings(max_examples=10_000, suppress_health_check=list(HealthCheck), deadline=None)
+@given(bodies())
+def test_t152_ten_thousand_requests_survive_being_taken_apart(body):
+    survives(body)
 
 
 def unmarked(request):
@@ -277,9 +290,8 @@ def answers(draw):
     return Repair().feed([*events, Finish(reason=reason), End()])
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
-@given(answers(), st.data())
-def test_t152_an_answer_streamed_is_the_answer_whole(events, data):
+def reads_alike(events, data):
+    """Check that an answer streamed, cut anywhere, is the answer whole."""
     streamed = written(events)
     whole = gather(read_whole(CODEC.encode_answer(gather(events), view())))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(streamed)), max_size=5)))
@@ -291,6 +303,19 @@ def test_t152_an_answer_streamed_is_the_answer_whole(events, data):
     assert again.is_complete
     assert simplified(again) == simplified(whole)
     assert again.choices[0].finish == whole.choices[0].finish
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@given(answers(), st.data())
+def test_t152_an_answer_streamed_is_the_answer_whole(events, data):
+    reads_alike(events, data)
+
+
+@pytest.mark.long
+@settings(max_examples=10_000, suppress_health_check=list(HealthCheck), deadline=None)
+@given(answers(), st.data())
+def test_t152_ten_thousand_answers_streamed_are_the_answers_whole(events, data):
+    reads_alike(events, data)
 
 
 def simplified(answer):
