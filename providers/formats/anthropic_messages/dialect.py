@@ -115,6 +115,7 @@ class AnthropicMessages:
         Route("POST", "/v1/messages/count_tokens", "count_tokens"),
     )
     stream_content_type = "text/event-stream; charset=utf-8"
+    version_root = "/v1"
 
     def read_request(self, body: bytes, arrival: Arrival = ARRIVED) -> ChatRequest:
         """Peek into a request; this dialect names its model in the body only."""

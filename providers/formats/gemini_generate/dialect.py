@@ -59,6 +59,7 @@ class Gemini:
     id = "google"
     routes: tuple[Route, ...] = _routes()
     stream_content_type = SSE_TYPE
+    version_root = "/v1beta"
 
     def read_request(self, body: bytes, arrival: Arrival = ARRIVED) -> ChatRequest:
         """Peek into a request; the model stands in its path."""

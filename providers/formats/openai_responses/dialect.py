@@ -37,6 +37,7 @@ class OpenAIResponses:
     id = DIALECT
     routes: tuple[Route, ...] = (Route("POST", "/v1/responses", "chat"),)
     stream_content_type = "text/event-stream; charset=utf-8"
+    version_root = "/v1"
 
     def read_request(self, body: bytes, arrival: Arrival = ARRIVED) -> ChatRequest:
         """Peek into a request; this dialect names its model in the body only."""

@@ -223,3 +223,22 @@ async def test_who_asks_is_recorded_whatever_the_dialect(
     assert answer.status == 200, answer.body
     head = pool.request.head
     assert (head.session, head.agent) == (session, agent)
+
+
+@pytest.mark.parametrize(
+    ("format_id", "target"),
+    [
+        ("anthropic", "/v1/messages"),
+        ("responses", "/v1/responses"),
+        ("google", f"/v1beta/models/{MODEL}:generateContent"),
+        ("ollama", "/api/chat"),
+    ],
+)
+async def test_a_bare_host_gets_the_version_of_its_dialect(
+    pool: Pool, upstream: FaultUpstream, format_id: str, target: str
+) -> None:
+    speak(pool, upstream, format_id)
+    pool.set_provider(1, base_url=pool.providers[1].origin)
+    answer = await VOICES["openai"].ask(pool)
+    assert answer.status == 200, answer.body
+    assert upstream.control.seen[-1].target == target
