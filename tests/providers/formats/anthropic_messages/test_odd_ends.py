@@ -22,7 +22,7 @@ from providers.formats.neutral.events import (
     UsageSeen,
 )
 from providers.formats.neutral.gather import gather
-from providers.formats.neutral.smuggle import pack
+from providers.formats.neutral.smuggle import PREFIX, pack
 from providers.formats.neutral.types import Citation, Media, Opaque, Text
 from tests.providers.formats.anthropic_messages.messages import (
     BRIDGE,
@@ -94,7 +94,7 @@ def test_a_thought_may_come_whole_with_its_start():
 
 
 def test_a_damaged_envelope_is_no_proof():
-    content = {"type": "redacted_thinking", "data": "ppool1.cut"}
+    content = {"type": "redacted_thinking", "data": f"{PREFIX}cut"}
     data = stream(start(), *block(0, content), *text_block(1, "x"), *ending())
     assert answer_of(data).choices[0].parts[0].opaque == ()
 
@@ -253,9 +253,9 @@ def test_a_tier_that_is_no_text_reads_as_absent():
     "messages",
     [
         [{"role": "user", "content": pack(Opaque(family="f", slot="s", data="d"))}],
-        [{"role": "user", "content": [{"signature": 7, "x": "ppool1."}]}],
-        [{"role": "user", "x": "ppool1."}],
-        [7, "ppool1."],
+        [{"role": "user", "content": [{"signature": 7, "x": PREFIX}]}],
+        [{"role": "user", "x": PREFIX}],
+        [7, PREFIX],
     ],
 )
 def test_an_envelope_anywhere_else_is_the_clients_own_text(messages):
