@@ -328,9 +328,8 @@ class _Input:
         output: Any
         if not part.content and part.json is not None:
             output = bytes(part.json).decode()
-        elif all(isinstance(each, Text) for each in part.content):
-            texts = [each.text for each in part.content if isinstance(each, Text)]
-            output = "\n".join(texts)
+        elif len(part.content) <= 1 and all(map(_is_text, part.content)):
+            output = "".join(each.text for each in part.content if _is_text(each))
         else:
             output = word_content(part.content, self._losses)
         if part.is_error:
@@ -348,6 +347,10 @@ def _plain(turn: Turn) -> str:
     part = turn.parts[0]
     is_plain = isinstance(part, Text) and part.cache is None
     return part.text if is_plain and isinstance(part, Text) else ""
+
+
+def _is_text(part: object) -> TypeGuard[Text]:
+    return isinstance(part, Text)
 
 
 def _is_content(part: object) -> bool:

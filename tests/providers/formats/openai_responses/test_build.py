@@ -198,7 +198,11 @@ def test_freeform_calls_and_their_results_keep_their_kind():
     ("result", "output"),
     [
         (ToolResult(call_id="c"), ""),
-        (ToolResult(call_id="c", content=(Text(text="a"), Text(text="b"))), "a\nb"),
+        (ToolResult(call_id="c", content=(Text(text="a"),)), "a"),
+        (
+            ToolResult(call_id="c", content=(Text(text="a"), Text(text="b"))),
+            [{"type": "input_text", "text": "a"}, {"type": "input_text", "text": "b"}],
+        ),
         (ToolResult(call_id="c", json=msgspec.Raw(b'{"a":1}')), '{"a":1}'),
         (
             ToolResult(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,12 +117,23 @@ def _plain(request: Request) -> object:
     return json.loads(msgspec.json.encode(request))
 
 
-@given(BODIES)
-@settings(max_examples=150, deadline=None)
-def test_the_round_trip_law_holds(fields):
+def _holds(fields):
     first = neutral(**fields)
     body = worded(first) | {"model": "m"}
     second = FORMAT.codec("").decode_request(
         FORMAT.read_request(json.dumps(body).encode())
     )
     assert _plain(second) == _plain(first)
+
+
+@given(BODIES)
+@settings(max_examples=100, deadline=None)
+def test_the_round_trip_law_holds(fields):
+    _holds(fields)
+
+
+@pytest.mark.long
+@given(BODIES)
+@settings(max_examples=10_000, deadline=None)
+def test_the_round_trip_law_holds_for_long(fields):
+    _holds(fields)
