@@ -97,6 +97,18 @@ def test_settle_becomes_one_request_and_one_attempt() -> None:
     assert names[tried.credential_dim] == "api_key:11:sk-…cd34"
 
 
+def test_what_a_translation_left_behind_stands_beside_its_attempt() -> None:
+    plain = make.served()
+    lossy = make.served(attempt_values={"losses": "seed:drop,n:clamp" + "," * 300})
+
+    write(plain, lossy)
+
+    rows = {str(row.id): row.losses for row in Attempt.objects.all()}
+    assert rows[plain.attempt.attempt_id] == ""
+    assert rows[lossy.attempt.attempt_id].startswith("seed:drop,n:clamp")
+    assert len(rows[lossy.attempt.attempt_id]) == 200
+
+
 def test_not_reported_stays_none_and_zero_stays_zero() -> None:
     settle = make.served(
         attempt_values={"usage": None, "cost_nano": 0}, usage=None, cost_nano=None
