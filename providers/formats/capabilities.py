@@ -36,8 +36,9 @@ class Capabilities(
              text | proof says which earlier reasoning is sent back; ``proof_families``
              whose proof is read. ``web_search`` is the type of the vendor's own search
              tool, blank without one. ``media_sources`` and ``url_globs`` name media
-             the vendor reaches itself. ``refuses`` are top-level fields never to be
-             sent. ``service_tiers`` empty = any word. ``max_output`` None = unknown.
+             the vendor reaches itself. ``closed_schemas`` = a schema that is enforced
+             must forbid other members; ``schema_refuses`` are the keywords it may not
+             have. ``refuses`` are top-level fields never to be sent. ``service_tiers`` empty = any word. ``max_output`` None = unknown.
     Units:   tokens, bytes and counts as the names say.
     """
 
@@ -106,6 +107,8 @@ class Capabilities(
     json_output: str = "native"
     json_with_tools: bool = True
     full_json_schema: bool = True
+    closed_schemas: bool = False
+    schema_refuses: tuple[str, ...] = ()
     vision: bool = True
     image_urls: bool = True
     image_types: tuple[str, ...] = (

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from providers.formats.base import UNREADABLE
 from providers.formats.capabilities import Capabilities
 from providers.formats.neutral.fit.losses import Losses
+from providers.formats.neutral.fit.schemas import enforceable
 from providers.formats.neutral.fit.thinking import is_thinking
 from providers.formats.neutral.types import (
     OutputFormat,
@@ -45,6 +46,7 @@ def fit_output(
     if output.kind == "schema" and output.schema is None:
         output = OutputFormat(kind="json")
     if _is_native(output, request, caps):
+        output = _enforceable(output, caps, losses)
         same = output == request.output
         return (request if same else replace(request, output=output)), ""
     losses.add(_FIELD, "emulate")
@@ -62,6 +64,18 @@ def _is_native(output: OutputFormat, request: Request, caps: Capabilities) -> bo
     if output.kind == "enum":
         return caps.json_enum
     return caps.json_output == "native"
+
+
+def _enforceable(
+    output: OutputFormat, caps: Capabilities, losses: Losses
+) -> OutputFormat:
+    """Return a form whose schema the upstream can hold a model to."""
+    if output.kind != "schema" or output.schema is None:
+        return output
+    schema, dropped = enforceable(output.schema, caps)
+    for keyword in dropped:
+        losses.add(f"{_FIELD}.{keyword}")
+    return output if schema is output.schema else replace(output, schema=schema)
 
 
 def _can_use_tool(output: OutputFormat, request: Request, caps: Capabilities) -> bool:

@@ -17,6 +17,7 @@ from providers.formats.neutral.fit.builtins import as_function
 from providers.formats.neutral.fit.choice import fit_choice, has_calls
 from providers.formats.neutral.fit.losses import Losses
 from providers.formats.neutral.fit.names import Key, wire_names
+from providers.formats.neutral.fit.schemas import enforceable
 from providers.formats.neutral.fit.search import is_search, search_tool
 from providers.formats.neutral.fit.walk import with_parts
 from providers.formats.neutral.types import (
@@ -136,7 +137,17 @@ def _fitted(tool: Tool, caps: Capabilities, losses: Losses) -> Tool | None:
         if tool.strict:
             losses.add(f"tools.{tool.name}.strict")
         tool = replace(tool, strict=None)
-    return tool
+    return _enforced(tool, caps, losses) if tool.strict else tool
+
+
+def _enforced(tool: Tool, caps: Capabilities, losses: Losses) -> Tool:
+    """Return a strict tool whose schema the upstream can hold a model to."""
+    if tool.schema is None:
+        return tool
+    schema, dropped = enforceable(tool.schema, caps)
+    for keyword in dropped:
+        losses.add(f"tools.{tool.name}.{keyword}")
+    return tool if schema is tool.schema else replace(tool, schema=schema)
 
 
 def _server(

@@ -6,7 +6,13 @@ import pytest
 from providers.formats.neutral.types import OutputFormat, Thinking, ToolChoice
 from tests.providers.formats.fit.made import fitted, raw, request, tool, words
 
-SCHEMA = raw({"type": "object", "properties": {"a": {"type": "string"}}})
+SCHEMA = raw(
+    {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "additionalProperties": False,
+    }
+)
 ASKED = OutputFormat(kind="schema", name="answer", schema=SCHEMA, strict=True)
 
 
