@@ -28,6 +28,10 @@ ENTRA_HOSTS: Final = frozenset(
 )
 ENTRA_SCOPE: Final = "https://cognitiveservices.azure.com/.default"
 JWT_GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_LIBRARIES: Final = {
+    "sigv4": ("botocore.auth", "botocore.awsrequest", "botocore.credentials"),
+    "google-sa": ("google.auth.jwt", "google.auth.crypt"),
+}
 _JWT_LIFE_S: Final = 3_600
 _TENANT: Final = re.compile(r"[A-Za-z0-9.-]{1,255}")
 _REGION_IN_HOST: Final = re.compile(
@@ -67,6 +71,15 @@ class EntraClient(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "<EntraClient>"
+
+
+def load(scheme: str) -> None:
+    """Load the libraries a scheme needs.
+
+    Errors:  AttemptFailedError naming the package that is missing.
+    """
+    for name in _LIBRARIES.get(scheme, ()):
+        _library(name)
 
 
 def read_aws(text: str) -> AwsKeys:
@@ -143,9 +156,7 @@ def sigv4(
     Cost:    some 150 us, and the hash of the body.
     """
     region, service, content_type = scope
-    auth = _library("botocore.auth", "AWS", "botocore")
-    awsrequest = _library("botocore.awsrequest", "AWS", "botocore")
-    credentials = _library("botocore.credentials", "AWS", "botocore")
+    auth, awsrequest, credentials = map(_library, _LIBRARIES["sigv4"])
     # The client writes the path as its own parser reads it: that is what is signed.
     wire_url = str(parse_url(url).url)
     request = awsrequest.AWSRequest(
@@ -165,8 +176,7 @@ def google_assertion(
 
     Errors:  AttemptFailedError for a key that is none, or a missing library.
     """
-    jwt = _library("google.auth.jwt", "Google", "google-auth")
-    crypt = _library("google.auth.crypt", "Google", "google-auth")
+    jwt, crypt = map(_library, _LIBRARIES["google-sa"])
     now = int(now_s)
     claims = {
         "iss": account.client_email,
@@ -185,12 +195,13 @@ def google_assertion(
     raise failure
 
 
-def _library(name: str, cloud: str, package: str) -> Any:
+def _library(name: str) -> Any:
     try:
         return import_module(name)
-    except ImportError:
-        failure = unusable(f"{cloud} credentials need: pip install {package}.")
-    raise failure
+    except ImportError as error:
+        package = "botocore" if name.startswith("botocore") else "google-auth"
+        words = f"Credentials of this kind need: pip install {package}."
+        raise unusable(words) from error
 
 
 def _json_words(text: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ guarded client only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import Final
@@ -24,6 +25,11 @@ from msgspec.structs import replace
 
 from poolsite.clock import Clock
 from poolsite.secret_type import Secret
+from providers.formats.credential_headers import (
+    SIGNED,
+    UnknownSchemeError,
+    credential_headers,
+)
 from providers.proxy import auth_clouds
 from providers.proxy.auth_tokens import (
     Minted,
@@ -34,16 +40,6 @@ from providers.proxy.auth_tokens import (
 )
 from providers.proxy.exchange import Candidate, UpstreamCall
 from providers.proxy.ports import UpstreamClient
-
-_HEADERS: Final[dict[str, tuple[str, str]]] = {
-    "bearer": ("authorization", "Bearer {}"),
-    "x-api-key": ("x-api-key", "{}"),
-    "x-goog-api-key": ("x-goog-api-key", "{}"),
-    "api-key": ("api-key", "{}"),
-}
-_NONE: Final = "none"
-SIGNED: Final = frozenset({"sigv4", "google-sa", "entra"})
-"""Schemes whose proof is made for each request; the secret itself is never sent."""
 
 _TAIL: Final = 12
 _LONG: Final = 2 * _TAIL
@@ -72,17 +68,16 @@ def standing(candidate: Candidate, secret: Secret | None) -> Mapping[str, str]:
     """Return the credential's headers that are the same for every request.
 
     Shapes:  empty for schemes that sign each request, and without a secret.
+    Errors:  AttemptFailedError for a scheme nobody knows.
     """
-    scheme = candidate.route.provider.auth_scheme
-    if secret is None or scheme == _NONE or scheme in SIGNED:
+    if secret is None:
         return {}
-    if not scheme:
-        return candidate.wire.auth_headers(secret.reveal())
-    known = _HEADERS.get(scheme)
-    if known is None:
-        raise unusable(f"The provider's auth_scheme {scheme[:20]!r} is unknown.")
-    name, pattern = known
-    return {name: pattern.format(secret.reveal())}
+    scheme = candidate.route.provider.auth_scheme
+    try:
+        return credential_headers(candidate.wire, scheme, secret.reveal())
+    except UnknownSchemeError as error:
+        words = f"The provider's auth_scheme {scheme[:20]!r} is unknown."
+        raise unusable(words) from error
 
 
 class Signers:
@@ -96,6 +91,7 @@ class Signers:
         self._clock = clock
         self._tokens = TokenCache(clock)
         self._endpoint = TokenEndpoint(client, clock)
+        self._loaded: set[str] = set()
 
     async def signed(self, call: UpstreamCall) -> UpstreamCall:
         """Return a call with its proof; the very same where it needs none.
@@ -135,6 +131,10 @@ class Signers:
         Errors:  AttemptFailedError.
         """
         scheme = candidate.route.provider.auth_scheme
+        if scheme in SIGNED and scheme not in self._loaded:
+            # Loading a library takes a tenth of a second, which other calls need.
+            await asyncio.to_thread(auth_clouds.load, scheme)
+            self._loaded.add(scheme)
         if scheme == "sigv4":
             return _signature(candidate, secret, ask)
         if scheme == "google-sa":

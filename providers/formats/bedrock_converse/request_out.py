@@ -23,6 +23,7 @@ from providers.formats.neutral.types import Loss, Media, Request, Turn
 
 _TIERS: Final = frozenset({"priority", "default", "flex", "reserved"})
 _METADATA: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{1,256}")
+_END_USER: Final = "end_user"
 _MOST_METADATA: Final = 16
 _BESIDE_A_DOCUMENT: Final = "."
 
@@ -132,9 +133,9 @@ def _add_rest(body: dict[str, Any], request: Request) -> list[Loss]:
     metadata = _metadata(request)
     if metadata:
         body["requestMetadata"] = metadata
-    if len(metadata) < len(request.metadata):
+    if any(name not in metadata for name in request.metadata):
         losses.append(Loss(field="metadata"))
-    if request.end_user:
+    if request.end_user and _END_USER not in metadata:
         losses.append(Loss(field="user"))
     if request.dialect != DIALECT:
         return [*losses, *(Loss(field=name) for name in request.ext)]
@@ -145,9 +146,13 @@ def _add_rest(body: dict[str, Any], request: Request) -> list[Loss]:
 
 
 def _metadata(request: Request) -> dict[str, str]:
+    """Return what may be said about a request; it goes into the account's own logs."""
+    asked = dict(request.metadata)
+    if request.end_user:
+        asked.setdefault(_END_USER, request.end_user)
     told = {
         name: value
-        for name, value in request.metadata.items()
+        for name, value in asked.items()
         if _METADATA.fullmatch(name) and (not value or _METADATA.fullmatch(value))
     }
     return dict(list(told.items())[:_MOST_METADATA])

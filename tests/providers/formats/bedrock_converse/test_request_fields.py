@@ -138,7 +138,7 @@ def test_what_a_model_has_no_field_for_is_named() -> None:
         sampling=sampling,
         thinking=Thinking(effort="low"),
         output=OutputFormat(kind="json"),
-        end_user="u",
+        end_user="\u00fc",
         metadata={"ok": "a b", "bad": "é"},
         service_tier="scale",
         ext={"modalities": msgspec.Raw(b"[]")},
@@ -157,6 +157,8 @@ def test_what_a_model_has_no_field_for_is_named() -> None:
         "modalities",
     }
     assert body_of(request, LLAMA)["requestMetadata"] == {"ok": "a b"}
+    named = body_of(asked(end_user="u-1", metadata={"a": "b"}))
+    assert named["requestMetadata"] == {"a": "b", "end_user": "u-1"}
     assert body_of(request)["additionalModelRequestFields"] == {"top_k": 4}
     assert body_of(request)["additionalModelResponseFieldPaths"]
     nova = body_of(request, "amazon.nova-pro-v1:0")["additionalModelRequestFields"]

@@ -11,6 +11,7 @@ from providers.formats.base import Arrival, FormatError, Target
 from providers.formats.bedrock_converse.dialect import FORMAT
 from providers.formats.bedrock_converse.invoke import wrapped
 from providers.formats.capabilities import capabilities
+from providers.formats.neutral.bridge import TranslationBridge
 from providers.formats.neutral.codec import Reply
 from providers.formats.neutral.events import End
 from providers.formats.neutral.types import (
@@ -34,6 +35,7 @@ from tests.providers.formats.bedrock_converse.talk import (
     decoded,
     encoded,
     frames,
+    sent,
 )
 
 
@@ -235,6 +237,50 @@ def test_an_invoke_stream_that_was_cut_has_no_end() -> None:
     codec = registry.get("bedrock-invoke").codec("")
     assert codec is not None
     assert codec.open_decoder(Reply(model=CLAUDE)).eof() == []
+
+
+def test_t89_a_signature_reaches_an_anthropic_client_through_converse() -> None:
+    body = {
+        "model": "m",
+        "max_tokens": 9,
+        "stream": True,
+        "messages": [{"role": "user", "content": "Hi"}],
+    }
+    client = registry.get("anthropic")
+    request = client.read_request(json.dumps(body).encode(), Arrival())
+    source = client.codec("")
+    assert source is not None
+    bridge = TranslationBridge(source, CODEC, "bedrock")
+    made = bridge.build_request(request, Target(model=CLAUDE))
+    stream = client.open_stream(request, request_id="r")
+    tap = bridge.open_tap(request, made, stream)
+    out = b"".join(map(tap.feed, frames(FIXTURES["tools_and_thought"]["events"])))
+    told = [json.loads(line[6:]) for line in out.split(b"\n") if line[:5] == b"data:"]
+    signatures = [
+        event["delta"]["signature"]
+        for event in told
+        if event.get("delta", {}).get("type") == "signature_delta"
+    ]
+    assert signatures == ["EqQBCkYIBxgCKkD+/==sig"]
+    assert tap.complete
+
+
+def test_t64_marks_of_an_anthropic_client_become_points() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    body = {
+        "model": "m",
+        "max_tokens": 9,
+        "system": [{"type": "text", "text": "Be brief.", **mark}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Hi", **mark}]}
+        ],
+    }
+    client = registry.get("anthropic")
+    request = client.read_request(json.dumps(body).encode(), Arrival())
+    told, _ = sent(request, "amazon.nova-pro-v1:0")
+    point = {"cachePoint": {"type": "default"}}
+    assert told["system"] == [{"text": "Be brief."}, point]
+    assert told["messages"][0]["content"] == [{"text": "Hi"}, point]
 
 
 def test_records_are_relayed_to_any_writer() -> None:
