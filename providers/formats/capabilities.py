@@ -34,8 +34,8 @@ class Capabilities(
              character classes, blank = anything. ``json_output`` native | tool |
              instruction says how a schema is asked for. ``reasoning_history`` none |
              text | proof says which earlier reasoning is sent back; ``proof_families``
-             whose proof is read. ``web_search`` is the type of the vendor's own search
-             tool, blank without one. ``media_sources`` and ``url_globs`` name media
+             whose proof is read. ``web_search`` and ``code_execution`` are the types of
+             the vendor's own tools, blank without one. ``media_sources`` and ``url_globs`` name media
              the vendor reaches itself. ``closed_schemas`` = a schema that is enforced
              must forbid other members; ``schema_refuses`` are the keywords it may not
              have. ``refuses`` are top-level fields never to be sent. ``service_tiers`` empty = any word. ``max_output`` None = unknown.
@@ -92,7 +92,8 @@ class Capabilities(
     allowed_tools: bool = False
     forced_tool_with_thinking: bool = True
     web_search: str = ""
-    search_with_tools: bool = True
+    code_execution: str = ""
+    server_tools_with_functions: bool = True
     tool_name_pattern: str = "a-zA-Z0-9_-"
     tool_name_start: str = ""
     tool_name_max: int = 64

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import tomllib
 from importlib import resources
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -126,3 +128,12 @@ def test_what_is_known_of_a_model(at, expected):
 def test_every_capability_is_decided_somewhere_or_has_a_plain_default():
     used = {name for file in FORMATS for rule in _file(file)["rules"] for name in rule}
     assert set(FIELDS) - used <= {"null_content", "tool_choice_none", "stream_options"}
+
+
+def test_the_data_is_shipped_with_the_package():
+    root = Path(__file__).parents[3]
+    shipped = tomllib.loads((root / "pyproject.toml").read_text())
+    globs = shipped["tool"]["setuptools"]["package-data"]["providers"]
+    assert "formats/capability_data/*.json" in globs
+    here = root / "providers" / "formats" / "capability_data"
+    assert {path.stem for path in here.glob("*.json")} == set(FORMATS)

@@ -1,4 +1,4 @@
-"""Carry a vendor's web search over to another vendor's.
+"""Carry a vendor's web search or code execution over to another vendor's.
 
 Source: reference wire 2.3, P123, T74.
 """
@@ -15,8 +15,31 @@ from providers.formats.neutral.fit.losses import Losses
 from providers.formats.neutral.types import Tool
 
 NAME: Final = "web_search"
+EXECUTION: Final = "code_execution"
+_EXECUTIONS: Final = ("code_execution", "codeexecution", "code_interpreter")
 _KINDS: Final = ("web_search", "google_search", "googlesearch")
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def is_execution(tool: Tool) -> bool:
+    """Tell a tool that runs code at the vendor's, however it is spelled."""
+    return (tool.type or tool.name).lower().startswith(_EXECUTIONS)
+
+
+def execution_tool(tool: Tool, caps: Capabilities) -> Tool:
+    """Return the upstream's own code execution."""
+    dialect = caps.speaks[0] if caps.speaks else ""
+    payload: dict[str, Any] = {caps.code_execution: {}}
+    if dialect == "responses":
+        payload = {"type": caps.code_execution, "container": {"type": "auto"}}
+    return Tool(
+        kind="server",
+        name=EXECUTION,
+        type=EXECUTION,
+        dialect=dialect,
+        payload=msgspec.Raw(msgspec.json.encode(payload)),
+        cache=tool.cache,
+    )
 
 
 def is_search(tool: Tool) -> bool:

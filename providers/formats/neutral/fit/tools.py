@@ -18,7 +18,12 @@ from providers.formats.neutral.fit.choice import fit_choice, has_calls
 from providers.formats.neutral.fit.losses import Losses
 from providers.formats.neutral.fit.names import Key, wire_names
 from providers.formats.neutral.fit.schemas import enforceable
-from providers.formats.neutral.fit.search import is_search, search_tool
+from providers.formats.neutral.fit.search import (
+    execution_tool,
+    is_execution,
+    is_search,
+    search_tool,
+)
 from providers.formats.neutral.fit.walk import with_parts
 from providers.formats.neutral.types import (
     Part,
@@ -69,8 +74,8 @@ def fit_tools(
     )
     kinds: dict[Key, str] = {}
     tools = tuple(_offered(tools, caps, kinds, losses))
-    if not caps.search_with_tools:
-        tools = _without_search(tools, losses)
+    if not caps.server_tools_with_functions:
+        tools = _functions_alone(tools, losses)
     if needs_tools and not tools:
         losses.add("tools", "emulate", "offered again for the calls of the history")
         tools = tuple(_of_history(request, caps))
@@ -108,12 +113,14 @@ def _offered(
         yield made
 
 
-def _without_search(tools: tuple[Tool, ...], losses: Losses) -> tuple[Tool, ...]:
-    """Leave a vendor's search out where it may not stand beside functions."""
-    kept = tuple(tool for tool in tools if tool.kind != "server" or not is_search(tool))
-    if not kept or len(kept) == len(tools):
+def _functions_alone(tools: tuple[Tool, ...], losses: Losses) -> tuple[Tool, ...]:
+    """Leave a vendor's own tools out where they may not stand beside functions."""
+    kept = tuple(tool for tool in tools if tool.kind != "server")
+    if not kept:
         return tools
-    losses.add("tools.web_search", "drop", "beside functions")
+    for tool in tools:
+        if tool.kind == "server":
+            losses.add(f"tools.{tool.name}", "drop", "beside functions")
     return kept
 
 
@@ -158,6 +165,8 @@ def _server(
         return tool
     if caps.web_search and is_search(tool):
         return search_tool(tool, caps, losses)
+    if caps.code_execution and is_execution(tool):
+        return execution_tool(tool, caps)
     losses.add(f"tools.{tool.type or tool.name}")
     return None
 

@@ -240,6 +240,25 @@ def test_web_search_crosses_between_vendors(to, model, dialect, kind, payload):
     assert not done.losses
 
 
+@pytest.mark.parametrize(
+    ("to", "kind", "payload"),
+    [
+        (
+            "responses",
+            "code_execution_20250825",
+            {"type": "code_interpreter", "container": {"type": "auto"}},
+        ),
+        ("google", "code_interpreter", {"codeExecution": {}}),
+    ],
+)
+def test_code_execution_crosses_between_vendors(to, kind, payload):
+    given = tool("code", kind="server", type=kind, dialect="other")
+    (made,) = fitted(request(tools=(given,)), to).request.tools
+    assert msgspec.json.decode(made.payload) == payload
+    done = fitted(request(tools=(given,)), "anthropic")
+    assert words(done) == {f"tools.{kind}:drop"}
+
+
 def test_t74_bounds_of_a_search_are_kept_where_there_are_words():
     payload = raw(
         {
