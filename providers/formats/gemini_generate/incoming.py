@@ -10,6 +10,7 @@ Source: reference wire 1.5, 2.1, 2.2, 2.5, 2.7.
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode, urlsafe_b64encode
 from typing import Final
 
 import msgspec
@@ -45,6 +46,13 @@ from providers.formats.neutral.types import (
 )
 
 SKIP_SIGNATURE: Final = "skip_thought_signature_validator"
+_SKIPPED: Final = (
+    SKIP_SIGNATURE,
+    b64encode(SKIP_SIGNATURE.encode()).decode(),
+    urlsafe_b64encode(SKIP_SIGNATURE.encode()).decode(),
+)
+"""Google's Python client takes the value for bytes and writes it again as base64."""
+
 SLOT: Final = "thought_signature"
 FAMILY: Final = "google"
 _GOOGLE_FILES: Final = "https://generativelanguage.googleapis.com/"
@@ -217,7 +225,7 @@ def read_part(raw: msgspec.Raw, where: str) -> list[Part]:
 
 def _proof(signature: str) -> tuple[Opaque, ...]:
     """Read a signature: Google's, or another family's in the pool's own envelope."""
-    if not signature or signature == SKIP_SIGNATURE:
+    if not signature or signature in _SKIPPED:
         return ()
     if is_packed(signature):
         packed = unpack(signature)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from providers.formats.gemini_generate.fields import (
     Fields,
-    camel,
     fields_of,
     list_of,
     raw_json,
@@ -200,10 +199,3 @@ def _stop(raw: msgspec.Raw | None) -> list[str]:
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else int(value)
-
-
-def config_fields(raw: msgspec.Raw | None) -> dict[str, Any]:
-    """Return what is kept of a config, by name."""
-    if raw is None:
-        return {}
-    return {camel(name): value for name, value in fields_of(raw, "config").items()}

@@ -50,7 +50,7 @@ _VERSION: Final = re.compile(
 )
 _PACKED: Final = PREFIX.encode()
 _PACKED_PROOF: Final = re.compile(
-    rb'("thought_?[sS]ignature"\s*:\s*")' + re.escape(_PACKED) + rb'[^"\\]*'
+    rb'("thought_?[sS]ignature"\s*:\s*")' + re.escape(_PACKED) + rb'(?:[^"\\]|\\.)*'
 )
 _ENVELOPE_ONLY: Final = ("session_id", "sessionId", "model")
 _COMMA: Final = b",\r\n"

@@ -158,16 +158,7 @@ class _Sanitiser:
         elif isinstance(value.get("format"), str):
             notes.append(f"Format: {value['format']}.")
         _bound(value, kind, out)
-        allowed = [value["const"]] if "const" in value else value.get("enum")
-        if isinstance(allowed, list):
-            words = [each for each in allowed if each is not None]
-            if len(words) < len(allowed):
-                out["nullable"] = True
-            if kind == "STRING" and all(isinstance(each, str) for each in words):
-                out["enum"] = words
-            elif words:
-                listed = ", ".join(msgspec.json.encode(each).decode() for each in words)
-                notes.append(f"One of: {listed}.")
+        notes += _allow(value, kind, out)
         text = " ".join([*_texts(value.get("description")), *notes])
         if text:
             out["description"] = text
@@ -281,6 +272,23 @@ def _implied(value: Node) -> str:
     if isinstance(sample, int):
         return "INTEGER"
     return "NUMBER" if isinstance(sample, float) else "STRING"
+
+
+def _allow(value: Node, kind: str, out: Node) -> list[str]:
+    """Say which values are allowed; what is no list of texts is put into words."""
+    allowed = [value["const"]] if "const" in value else value.get("enum")
+    if not isinstance(allowed, list):
+        return []
+    words = [each for each in allowed if each is not None]
+    if len(words) < len(allowed):
+        out["nullable"] = True
+    if kind == "STRING" and all(isinstance(each, str) for each in words):
+        # A blank one is refused, and so is a list of none.
+        if named := [each for each in words if each]:
+            out["enum"] = named
+        return []
+    listed = ", ".join(msgspec.json.encode(each).decode() for each in words)
+    return [f"One of: {listed}."] if words else []
 
 
 def _bound(value: Node, kind: str, out: Node) -> None:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
+
 from providers.formats.base import Arrival, Target
 from providers.formats.capabilities import Capabilities, capabilities
 from providers.formats.gemini_generate.dialect import FORMAT
 from providers.formats.neutral.codec import Reply, View
+from providers.formats.neutral.fit.fitted import fit
 from providers.formats.neutral.gather import gather
 from providers.formats.neutral.repair import Repair
-from providers.formats.neutral.types import Request, Text, Turn
+from providers.formats.neutral.types import (
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 
 CODEC = FORMAT.codec("")
 MODEL = "gemini-2.5-flash"
@@ -119,3 +129,46 @@ def frames_of(data):
             assert line.startswith("data: "), line
             out.append(json.loads(line[6:]))
     return out
+
+
+SKIP = "skip_thought_signature_validator"
+NEW, OLD = "gemini-3-pro-preview", "gemini-2.0-flash"
+SCHEMA = {
+    "$schema": "x",
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"a": {"type": ["string", "null"]}, "b": {"const": "c"}},
+}
+
+
+def raw(value):
+    return msgspec.Raw(json.dumps(value).encode())
+
+
+def function(name="f", **more):
+    return Tool(kind="function", name=name, schema=raw(SCHEMA), **more)
+
+
+def call(name="f", call_id="c1", arguments="{}", **more):
+    return ToolCall(name=name, id=call_id, arguments=arguments, **more)
+
+
+def assistant(*parts):
+    return Turn(role="assistant", parts=parts)
+
+
+def results(*parts):
+    return Turn(role="tool", parts=parts)
+
+
+def result(text, call_id="c1", **more):
+    return ToolResult(call_id=call_id, content=(Text(text=text),), **more)
+
+
+def fitted(made, model):
+    known = caps(model)
+    return fit(made, Target(model=model), known, {}).request
+
+
+def words(losses):
+    return {loss.word for loss in losses}

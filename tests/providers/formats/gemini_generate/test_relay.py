@@ -5,8 +5,9 @@ import json
 import pytest
 
 from providers.formats import registry
-from providers.formats.base import FormatError, Target
+from providers.formats.base import Arrival, FormatError, Target
 from providers.formats.errors import ErrorDetail
+from providers.formats.neutral.smuggle import PREFIX
 from tests.providers.formats.gemini_generate.gemini import (
     FIXTURES,
     FORMAT,
@@ -55,12 +56,43 @@ def test_only_what_an_upstream_was_learned_to_refuse_is_taken_out():
 
 
 def test_packed_proof_of_another_family_becomes_the_skip_value():
-    part = {"functionCall": {"name": "f"}, "thoughtSignature": "ppool1.abc"}
+    part = {"functionCall": {"name": "f"}, "thoughtSignature": PREFIX + "a\\/b="}
     client = asked({"contents": [{"role": "model", "parts": [part]}]})
     body = json.loads(BRIDGE.build_request(client, Target(model="m")).body)
     assert body["contents"][0]["parts"][0]["thoughtSignature"] == (
         "skip_thought_signature_validator"
     )
+
+
+def test_an_enveloped_body_without_a_model_or_project_keeps_to_itself():
+    bridge = registry.bridge("cloudcode", "cloudcode", "up", "count_tokens")
+    wire = registry.get("cloudcode")
+    arrival = Arrival(op="count_tokens", path="/v1internal:countTokens")
+    body = b'{"request":{"model":"models/up","contents":[]}}'
+    client = wire.read_request(body, arrival)
+    assert bridge.build_request(client, Target(model="up")).body == body
+    sent = bridge.build_request(client, Target(model="b"))
+    assert json.loads(sent.body)["request"]["model"] == "models/b"
+
+
+def test_an_answer_that_has_its_own_id_keeps_it():
+    bridge = registry.bridge("google", "cloudcode", "up")
+    client = asked(stream=False)
+    sent = bridge.build_request(client, Target(model="up"))
+    inner = {"candidates": [{"finishReason": "STOP"}], "responseId": "own"}
+    body = json.dumps({"response": inner, "traceId": "t"}).encode()
+    assert (
+        json.loads(bridge.read_response(client, sent, body).body)["responseId"] == "own"
+    )
+
+
+def test_a_name_that_stands_early_is_found_too():
+    client = asked(stream=False)
+    sent = BRIDGE.build_request(client, Target(model="up"))
+    torn = b'{"modelVersion":"x","candidates":[{"finishReason":"STOP"}]'
+    assert BRIDGE.read_response(client, sent, torn).error is not None
+    twice = b'{"modelVersion":"x","modelVersion":"y","candidates":[]}'
+    assert BRIDGE.read_response(client, sent, twice).body == twice
 
 
 def test_frames_leave_as_they_came_but_for_the_models_name():
