@@ -28,6 +28,7 @@ PART_PREFIX: Final = "content/"
 """Tells an unknown content part from an unknown item, in ``Unknown.type``."""
 
 _DATA_URL: Final = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,", re.IGNORECASE)
+_PLACE: Final = "_location"
 _MARK: Final = {"mode": "explicit"}
 _CITED: Final = {"start_index", "end_index", "url", "title", "type"}
 _TYPES_BY_ENDING: Final = {
@@ -182,7 +183,7 @@ def read_annotation(raw: msgspec.Raw) -> Citation | None:
         return Citation(
             kind=kind,
             title=_word(wire.get("filename")),
-            ext={key: msgspec.Raw(bytes(raws[key])) for key in raws},
+            ext={key: msgspec.Raw(bytes(raws[key])) for key in raws if key != "type"},
         )
     return Citation(
         url=_word(wire.get("url")),
@@ -196,11 +197,12 @@ def read_annotation(raw: msgspec.Raw) -> Citation | None:
 def annotation(citation: Citation, length: int) -> dict[str, Any]:
     """Word a citation of a text of ``length`` characters.
 
-    Shapes:  what cites a document rather than a page of the web is a file's; the
-             extras of other vendors have no place here.
+    Shapes:  kinds of this dialect's own come back as they were. What else cites a
+             document rather than a page of the web is a file's; the extras of other
+             vendors (all places in a document) have no place here.
     """
-    if "type" in citation.ext:
-        return dict(citation.ext)
+    if citation.kind != "url" and citation.ext and not citation.kind.endswith(_PLACE):
+        return {"type": citation.kind, **citation.ext}
     if not citation.url and citation.title:
         return {
             "type": "file_citation",

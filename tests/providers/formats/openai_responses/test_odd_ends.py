@@ -229,3 +229,16 @@ def test_an_answer_without_usage_is_whole_too():
     whole = Client().whole(*answer(opened("refusal", "No."), usage=None))
     assert whole["usage"] is None
     assert whole["output"][0]["content"][0]["type"] == "refusal"
+
+
+def test_annotations_of_files_come_back_as_they_were():
+    cited = {"type": "file_citation", "file_id": "f", "filename": "a.pdf", "index": 3}
+    part = {"type": "output_text", "text": "abc", "annotations": [cited]}
+    body = worded(neutral(input=[{"role": "assistant", "content": [part]}]))
+    assert body["input"][0]["content"][0]["annotations"] == [cited]
+
+
+def test_an_input_that_cannot_be_read_is_the_upstreams_to_refuse():
+    asked = request(input=[7, "ppool1."])
+    sent = BRIDGE.build_request(asked, Target(model="m"))
+    assert json.loads(sent.body)["input"] == [7, "ppool1."]
