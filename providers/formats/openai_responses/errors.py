@@ -19,14 +19,18 @@ _CODES: Final[dict[int, str]] = {
     403: "permission_denied",
     404: "model_not_found",
     429: "rate_limit_exceeded",
-    503: "server_is_overloaded",
+    503: "slow_down",
     504: "timeout",
-    529: "server_is_overloaded",
+    529: "slow_down",
 }
 _BY_TYPE: Final = {
     "rate_limit_error": "rate_limit_exceeded",
-    "overloaded_error": "server_is_overloaded",
+    "overloaded_error": "slow_down",
 }
+_RETRIED: Final = {"server_is_overloaded": "slow_down"}
+"""In a stream Codex 0.169 gives up on the first word and tries again on the second,
+and another account may well answer (run against it on 2026-11-20).
+"""
 
 
 def failure(detail: ErrorDetail, *, request_id: str = "") -> dict[str, Any]:
@@ -35,8 +39,9 @@ def failure(detail: ErrorDetail, *, request_id: str = "") -> dict[str, Any]:
     Shapes:  the code is always a word: Codex decides by it whether to try again.
     """
     code = detail.code or _CODES.get(detail.status or 0)
+    code = code or _BY_TYPE.get(detail.type or "", "server_error")
     error = {
-        "code": code or _BY_TYPE.get(detail.type or "", "server_error"),
+        "code": _RETRIED.get(code, code),
         "message": detail.message or "The request failed.",
     }
     return error | ({"request_id": request_id} if request_id else {})

@@ -36,7 +36,9 @@ def test_t118_a_fault_after_text_is_failed_and_never_completed():
     ("detail", "code"),
     [
         (ErrorDetail(status=429), "rate_limit_exceeded"),
-        (ErrorDetail(type="overloaded_error"), "server_is_overloaded"),
+        (ErrorDetail(type="overloaded_error"), "slow_down"),
+        (ErrorDetail(code="server_is_overloaded"), "slow_down"),
+        (ErrorDetail(status=503), "slow_down"),
         (ErrorDetail(code="context_length_exceeded"), "context_length_exceeded"),
         (ErrorDetail(), "server_error"),
     ],
