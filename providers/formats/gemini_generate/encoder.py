@@ -165,8 +165,14 @@ class GeminiEncoder:
             return
         thought = b',"thought":true}' if kind == "reasoning" else b"}"
         part = b'{"text":' + _ENCODER.encode(event.text) + thought
-        said = None if event.logprobs is None else logprobs_body([event.logprobs])
-        self._write(part, choice, out, said)
+        payload = self._frame(part, choice)
+        if event.logprobs is not None:
+            said = b'"logprobsResult":' + _ENCODER.encode(
+                logprobs_body([event.logprobs])
+            )
+            at = len(payload) - len(self._tails[choice]) + len(_TAIL)
+            payload = payload[:at] + said + b"," + payload[at:]
+        self._write(payload, out, is_useful=bool(event.text))
 
     def _close(self, event: PartClose, out: list[bytes]) -> None:
         """Write what comes whole, and keep what the last frame will say."""
@@ -184,7 +190,7 @@ class GeminiEncoder:
         elif part is not None and not isinstance(part, Refusal):
             wire = part_body(part)
             if wire is not None:
-                self._write(_ENCODER.encode(wire), choice, out)
+                self._write(self._frame(_ENCODER.encode(wire), choice), out)
 
     def _proof(self, part: Part | None, choice: int, out: list[bytes]) -> None:
         """Write the proof of a thought whose words went out before."""
@@ -192,27 +198,18 @@ class GeminiEncoder:
         if not isinstance(wire, dict) or "thoughtSignature" not in wire:
             return
         payload = self._frame(_ENCODER.encode({**wire, "text": ""}), choice)
-        if self._stream.is_array and not self._stream.is_open:
-            # Proof alone may still be thrown away with its attempt.
-            self._early.append(payload)
-        else:
-            out.append(self._stream.frame(payload))
+        self._write(payload, out, is_useful=False)
 
     def _write(
-        self,
-        part: bytes,
-        choice: int,
-        out: list[bytes],
-        logprobs: dict[str, Any] | None = None,
+        self, payload: bytes, out: list[bytes], *, is_useful: bool = True
     ) -> None:
+        """Write a frame; what says nothing yet may still be thrown away, and waits."""
+        if not is_useful and self._stream.is_array and not self._stream.is_open:
+            self._early.append(payload)
+            return
         if self._early:
             out += map(self._stream.frame, self._early)
             self._early = []
-        payload = self._frame(part, choice)
-        if logprobs is not None:
-            said = b'"logprobsResult":' + _ENCODER.encode(logprobs) + b","
-            at = len(payload) - len(self._tails[choice]) + len(_TAIL)
-            payload = payload[:at] + said + payload[at:]
         out.append(self._stream.frame(payload))
 
     def _frame(self, part: bytes, choice: int) -> bytes:

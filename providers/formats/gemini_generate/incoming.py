@@ -147,7 +147,8 @@ class _History:
             for part in read_part(each, f"{where}.parts")
         ]
         if role == "assistant":
-            self._waiting = []
+            if not self.turns or self.turns[-1].role != "assistant":
+                self._waiting = []
             found = tuple(
                 self._call(part) if isinstance(part, ToolCall) else part
                 for part in parts

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,15 +145,25 @@ bodies = st.fixed_dictionaries(
 )
 
 
+def holds(body):
+    """Put a request together twice; the second time nothing may change."""
+    first = CODEC.decode_request(asked(body, stream=False))
+    target = Target(model=first.model)
+    encoded = CODEC.encode_request(first, target, KNOWN)
+    assert encoded.losses == ()
+    again = CODEC.decode_request(asked(encoded.body, stream=False))
+    repeated = CODEC.encode_request(again, target, KNOWN)
+    assert json.loads(repeated.body) == json.loads(encoded.body)
+
+
 @settings(max_examples=150, deadline=None)
 @given(bodies)
 def test_taking_apart_what_was_put_together_gives_the_same(body):
-    first = CODEC.decode_request(asked(body, stream=False))
-    encoded = CODEC.encode_request(first, Target(model=first.model), KNOWN)
-    again = CODEC.encode_request(
-        CODEC.decode_request(asked(encoded.body, stream=False)),
-        Target(model=first.model),
-        KNOWN,
-    )
-    assert encoded.losses == ()
-    assert json.loads(again.body) == json.loads(encoded.body)
+    holds(body)
+
+
+@pytest.mark.long
+@settings(max_examples=10_000, deadline=None)
+@given(bodies)
+def test_it_gives_the_same_ten_thousand_times(body):
+    holds(body)
