@@ -23,7 +23,13 @@ from providers.formats.openai_responses.build import PATH
 from providers.formats.openai_responses.client import ResponsesStream
 from providers.formats.openai_responses.codec import ResponsesCodec
 from providers.formats.openai_responses.peek import DIALECT, read_responses_request
-from providers.formats.openai_responses.relay import ResponsesBridge, ResponsesRelayed
+from providers.formats.openai_responses.relay import (
+    COUNT_PATH,
+    CountBridge,
+    ResponsesBridge,
+    ResponsesRelayed,
+    count_tokens_body,
+)
 from providers.formats.taps import ClientStream
 
 
@@ -35,7 +41,10 @@ class OpenAIResponses:
     """
 
     id = DIALECT
-    routes: tuple[Route, ...] = (Route("POST", "/v1/responses", "chat"),)
+    routes: tuple[Route, ...] = (
+        Route("POST", "/v1/responses", "chat"),
+        Route("POST", "/v1/responses/input_tokens", "count_tokens"),
+    )
     stream_content_type = "text/event-stream; charset=utf-8"
     version_root = "/v1"
 
@@ -65,9 +74,11 @@ class OpenAIResponses:
 
     def upstream_path(self, op: Op, *, model: str, stream: bool) -> str:
         """Return the path below a base URL that ends in the API's version."""
-        if op == "chat":
-            return PATH
-        return CHAT.upstream_path(op, model=model, stream=stream)
+        if op == "count_tokens":
+            return COUNT_PATH
+        return (
+            PATH if op == "chat" else CHAT.upstream_path(op, model=model, stream=stream)
+        )
 
     def auth_headers(self, secret: str) -> Mapping[str, str]:
         """Return the bearer header."""
@@ -79,14 +90,23 @@ class OpenAIResponses:
 
     def relay(self, inbound: str, op: Op, model: str) -> Bridge | None:
         """Relay the bytes of clients that speak this dialect too."""
-        return _RELAY if inbound == self.id and op == "chat" else None
+        if inbound != self.id:
+            return None
+        if op == "count_tokens":
+            return _COUNT
+        return _RELAY if op == "chat" else None
 
     def codec(self, model: str) -> Codec | None:
         """Return the translator."""
         return _CODEC
 
+    def count_tokens_body(self, estimate: int) -> bytes:
+        """Answer a count where no upstream can be asked."""
+        return count_tokens_body(estimate)
+
 
 _CODEC: Final = ResponsesCodec()
+_COUNT: Final = CountBridge()
 _RELAY: Final = ResponsesBridge(ResponsesCodec(is_relayed=True), ResponsesRelayed())
 
 FORMAT: Final[WireFormat] = OpenAIResponses()

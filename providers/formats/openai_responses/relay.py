@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from providers.formats.base import (
     UNREADABLE,
     ChatRequest,
+    FormatError,
     ResponseMeta,
     Target,
     UpstreamRequest,
@@ -21,6 +23,7 @@ from providers.formats.jsonspans import REMOVE, Members, patch, read_members
 from providers.formats.neutral import smuggle
 from providers.formats.neutral.codec import Codec
 from providers.formats.neutral.relay import RelayBridge, RelayTap
+from providers.formats.openai_chat.errors import read_error_body
 from providers.formats.openai_responses.build import PATH
 from providers.formats.openai_responses.client import ResponsesStream
 from providers.formats.openai_responses.edits import without_foreign_proof
@@ -28,6 +31,7 @@ from providers.formats.openai_responses.wire import UNSET
 from providers.formats.taps import ClientStream, StreamTap
 
 _TERMINALS: Final = frozenset({"response.completed", "response.incomplete"})
+COUNT_PATH: Final = "/responses/input_tokens"
 _PACKED: Final = smuggle.PREFIX.encode()
 
 
@@ -90,6 +94,9 @@ class ResponsesRelayed:
             return body
 
 
+_RELAYED: Final = ResponsesRelayed()
+
+
 class Watched(ResponsesRelayed):
     """Relay one stream and tell the client's side of it what passed."""
 
@@ -134,6 +141,45 @@ class ResponsesBridge(RelayBridge):
         return RelayTap(
             self._upstream_codec, Watched(stream), request, sent, stream=stream
         )
+
+
+class CountBridge:
+    """Ask an upstream that speaks the dialect how many tokens an input has."""
+
+    def build_request(self, request: ChatRequest, target: Target) -> UpstreamRequest:
+        """Patch the model."""
+        sent = _RELAYED.patch(request, target)
+        return replace(sent, path=COUNT_PATH, is_stream=False)
+
+    def read_response(
+        self, request: ChatRequest, sent: UpstreamRequest, body: bytes
+    ) -> ResponseMeta:
+        """Pass a count on; anything else is an error."""
+        try:
+            if msgspec.json.decode(body, type=_Count).input_tokens >= 0:
+                return ResponseMeta(body=body)
+        except UNREADABLE:
+            pass
+        return ResponseMeta(body=b"", error=read_error_body(None, body))
+
+    def open_tap(
+        self, request: ChatRequest, sent: UpstreamRequest, stream: ClientStream
+    ) -> StreamTap:
+        """Refuse to stream a number.
+
+        Errors:  FormatError.
+        """
+        raise FormatError("A count of tokens is not streamed.", param="stream")
+
+
+def count_tokens_body(estimate: int) -> bytes:
+    """Answer a count from an estimate, where no upstream can be asked."""
+    return msgspec.json.encode(_Count(max(0, estimate)))
+
+
+class _Count(msgspec.Struct):
+    input_tokens: int
+    object: str = "response.input_tokens"
 
 
 class _Event(msgspec.Struct):

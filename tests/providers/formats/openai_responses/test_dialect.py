@@ -7,6 +7,7 @@ import pytest
 from openai import OpenAI
 
 from providers.formats import registry
+from providers.formats.base import FormatError, Target
 from providers.formats.errors import ErrorDetail
 from tests.providers.formats.openai_responses.rs import (
     FIXTURES,
@@ -15,6 +16,7 @@ from tests.providers.formats.openai_responses.rs import (
     answer,
     decoded,
     opened,
+    request,
 )
 
 ANSWER = (
@@ -112,7 +114,10 @@ def test_the_dialect_is_joined_with_its_own_kind_and_with_others():
     assert registry.bridge("responses", "responses") is not None
     assert FORMAT.relay("openai", "chat", "m") is None
     assert FORMAT.relay("responses", "models", "m") is None
-    assert [route.path for route in FORMAT.routes] == ["/v1/responses"]
+    assert [route.path for route in FORMAT.routes] == [
+        "/v1/responses",
+        "/v1/responses/input_tokens",
+    ]
 
 
 def test_paths_and_headers_of_an_upstream():
@@ -130,3 +135,19 @@ def test_a_stranger_to_the_stream_starts_counting_anew():
     client = Client()
     encoder = FORMAT.codec("").open_encoder(client.view, object())
     assert b'"sequence_number":0' in encoder.encode(answer(opened("text", "a")))
+
+
+def test_t136_an_upstream_is_asked_for_a_count():
+    bridge = FORMAT.relay("responses", "count_tokens", "m")
+    asked = request()
+    sent = bridge.build_request(asked, Target(model="up"))
+    assert sent.path == "/responses/input_tokens"
+    assert json.loads(sent.body)["model"] == "up"
+    told = b'{"object":"response.input_tokens","input_tokens":7}'
+    assert bridge.read_response(asked, sent, told).body == told
+    assert bridge.read_response(asked, sent, b'{"error":{"message":"No."}}').error
+    assert bridge.read_response(asked, sent, b'{"input_tokens":-1}').error
+    with pytest.raises(FormatError):
+        bridge.open_tap(asked, sent, object())
+    assert json.loads(FORMAT.count_tokens_body(7)) == json.loads(told)
+    assert FORMAT.upstream_path("count_tokens", model="m", stream=False) == sent.path
