@@ -199,7 +199,10 @@ class Delivery:
             watch,
             gap_s=attempt.candidate.route.provider.timeouts.idle_s,
             limit=call.settings.answer_limit_bytes,
+            is_over=self._listener() if self._out.sent.is_stream else None,
         )
+        if not self._answer.content.at_eof():
+            self._answer.close()
         meta = attempt.candidate.bridge.read_response(
             call.request, self._out.sent, body
         )
@@ -215,6 +218,27 @@ class Delivery:
             raise AttemptFailedError(verdict.judge_body(meta.error, now_s=now_s))
         tally.is_complete = True
         return meta
+
+    def _listener(self) -> Callable[[bytes], bool] | None:
+        """Return what hears the end of a stream that is collected for its client.
+
+        Some upstreams stream whatever was asked, and keep the connection open when
+        they are done.
+        """
+        if "content-encoding" in self._answer.headers:
+            return None
+        call, attempt = self._call, self._attempt
+        own = call.inbound.wire.open_stream(
+            call.request, request_id=call.inbound.request_id
+        )
+        bridge = attempt.candidate.bridge
+        tap = bridge.open_tap(call.request, self._out.sent, own)
+
+        def is_over(part: bytes) -> bool:
+            tap.feed(part)
+            return tap.done or tap.error is not None
+
+        return is_over
 
     def _raise_if_abandoned(self, rest: Rest) -> None:
         """Leave an answer to a drain when its provider bills it in full anyway."""

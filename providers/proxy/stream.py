@@ -45,10 +45,16 @@ class Nowhere:
 
 
 async def read_whole(
-    answer: Answer, watch: Watch, *, gap_s: float, limit: int
+    answer: Answer,
+    watch: Watch,
+    *,
+    gap_s: float,
+    limit: int,
+    is_over: Callable[[bytes], bool] | None = None,
 ) -> bytes:
     """Read a buffered answer, inflated where it came compressed.
 
+    Shapes:  ``is_over`` sees each part as it comes and may end the reading early.
     Errors:  AttemptFailedError when it breaks off or passes the limit.
     """
     read: Read = answer.content.readany
@@ -63,7 +69,7 @@ async def read_whole(
                     break
                 parts.append(part)
                 size += len(part)
-                if size > limit:
+                if size > limit or (is_over is not None and is_over(part)):
                     break
         if size > limit:
             raise AttemptFailedError(
@@ -75,6 +81,8 @@ async def read_whole(
     except EgressError as error:
         failure = verdict.judge_transport(error.category, before_head=False)
         raise AttemptFailedError(failure) from error
+    except FramingError as error:
+        raise AttemptFailedError(verdict.broken(str(error))) from error
 
 
 async def read_error_body(

@@ -94,6 +94,24 @@ async def test_t125_the_client_is_let_go_when_the_answer_is_over(
                 assert took_s < 3
 
 
+async def test_t125_a_collected_stream_is_over_at_its_terminal_event(
+    upstream: FaultUpstream,
+) -> None:
+    async with recorder(upstream) as (tape, origin):
+        for client in VOICES:
+            async with Pool(f"{origin}/v1") as pool:
+                pool.set_provider(1, format="codex")
+                tape.is_playing = False
+                first = await VOICES[client].ask(pool)
+                tape.is_playing = True
+                started = time.monotonic()
+                again = await VOICES[client].ask(pool)
+                assert time.monotonic() - started < 2
+                assert again.status == 200, again.body
+                text = VOICES[client].whole_text(again.body)
+                assert text == VOICES[client].whole_text(first.body)
+
+
 @CLIENTS
 @FORMATS
 async def test_t121_silence_in_the_middle_becomes_an_error_in_the_stream(
