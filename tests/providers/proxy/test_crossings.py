@@ -242,3 +242,33 @@ async def test_a_bare_host_gets_the_version_of_its_dialect(
     answer = await VOICES["openai"].ask(pool)
     assert answer.status == 200, answer.body
     assert upstream.control.seen[-1].target == target
+
+
+@pytest.mark.parametrize("format_id", ["google", "openai", "anthropic"])
+@pytest.mark.parametrize("spec", ["len-20", "error-mid-9", "cut-rst-chunk-9"])
+async def test_t12_t101_an_array_of_frames_is_json_whatever_happens(
+    pool: Pool, upstream: FaultUpstream, format_id: str, spec: str
+) -> None:
+    speak(pool, upstream, format_id)
+    pool.set(keepalive_after_s=0.05, keepalive_every_s=0.05)
+    upstream.control.orders[MODEL] = f"{spec}+slow-first-150"
+    voice = VOICES["google"]
+    answer = await pool.call(
+        voice.body("Hello", True),
+        wire=registry.get("google"),
+        path=voice.paths[1],
+        path_model=MODEL,
+        is_stream=True,
+    )
+    assert answer.status == 200
+    assert (answer.header("content-type") or "").startswith("application/json")
+    frames = answer.json
+    assert isinstance(frames, list)
+    is_broken = spec != "len-20"
+    assert ("error" in frames[-1]) is is_broken
+    finishes = [
+        candidate.get("finishReason")
+        for frame in frames
+        for candidate in frame.get("candidates", ())
+    ]
+    assert any(finishes) is not is_broken
