@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from pricing.estimate import Reservation
 from providers.formats.base import (
     NEED_NAMES,
     UNREADABLE,
@@ -25,7 +26,7 @@ from providers.formats.jsonspans import read_members
 from providers.proxy import admit, authenticate, body, nobody, plan, stream, translate
 from providers.proxy.call import Call
 from providers.proxy.closing import Closing
-from providers.proxy.errors import ClientError
+from providers.proxy.errors import ClientError, LimitReachedError
 from providers.proxy.exchange import (
     AttemptFailedError,
     Candidate,
@@ -42,11 +43,14 @@ OPS: Final = frozenset({"models", "model", "local", "count_tokens"})
 _COUNT_WITHIN_S: Final = 10.0
 _COUNT_LIMIT_BYTES: Final = 1024 * 1024
 _NOTHING: Final = b"{}"
+_NO_TOKENS: Final = Reservation(0, 0, 0)
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """What it takes to ask an upstream: its secret, a proof, the wire."""
+    """What it takes to ask an upstream: the caller's limits, a secret, the wire."""
 
+    scopes: admit.ScopeBook
+    admitter: admit.Admitter
     vault: Vault
     signers: Signers
     sender: Sender
@@ -131,9 +135,18 @@ class Desk:
     async def _asked(
         self, call: Call, request: ChatRequest, candidate: Candidate
     ) -> bytes | None:
-        """Ask an upstream to count, None when it does not."""
+        """Ask an upstream to count, None when it does not.
+
+        It counts against the caller's rates like any call; a caller whose rates are
+        used up gets the estimate, which costs nobody anything.
+        """
         watch, asking = call.watch, self._asking
+        limited = asking.scopes.of(call.caller, call.snapshot)
         try:
+            call.admission = await asking.admitter.admit(
+                call.inbound.request_id, limited, _NO_TOKENS, 0
+            )
+            call.recorder.attempts += 1
             opened = asking.vault.open(candidate)
             out = translate.build_call(call.inbound, request, candidate, opened)
             out = await asking.signers.signed(out)
@@ -149,7 +162,7 @@ class Desk:
             if not 200 <= answer.status < 300:
                 return None
             meta = candidate.bridge.read_response(request, out.sent, data)
-        except (AttemptFailedError, FormatError):
+        except (AttemptFailedError, FormatError, LimitReachedError):
             return None
         except asyncio.CancelledError:
             if watch.gone or watch.claim() is None:

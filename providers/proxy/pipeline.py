@@ -92,7 +92,9 @@ class Pipeline:
         self._background = Background(parts, self._closing)
         self._fetcher = Fetcher(parts.fetcher or parts.client)
         self._signers = Signers(parts.client, parts.clock)
-        asking = Asking(self._vault, self._signers, self._sender)
+        asking = Asking(
+            self._scopes, self._admitter, self._vault, self._signers, self._sender
+        )
         self._desk = Desk(parts, self._closing, self._rules, asking)
         self._running: set[Watch] = set()
         self.is_draining = False
@@ -111,6 +113,7 @@ class Pipeline:
     async def finish(self, within_s: float) -> None:
         """Wait for answers that are read to their end without a client."""
         await self._background.finish(within_s)
+        await self._sender.close()
 
     async def handle(self, inbound: Inbound, receive: Receive, reply_to: Send) -> None:
         """Serve one call from its key to its last byte; never raises for a fault."""
@@ -235,6 +238,7 @@ class Pipeline:
             needs_price=admit.needs_price(limited, call.settings),
             needs=request.needs,
             op=call.inbound.op,
+            runs_programs=call.settings.cli_providers,
         )
         ways = call.plan = plan.Plan(found.candidates, caller, wish, self._rules)
         call.has_alternatives = len(found.candidates) > 1

@@ -171,6 +171,12 @@ async def test_t136_an_upstream_that_counts_is_asked(is_able: bool) -> None:
         counted = answer.json["input_tokens"]
         assert counted == 4711 if is_able else 1 <= counted < 100
         assert not pool.journal.records
+        # It counts against the caller's rates; without them there is the estimate.
+        pool.set_key(rpm=1)
+        for _ in range(3):
+            answer = await _say(pool, "anthropic", body, op="count_tokens", path=path)
+            assert answer.status == 200
+        assert len(heads) == 2
 
 
 async def test_an_operation_nobody_relays_says_so(
