@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from poolsite.destinations import parse_url
+from providers.formats import registry
 from tests.providers.proxy.pool import Answered, Pool
 from tests.providers.proxy.voices import MODEL, UPSTREAMS, VOICES, speak
 from tests.upstream.server import FaultUpstream
+from usage.journal.records import RequestHead
 
 CLIENTS = pytest.mark.parametrize("client", list(VOICES))
 LAST_CHUNK = b"\r\n0\r\n\r\n"
@@ -163,3 +165,41 @@ async def test_t115_an_upstreams_wish_for_patience_reaches_the_client(
     assert answer.header("retry-after") == "7"
     (fact,) = pool.facts
     assert fact.payload["reason"] == "rate_limit"
+
+
+async def test_t141_streams_side_by_side_do_not_mix(upstream: FaultUpstream) -> None:
+    async with Pool() as pool:
+        for number, format_id in enumerate(UPSTREAMS, 1):
+            pool.add_provider(upstream.base_url, models=(f"m-{number}",))
+            speak(pool, upstream, format_id, number)
+        for name in [f"m-{number}" for number in range(1, len(UPSTREAMS) + 1)]:
+            upstream.control.orders[name] = "len-30+gap-2"
+
+        async def ask(number: int) -> tuple[str, str]:
+            voice = VOICES[list(VOICES)[number % len(VOICES)]]
+            model = f"m-{number % len(UPSTREAMS) + 1}"
+            body = voice.body(f"Story number {number}", True)
+            body = {**body, "model": model} if "model" in body else body
+            path_model = model if voice.names_model_in_path else None
+            answer = await pool.call(
+                body,
+                wire=registry.get(voice.format_id),
+                path=voice.paths[1],
+                path_model=path_model,
+                is_stream=path_model is not None,
+                query=voice.query.encode(),
+            )
+            assert answer.status == 200, answer.body
+            assert voice.is_clean(answer.body)
+            return model, voice.text(answer.body)
+
+        together = await asyncio.gather(*(ask(number) for number in range(90)))
+        alone = [await ask(number) for number in range(0, 90, 9)]
+        assert list(together[::9]) == alone
+        outputs = [attempt.usage.output_tokens for attempt in pool.attempts]
+        assert set(outputs) == {30}
+        assert len({head.request_id for head in _heads(pool)}) == 100
+
+
+def _heads(pool: Pool) -> list[RequestHead]:
+    return [settle.head for settle in pool.settles]
