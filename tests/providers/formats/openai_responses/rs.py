@@ -78,11 +78,6 @@ def decoded(pieces):
     return events + repair.feed(decoder.eof())
 
 
-def joined(events):
-    """Join the pieces of text, which may be cut anywhere, and gather the answer."""
-    return gather(events)
-
-
 def parsed(stream):
     """Return the events of a client's stream, their names checked."""
     events = []
