@@ -25,6 +25,7 @@ from providers.formats.jsonspans import REMOVE, patch, read_members
 from providers.formats.neutral.codec import Codec, Encoded
 from providers.formats.neutral.types import Request, Text, Turn
 from providers.formats.openai_responses.account import account_of
+from providers.formats.openai_responses.build import plain_instructions
 from providers.formats.openai_responses.codec import ResponsesCodec
 from providers.formats.openai_responses.dialect import OpenAIResponses
 from providers.formats.openai_responses.edits import listed_input, with_proof
@@ -87,17 +88,19 @@ class CodexCodec(ResponsesCodec):
         self, request: Request, target: Target, caps: Capabilities
     ) -> Encoded:
         """Word a request."""
-        leading = tuple(map(_allowed, request.instructions))
-        if leading:
-            # The first goes into the field of its own, which is a system's word.
-            leading = (replace(leading[0], authority="system"), *leading[1:])
-        else:
-            words = Text(text=INSTRUCTIONS)
-            leading = (Turn(role="instruction", parts=(words,)),)
+        leading = list(map(_allowed, request.instructions))
+        if not leading:
+            leading = [Turn(role="instruction", parts=(Text(text=INSTRUCTIONS),))]
+        elif plain_instructions(request.instructions[0], is_native=False):
+            # It goes into a field of its own, which no system message needs.
+            leading[0] = request.instructions[0]
         turns = tuple(map(_allowed, request.turns))
-        # Nothing of the client's own wishes for state and stream is granted here.
         forced = replace(
-            request, instructions=leading, turns=turns, stream=True, state=None
+            request,
+            instructions=tuple(leading),
+            turns=turns,
+            stream=True,
+            state=None,
         )
         made = super().encode_request(
             forced, replace(target, drop=target.drop | _REFUSED), caps

@@ -198,9 +198,12 @@ class _Input:
         """Return ``input`` and, where there is one, ``instructions``."""
         made: dict[str, Any] = {}
         leading = list(self._request.instructions)
-        if leading and (text := _plain(leading[0])):
-            made["instructions"] = text
-            del leading[0]
+        is_native = self._request.dialect == DIALECT
+        if leading:
+            text = plain_instructions(leading[0], is_native=is_native)
+            if text:
+                made["instructions"] = text
+                del leading[0]
         for turn in (*leading, *self._request.turns):
             self._turn(turn)
         made["input"] = self._items
@@ -340,13 +343,15 @@ class _Input:
         )
 
 
-def _plain(turn: Turn) -> str:
-    """Return the text of an instruction that fits the ``instructions`` field."""
-    if turn.authority != "system" or len(turn.parts) != 1:
-        return ""
-    part = turn.parts[0]
-    is_plain = isinstance(part, Text) and part.cache is None
-    return part.text if is_plain and isinstance(part, Text) else ""
+def plain_instructions(turn: Turn, *, is_native: bool) -> str:
+    """Return the text of an instruction that fits the ``instructions`` field.
+
+    Shapes:  blocks of another dialect are joined by a blank line; a client of this one
+             said them as an item and keeps them as one. Blank = it does not fit.
+    """
+    texts = [part.text for part in turn.parts if _is_text(part) and not part.cache]
+    fits = len(texts) == len(turn.parts) and (len(texts) == 1 or not is_native)
+    return "\n\n".join(texts) if fits and turn.authority == "system" else ""
 
 
 def _is_text(part: object) -> TypeGuard[Text]:

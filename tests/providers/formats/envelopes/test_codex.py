@@ -9,7 +9,13 @@ from providers.formats import registry
 from providers.formats.base import FormatError, Target
 from providers.formats.capabilities import capabilities
 from providers.formats.envelopes.codex import INSTRUCTIONS
-from providers.formats.neutral.types import Request, Sampling, Text, Turn
+from providers.formats.neutral.types import (
+    CacheMark,
+    Request,
+    Sampling,
+    Text,
+    Turn,
+)
 from tests.providers.formats.openai_responses.rs import (
     FIXTURES,
     FORMAT,
@@ -165,6 +171,19 @@ def test_p18_translated_instructions_are_never_a_systems_items():
         "user",
         "developer",
     ]
+
+
+def test_p18_blocks_of_instructions_are_one_text_or_a_developers_item():
+    blocks = Turn(role="instruction", parts=(Text(text="One"), Text(text="Two")))
+    body = json.loads(translated(instructions=(blocks,)).body)
+    assert body["instructions"] == "One\n\nTwo"
+    marked = Turn(
+        role="instruction",
+        parts=(Text(text="One", cache=CacheMark()), Text(text="Two")),
+    )
+    body = json.loads(translated(instructions=(marked,)).body)
+    assert "instructions" not in body
+    assert [item["role"] for item in body["input"]] == ["developer", "user"]
 
 
 def _token(claims):

@@ -43,6 +43,11 @@ ITEMS = st.lists(
         typed("message", role=st.just("developer"), content=TEXTS),
         typed(
             "message",
+            role=st.just("system"),
+            content=st.lists(typed("input_text", text=TEXTS), max_size=2),
+        ),
+        typed(
+            "message",
             role=st.just("assistant"),
             content=TEXTS | OUTPUT_PARTS,
             phase=st.sampled_from(["commentary", "final_answer"]),
