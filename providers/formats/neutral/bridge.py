@@ -120,7 +120,14 @@ class TranslationBridge:
         if error is None and not answer.is_complete:
             error = _BROKEN
         if error is not None:
-            return ResponseMeta(body=b"", error=error, usage=answer.usage)
+            # What failed may have cost something all the same.
+            return ResponseMeta(
+                body=b"",
+                error=error,
+                usage=answer.usage,
+                flags=answer.flags,
+                vendor_cost_nano_usd=answer.vendor_cost_nano_usd,
+            )
         return _meta(answer, events, self._source, _view(request, made))
 
     def open_tap(
