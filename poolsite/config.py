@@ -34,6 +34,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     allow_private: tuple[str, ...] = ()
     cloud_metadata: tuple[str, ...] = ()
     snapshot_max_age_s: int = 0
+    cli_providers: bool = False
     plane: str = "all"
     debug: bool = False
 

@@ -47,6 +47,11 @@ VARIABLES: dict[str, tuple[str, Any, str]] = {
         0,
         "answer 503 when the snapshot is older; 0 = never",
     ),
+    "POOL_CLI_PROVIDERS": (
+        "bool",
+        False,
+        "let providers be programs of this machine (claude-cli, codex-cli)",
+    ),
     "POOL_TRIAL_LICENCE": ("str", "", "trial licence text"),
 }
 _CHOICES = {
@@ -54,6 +59,8 @@ _CHOICES = {
     "POOL_LIMITS": ("exact", "approximate"),
 }
 
+_ON = ("1", "true", "yes", "on")
+_OFF = ("", "0", "false", "no", "off")
 _SCHEMES = {
     "DATABASE_URL": ("postgres", "postgresql", "sqlite"),
     "REDIS_URL": ("redis", "rediss", "unix"),
@@ -88,11 +95,14 @@ def load() -> Config:
         allow_private=tuple(values["POOL_ALLOW_PRIVATE"]),
         cloud_metadata=tuple(values["POOL_CLOUD_METADATA"]),
         snapshot_max_age_s=values["POOL_SNAPSHOT_MAX_AGE_S"],
+        cli_providers=values["POOL_CLI_PROVIDERS"],
     )
 
 
 def _read(name: str, kind: str, default: object) -> Any:
     reader = environ.Env()
+    if kind == "bool":
+        return _switch(name, reader.str(name, default=""))
     try:
         value = getattr(reader, kind)(name, default=default)
     except ValueError as exc:
@@ -102,6 +112,14 @@ def _read(name: str, kind: str, default: object) -> Any:
     if kind == "list":
         return [part.strip() for part in value if part.strip()]
     return value.strip() if kind == "str" else value
+
+
+def _switch(name: str, text: str) -> bool:
+    """Read on or off; a typing error must not read as either."""
+    word = text.strip().lower()
+    if word not in (*_ON, *_OFF):
+        raise ImproperlyConfigured(f"{name} is {text!r}; it must be true or false")
+    return word in _ON
 
 
 def _check(values: dict[str, Any]) -> None:

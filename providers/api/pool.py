@@ -13,10 +13,10 @@ from ninja import Router, Status
 from oauth import selectors as account_selectors
 from oauth import services as account_services
 from oauth.models import Account
-from poolsite.destinations import origin_of
 from poolsite.models import AuditEvent
 from providers.api import schemas
 from providers.api.auth import actor_of
+from providers.formats.cli_backed.command import origin_or_address
 from providers.imports import pool
 from providers.models import Provider
 from providers.services.explain import explain
@@ -40,7 +40,7 @@ def create_account(
     provider = get_object_or_404(Provider, slug=data.provider, deleted_at=None)
     account_services.create_static_account(
         actor_of(request),
-        account_services.Place(provider.slug, origin_of(provider.base_url)),
+        account_services.Place(provider.slug, origin_or_address(provider.base_url)),
         token=data.token,
         label=data.label,
         expires_at=data.expires_at,

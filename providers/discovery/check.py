@@ -27,6 +27,12 @@ from poolsite.egress_control import Answer, ControlClient
 from poolsite.secret_type import Secret
 from providers.catalogue import spec
 from providers.formats import registry
+from providers.formats.cli_backed.command import (
+    PROGRAMS,
+    UNNAMED_MODELS,
+    is_program,
+)
+from providers.formats.cli_backed.lookup import find_program
 from providers.models import ApiKey, Provider
 
 TIMEOUT_S: Final = 10.0
@@ -101,18 +107,21 @@ class Candidate:
     allow_private: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     needs_key: bool = True
+    executable: str = ""
 
 
 def candidate_of(provider: Provider) -> Candidate:
     """Return what there is to try of a provider, stored or not."""
     entry = spec.entries().get(provider.catalogue_id)
     is_cloud = provider.location == Provider.Location.CLOUD
+    is_keyless = is_program(provider.api_format)
     return Candidate(
         base_url=provider.base_url,
         api_format=provider.api_format,
         allow_private=provider.allow_private,
         headers=tuple(provider.headers.items()),
-        needs_key=entry.needs_key if entry else is_cloud,
+        needs_key=not is_keyless and (entry.needs_key if entry else is_cloud),
+        executable=str(provider.options.get("executable", "")),
     )
 
 
@@ -144,6 +153,8 @@ def check_candidate(
     Fails:  never raises for what the provider does.
     Cost:   one outbound request of at most 10 s.
     """
+    if is_program(candidate.api_format):
+        return _check_program(candidate)
     if secret is None and candidate.needs_key:
         return failed("authentication", "There is no usable key.", "invalid_key")
     wire = registry.get(candidate.api_format)
@@ -175,6 +186,19 @@ def check_candidate(
 def failed(stage: str, text: str, state: str) -> CheckResult:
     """Return a result that ended at this stage."""
     return CheckResult(stages=[Stage(stage, False, text)], state=state)
+
+
+def _check_program(candidate: Candidate) -> CheckResult:
+    """Look for a program; it is not run, since every run is a paid call."""
+    if not settings.CONFIG.cli_providers:
+        text = "Programs as providers are off; POOL_CLI_PROVIDERS switches them on."
+        return failed("connectivity", text, "error")
+    program = PROGRAMS[candidate.api_format]
+    if find_program(candidate.executable, program) is None:
+        return failed("connectivity", f"There is no program {program} here.", "error")
+    found = Stage("connectivity", True, f"The program {program} is installed.")
+    model = UNNAMED_MODELS[candidate.api_format]
+    return CheckResult(stages=[found], models=[model])
 
 
 def _judge(answer: Answer) -> CheckResult:

@@ -26,6 +26,8 @@ FORMAT_MODULES: Final[tuple[str, ...]] = (
     "providers.formats.envelopes.copilot",
     "providers.formats.bedrock_converse.dialect",
     "providers.formats.bedrock_converse.invoke",
+    "providers.formats.cli_backed.claude",
+    "providers.formats.cli_backed.codex",
 )
 
 

@@ -26,6 +26,7 @@ from providers.formats.base import (
     Op,
     WireFormat,
 )
+from providers.formats.cli_backed.command import is_program
 from providers.snapshot.types import ModelRecord, ProviderRecord
 
 _KIN: Final = {
@@ -103,6 +104,8 @@ def choose(
     """
     best: tuple[int, Way] | None = None
     for format_id, base_url in _spoken(provider, model):
+        if is_program(format_id) and format_id != provider.format:
+            continue  # nothing an address serves is ever run as a program
         bridge = registry.bridge(inbound.id, format_id, model.model_id, op)
         if bridge is None:
             continue

@@ -16,6 +16,7 @@ from poolsite.egress import Timeouts
 from pricing.cost import PriceSpec
 from providers.formats.base import Op, WireFormat
 from providers.formats.base import Target as Aim
+from providers.formats.cli_backed.command import is_program
 from providers.proxy import choice
 from providers.proxy.exchange import Caller, Candidate, Skip
 from providers.proxy.ports import Health
@@ -36,6 +37,7 @@ UNPRICED: Final = "unpriced"
 COOLING: Final = "cooling:"
 SAME_ORIGIN: Final = "host_is_down"
 OVER_BUDGET: Final = "over_budget"
+PROGRAMS_OFF: Final = "cli_providers_off"
 
 _NANO: Final = 1_000_000_000
 _MOST_PREPARED: Final = 20_000
@@ -88,13 +90,17 @@ class Catalog:
 
 
 class Wish(Struct, frozen=True):
-    """Say what a client asks for, as far as it decides who may serve it."""
+    """Say what a client asks for, as far as it decides who may serve it.
+
+    Shapes:  ``runs_programs`` = the owner allows providers that are programs here.
+    """
 
     wire: WireFormat
     model: str
     needs_price: bool
     needs: int = 0
     op: Op = "chat"
+    runs_programs: bool = False
 
 
 class Plan:
@@ -182,6 +188,8 @@ class Plan:
             return NO_MODEL_ACCESS
         if not may_use_provider(key, provider.slug):
             return NO_PROVIDER_ACCESS
+        if is_program(provider.format) and not self.wish.runs_programs:
+            return PROGRAMS_OFF
         if provider.origin in self._condemned:
             return SAME_ORIGIN
         if credential is None:

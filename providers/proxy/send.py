@@ -14,10 +14,12 @@ from poolsite.destinations import (
     OriginMismatchError,
 )
 from poolsite.egress import EgressError
+from providers.formats.cli_backed.command import is_program
 from providers.proxy import verdict
 from providers.proxy import watch as watches
 from providers.proxy.exchange import AttemptFailedError, Failure, Tally, UpstreamCall
 from providers.proxy.ports import Answer, UpstreamClient
+from providers.proxy.subprocesses import Programs
 from providers.proxy.watch import Watch
 
 _MOST_JUDGED: Final = 10_000
@@ -30,11 +32,12 @@ class Sender:
     policy alone; every new socket is judged again, by the address it really gets.
     """
 
-    __slots__ = ("_client", "_judged")
+    __slots__ = ("_client", "_judged", "_programs")
 
     def __init__(self, client: UpstreamClient) -> None:
         self._client = client
         self._judged: dict[tuple[str, frozenset[HostPort]], Destination] = {}
+        self._programs = Programs()
 
     async def send(
         self, call: UpstreamCall, tally: Tally, watch: Watch, *, first_byte_s: float
@@ -48,6 +51,8 @@ class Sender:
         Units:   ``first_byte_s`` until the head is here, the connection included.
         Errors:  AttemptFailedError; the watch interrupts a head that is late.
         """
+        if is_program(call.candidate.wire.id):
+            return await self._programs.run(call, tally, watch)
         secret = call.secret
         try:
             destination = self._destination(call.url, call.candidate.allowed)
@@ -74,6 +79,10 @@ class Sender:
             if isinstance(error, EgressRefusedError):
                 failure = _refused_by_policy(failure)
             raise AttemptFailedError(failure) from error
+
+    async def close(self) -> None:
+        """End the programs that run in the place of calls."""
+        await self._programs.close()
 
     def _destination(self, url: str, allowed: frozenset[HostPort]) -> Destination:
         known = self._judged.get((url, allowed))

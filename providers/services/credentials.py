@@ -16,6 +16,7 @@ from poolsite.clock import Clock, SystemClock
 from poolsite.columns import ColumnError, check_columns
 from poolsite.crypto import Peppers
 from poolsite.destinations import origin_of
+from providers.formats.cli_backed.command import is_program
 from providers.models import ApiKey, Fact, Provider
 from providers.services.errors import ServiceError
 
@@ -42,6 +43,12 @@ def add_key(
              the provider was removed.
     """
     text = clean_secret(secret)
+    if is_program(provider.api_format):
+        raise ServiceError(
+            f"{provider.api_format} is a program with a login of its own; it takes no "
+            "key.",
+            field="secret",
+        )
     if not Provider.objects.filter(pk=provider.pk, deleted_at=None).exists():
         raise ServiceError(f"The provider {provider.slug} was removed.")
     pepper_id, digest = Peppers(settings.ROOTS.peppers).digest(text)

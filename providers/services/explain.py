@@ -96,6 +96,7 @@ def explain(
             registry.get("openai"),
             model,
             needs_price=admit.needs_price(limited, snapshot.settings),
+            runs_programs=snapshot.settings.cli_providers,
         ),
         plan.PlanRules(plan.Catalog(), _health(clock), clock),
     )

@@ -12,9 +12,9 @@ from poolsite import audit, version
 from poolsite.actor import Actor
 from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
-from poolsite.destinations import origin_of
 from providers.catalogue import spec
 from providers.formats import registry
+from providers.formats.cli_backed.command import address_of, origin_or_address
 from providers.models import ApiKey, Provider
 from providers.services import credentials
 from providers.services.errors import ServiceError
@@ -107,13 +107,13 @@ def update_provider(
     values = _given(values)
     _refresh(provider)
     before = _shown(provider, values)
-    old_origin = origin_of(provider.base_url)
+    old_origin = origin_or_address(provider.base_url)
     _assign(provider, values)
     check_provider(provider, values)
     provider.updated_at = clock.now()
     provider.save(update_fields=[*values, "updated_at"])
     changed: list[Any] = [provider]
-    if origin_of(provider.base_url) != old_origin:
+    if origin_or_address(provider.base_url) != old_origin:
         changed += _park_keys(provider)
     version.bump(*changed)
     after = _shown(provider, values)
@@ -206,11 +206,15 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     unknown = set(values) - EDITABLE
     if unknown:
         raise ServiceError(f"Unknown settings: {', '.join(sorted(unknown))}.")
-    return {
+    given = {
         name: value
         for name, value in values.items()
         if value is not None or Provider._meta.get_field(name).null
     }
+    own = address_of(str(given.get("api_format", "")))
+    if own and not given.get("base_url"):
+        given["base_url"] = own
+    return given
 
 
 def _from_catalogue(catalogue_id: str) -> dict[str, Any]:
@@ -261,7 +265,7 @@ def _shown(provider: Provider, names: Any) -> dict[str, Any]:
 
 def _park_keys(provider: Provider) -> list[ApiKey]:
     """Set aside keys of another origin, and take back those of this one."""
-    origin = origin_of(provider.base_url)
+    origin = origin_or_address(provider.base_url)
     changed = []
     for key in provider.api_keys.filter(deleted_at=None):
         if key.origin != origin and key.state != ApiKey.State.UNREADABLE:

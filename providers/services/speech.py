@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import PurePath
 from typing import Any, Final
 
 from poolsite.columns import is_plain
 from poolsite.destinations import EgressRefusedError, origin_of
 from providers.formats import registry
+from providers.formats.cli_backed.command import PROGRAMS, is_program
 from providers.models import Provider
 from providers.services.errors import ServiceError
 
@@ -29,10 +32,16 @@ OPTIONS: Final = {
     "deployment": "Azure deployment, where it is not the model's name",
     "scope": "OAuth scope",
     "token_url": "Token endpoint, where it is not the vendor's",
+    "executable": "Program, where it is not the one on PATH",
+    "workspace": "Directory a program works in; default: an empty one",
+    "home": "Home directory a program finds its login in; default: an empty one",
 }
-"""What a cloud may need beside a key."""
+"""What a cloud may need beside a key, and a program to run."""
+
+_OF_PROGRAMS: Final = ("executable", "workspace", "home")
 
 _LONGEST: Final = 300
+_HERE: Final = PurePath(".")
 
 
 def check_speech(provider: Provider) -> None:
@@ -52,12 +61,48 @@ def check_speech(provider: Provider) -> None:
             raise ServiceError(
                 f"{name} is no option; there are {known}.", field="options"
             )
+    _check_program(provider)
     _check_texts("other_formats", provider.other_formats)
     for name, url in provider.other_formats.items():
         _check_other(name, url, provider.base_url)
 
 
+def _check_program(provider: Provider) -> None:
+    """Refuse what a program cannot be, and programs beside an address."""
+    own = PROGRAMS.get(provider.api_format)
+    if own is None:
+        for name in _OF_PROGRAMS:
+            if name in provider.options:
+                raise ServiceError(
+                    f"{name} is for {' and '.join(PROGRAMS)} only.", field="options"
+                )
+        return
+    if provider.other_formats:
+        raise ServiceError(
+            f"{provider.api_format} is a program; it has no other formats.",
+            field="other_formats",
+        )
+    for name in ("workspace", "home"):
+        place = provider.options.get(name, "")
+        if place and not os.path.isabs(place):
+            raise ServiceError(f"The {name} is an absolute path.", field="options")
+    path = PurePath(provider.options.get("executable", "") or own)
+    # Not a guard against who may write files here, but against running any program.
+    if not path.name.startswith(own) or not (
+        path.is_absolute() or path.parent == _HERE
+    ):
+        raise ServiceError(
+            f"The executable is {own}, or the absolute path of one called so.",
+            field="options",
+        )
+
+
 def _check_other(name: str, url: str, base_url: str) -> None:
+    if is_program(name):
+        raise ServiceError(
+            f"{name} is a program; make a provider of its own for it.",
+            field="other_formats",
+        )
     if name not in registry.formats():
         known = ", ".join(sorted(registry.formats()))
         raise ServiceError(

@@ -10,6 +10,7 @@ from typing import Any, Final
 from poolsite.columns import ColumnError, check_columns, is_plain
 from poolsite.destinations import EgressRefusedError, host_port_of, parse_url
 from providers.formats import registry
+from providers.formats.cli_backed.command import address_of
 from providers.models import Provider
 from providers.services.errors import ServiceError
 from providers.services.speech import check_speech
@@ -58,7 +59,7 @@ def check_provider(provider: Provider, names: Iterable[str]) -> None:
         raise ServiceError(
             f"This version speaks {known} to a provider.", field="api_format"
         )
-    _check_base_url(provider.base_url)
+    _check_base_url(provider)
     check_speech(provider)
     for field in ("website", "key_url"):
         _check_link(field, getattr(provider, field))
@@ -106,6 +107,8 @@ def check_headers(headers: Any) -> None:
 
 def is_private(provider: Provider) -> bool:
     """Tell whether the provider's address is one of a private network."""
+    if address_of(provider.api_format):
+        return True
     host = host_port_of(provider.base_url)[0]
     if host == "localhost":
         return True
@@ -115,7 +118,15 @@ def is_private(provider: Provider) -> bool:
         return provider.allow_private
 
 
-def _check_base_url(url: str) -> None:
+def _check_base_url(provider: Provider) -> None:
+    url, own = provider.base_url, address_of(provider.api_format)
+    if own:
+        if url != own:
+            raise ServiceError(
+                f"{provider.api_format} is a program; its base URL is {own}.",
+                field="base_url",
+            )
+        return
     if not url:
         raise ServiceError("The base URL is missing.", field="base_url")
     if "?" in url:

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from oauth.models import Account
 from poolsite import secrets
-from poolsite.destinations import origin_of
 from poolsite.models import ApiToken, Setting
 from providers.catalogue import spec as catalogue
+from providers.formats.cli_backed.command import is_program, origin_or_address
 from providers.models import ApiKey, Provider, ProviderModel
 from providers.snapshot import types
 from providers.snapshot.prices import ModelPrice
@@ -56,6 +56,8 @@ def settings_record() -> types.SettingsRecord:
         if "metrics" in token.scopes
     ]
     values["allow_private"] = list(settings.CONFIG.allow_private)
+    # By the owner of the machine alone: whoever may set it may start programs.
+    values["cli_providers"] = settings.CONFIG.cli_providers
     return msgspec.convert(values, types.SettingsRecord)
 
 
@@ -77,7 +79,7 @@ def provider_record(
     is_detected = row.format_mode == Provider.FormatMode.AUTO
     base_url = (row.detected_base_url if is_detected else "") or row.base_url
     try:
-        origin = origin_of(base_url)
+        origin = origin_or_address(base_url)
     except ValueError:
         return None
     credentials = [
@@ -89,7 +91,6 @@ def provider_record(
         ),
     ]
     credentials.sort(key=lambda each: -each.priority)
-    entry = catalogue.entries().get(row.catalogue_id)
     return types.ProviderRecord(
         id=row.pk,
         slug=row.slug,
@@ -105,7 +106,7 @@ def provider_record(
         timeouts=_timeouts(row.timeouts),
         allow_private=row.allow_private,
         tls_verify=row.tls_verify,
-        needs_key=entry.needs_key if entry else row.location == "cloud",
+        needs_key=_needs_key(row),
         billing_on_abort=row.billing_on_abort,
         model_access=row.model_access,
         models_allowed=tuple(row.models_allowed),
@@ -117,6 +118,13 @@ def provider_record(
         auth_scheme=row.auth_scheme,
         options=_words(row.options),
     )
+
+
+def _needs_key(row: Provider) -> bool:
+    if is_program(row.api_format):
+        return False
+    entry = catalogue.entries().get(row.catalogue_id)
+    return entry.needs_key if entry else row.location == Provider.Location.CLOUD
 
 
 def _words(values: dict[str, Any]) -> dict[str, str]:

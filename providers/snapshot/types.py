@@ -218,6 +218,7 @@ class SettingsRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     media_plain_http: bool = False
     metrics_tokens: tuple[str, ...] = ()
     allow_private: tuple[str, ...] = ()
+    cli_providers: bool = False
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):

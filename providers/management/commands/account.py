@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from oauth import selectors, services
 from oauth.models import Account
-from poolsite.destinations import origin_of
+from providers.formats.cli_backed.command import origin_or_address
 from providers.management.base import PoolCommand, action, get_provider, read_secret
 
 _LONGEST_HOURS: Final = 24 * 3650
@@ -44,7 +44,7 @@ class Command(PoolCommand):
         provider = get_provider(options["provider"])
         account = services.create_static_account(
             self.actor,
-            services.Place(provider.slug, origin_of(provider.base_url)),
+            services.Place(provider.slug, origin_or_address(provider.base_url)),
             token=read_secret("token"),
             label=options["label"],
             expires_at=_moment(options["expires"]),
