@@ -10,10 +10,25 @@ from hypothesis import strategies as st
 
 from providers.formats.base import FormatError, Target
 from providers.formats.errors import ErrorDetail
-from providers.formats.neutral.events import Delta, PartClose, PartOpen
+from providers.formats.neutral.events import (
+    CitationSeen,
+    Delta,
+    Finish,
+    OpaqueSeen,
+    PartClose,
+    PartOpen,
+)
 from providers.formats.neutral.gather import gather
 from providers.formats.neutral.repair import Repair
-from providers.formats.neutral.types import Text, Turn, Unknown
+from providers.formats.neutral.smuggle import PREFIX
+from providers.formats.neutral.types import (
+    Citation,
+    Opaque,
+    Text,
+    ToolResult,
+    Turn,
+    Unknown,
+)
 from providers.formats.openai_responses.errors import read_failure
 from providers.formats.openai_responses.usage import read_usage, usage_body
 from tests.providers.formats.openai_responses.rs import (
@@ -25,6 +40,7 @@ from tests.providers.formats.openai_responses.rs import (
     Client,
     answer,
     decoded,
+    losses,
     neutral,
     opened,
     parsed,
@@ -239,6 +255,26 @@ def test_annotations_of_files_come_back_as_they_were():
 
 
 def test_an_input_that_cannot_be_read_is_the_upstreams_to_refuse():
-    asked = request(input=[7, "ppool1."])
+    asked = request(input=[7, PREFIX])
     sent = BRIDGE.build_request(asked, Target(model="m"))
-    assert json.loads(sent.body)["input"] == [7, "ppool1."]
+    assert json.loads(sent.body)["input"] == [7, PREFIX]
+
+
+def test_what_stands_in_the_wrong_turn_is_a_loss():
+    stray = ToolResult(call_id="c")
+    other = Finish(reason="end", choice=1)
+    asked = msgspec.structs.replace(
+        neutral(), turns=(Turn(role="user", parts=(stray,)),)
+    )
+    assert losses(asked) == ["toolresult:drop"]
+    client = Client()
+    made = answer(opened("text", "a"))
+    proof = OpaqueSeen(pos=0, opaque=Opaque(family="google", slot="s", data="d"))
+    cited = CitationSeen(pos=1, citation=Citation(url="u"))
+    call = opened("tool_call", "{}", id="c", name="f")
+    odd = answer(opened("text", "a", proof), (call[0], (*call[1], cited)))
+    assert (
+        client.events(*made[:-1], other, made[-1])[-1]["type"] == "response.completed"
+    )
+    output = Client().events(*odd)[-1]["response"]["output"]
+    assert [item["type"] for item in output] == ["message", "function_call"]

@@ -7,7 +7,7 @@ import pytest
 from pricing.tokens import TokenUsage
 from providers.formats.base import Target
 from providers.formats.errors import ErrorDetail
-from providers.formats.neutral.smuggle import pack
+from providers.formats.neutral.smuggle import PREFIX, pack
 from providers.formats.neutral.types import Opaque
 from tests.providers.formats.openai_responses.rs import (
     BRIDGE,
@@ -230,6 +230,6 @@ def test_t69_proof_of_this_very_account_is_unpacked():
 
 
 def test_an_input_of_text_that_looks_packed_is_left_alone():
-    asked = request(input="ppool1. is a prefix")
+    asked = request(input=PREFIX + " is a prefix")
     sent = BRIDGE.build_request(asked, Target(model="m"))
-    assert json.loads(sent.body)["input"] == "ppool1. is a prefix"
+    assert json.loads(sent.body)["input"] == PREFIX + " is a prefix"
