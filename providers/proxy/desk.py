@@ -99,7 +99,7 @@ class Desk:
     async def _small_talk(self, call: Call, receive: Receive) -> None:
         """Let the dialect answer by itself; a model it is asked about must exist.
 
-        It is told in ``needs`` what that model can do, as far as that is known.
+        It is told what that model can do, as far as that is known.
         """
         inbound = call.inbound
         data = b""
@@ -109,8 +109,9 @@ class Desk:
         request = _small_request(inbound, data)
         if request.model:
             found = nobody.resolve(call.snapshot, call.caller, request.model)
-            able = found.candidates[0].model.capabilities
-            request.needs = sum(NEED_NAMES.get(name, 0) for name in able)
+            first = found.candidates[0].model
+            request.needs = sum(NEED_NAMES.get(name, 0) for name in first.capabilities)
+            request.context_window = first.context_window
         told: bytes = inbound.wire.local_answer(request)  # type: ignore[attr-defined]
         await self._closing.told(call, told)
 

@@ -90,7 +90,7 @@ class Strange(OpenAIChat):
 
     def read_request(self, body: bytes, arrival: Arrival = ARRIVED) -> ChatRequest:
         """Read like chat, whatever the path says."""
-        return super().read_request(body, replace(arrival, path_model=None))
+        return super().read_request(body, replace(arrival, path_model=None, op="chat"))
 
     def relay(self, inbound: str, op: Op, model: str) -> Bridge | None:
         """Take chat clients as they are."""

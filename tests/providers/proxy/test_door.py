@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from providers.formats import registry
 from providers.proxy.asgi import Door
@@ -171,6 +172,20 @@ async def test_a_dialect_may_answer_small_talk_by_itself(entrance: Entrance) -> 
         "POST", "/api/strange/show", BODY.replace(b"gpt-test", b"nope")
     )
     assert unknown.status == 404
+
+
+async def test_an_editor_is_told_what_a_model_can_do(entrance: Entrance) -> None:
+    pool = entrance.pool
+    known = {"capabilities": ("tools", "reasoning"), "context_window": 4711}
+    pool.models[1] = replace(pool.models[1], **known)
+    pool.changed()
+    answer = await entrance.ask("POST", "/api/show", b'{"name":"gpt-test"}')
+    assert answer.status == 200, answer.body
+    told = answer.json
+    assert set(told["capabilities"]) == {"completion", "tools", "thinking"}
+    assert 4711 in told["model_info"].values()
+    version = await entrance.ask("GET", "/api/version")
+    assert version.json["version"]
 
 
 async def test_t136_tokens_are_estimated_where_no_upstream_counts(
