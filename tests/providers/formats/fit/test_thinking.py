@@ -43,7 +43,9 @@ T59 = {
     ("google", "gemini-3-flash-preview"): (
         ("minimal", "minimal", "low", "medium", "high", "high", "high")
     ),
-    ("ollama", "qwen3:8b"): (("off", "low", "low", "medium", "high", "high", "max")),
+    ("ollama", "gpt-oss:20b"): (
+        ("off", "low", "low", "medium", "high", "high", "high")
+    ),
     ("responses", "gpt-5.2"): (
         ("off", "low", "low", "medium", "high", "xhigh", "xhigh")
     ),
