@@ -176,7 +176,10 @@ class ChatRequest(msgspec.Struct):
              parts of the body a model reads, for ``pricing.estimate``. ``neutral``
              keeps the translated form, made once however many candidates are asked.
              ``fetched`` are pictures by URL, for upstreams that take none by URL.
+             ``input_estimate_tokens`` is for dialects that state usage at the start.
              ``context_window`` is the model's, where a dialect answers by itself.
+             ``units`` of ``unit_kind`` (see ``pricing.tokens``) are what it is billed
+             in beside tokens, at most; None = nothing but tokens.
     """
 
     dialect: str
@@ -196,7 +199,10 @@ class ChatRequest(msgspec.Struct):
     arrival: Arrival = Arrival()
     neutral: object = None
     fetched: Mapping[str, Fetched] = {}
+    input_estimate_tokens: int | None = None
     context_window: int | None = None
+    units: int | None = None
+    unit_kind: str | None = None
 
     def __repr__(self) -> str:
         # Prompts must not reach a log through a stray repr.
@@ -235,7 +241,8 @@ class ResponseMeta(msgspec.Struct):
     Shapes:  ``usage`` is None when the upstream reported none. ``error`` is set when
              a 200 carries an error instead of an answer: ``body`` must then not be
              sent as a success. ``text_bytes`` counts the answer's text for estimates.
-             ``content_type`` blank = JSON.
+             ``content_type`` blank = JSON; ``keeps_type`` = the upstream's own is
+             better, if it is one of text or media.
     Units:   ``vendor_cost_nano_usd`` is the cost the vendor stated, if any.
     """
 
@@ -250,6 +257,7 @@ class ResponseMeta(msgspec.Struct):
     text_bytes: int = 0
     error: ErrorDetail | None = None
     content_type: str = ""
+    keeps_type: bool = False
 
 
 class Bridge(Protocol):

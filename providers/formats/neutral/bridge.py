@@ -309,6 +309,7 @@ def _view(request: ChatRequest, made: Translation) -> View:
         model=request.model,
         request=made.request,
         asked=request,
+        input_estimate=request.input_estimate_tokens,
         created=int(time.time()),
     )
 
