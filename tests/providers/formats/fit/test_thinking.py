@@ -44,7 +44,7 @@ T59 = {
         ("minimal", "minimal", "low", "medium", "high", "high", "high")
     ),
     ("ollama", "gpt-oss:20b"): (
-        ("off", "low", "low", "medium", "high", "high", "high")
+        ("low", "low", "low", "medium", "high", "high", "high")
     ),
     ("responses", "gpt-5.2"): (
         ("off", "low", "low", "medium", "high", "xhigh", "xhigh")
