@@ -33,6 +33,7 @@ from providers.formats.cli_backed.command import (
     is_program,
 )
 from providers.formats.cli_backed.lookup import find_program
+from providers.formats.credential_headers import SIGNED, credential_headers
 from providers.models import ApiKey, Provider
 
 TIMEOUT_S: Final = 10.0
@@ -108,6 +109,7 @@ class Candidate:
     headers: tuple[tuple[str, str], ...] = ()
     needs_key: bool = True
     executable: str = ""
+    auth_scheme: str = ""
 
 
 def candidate_of(provider: Provider) -> Candidate:
@@ -122,6 +124,7 @@ def candidate_of(provider: Provider) -> Candidate:
         headers=tuple(provider.headers.items()),
         needs_key=not is_keyless and (entry.needs_key if entry else is_cloud),
         executable=str(provider.options.get("executable", "")),
+        auth_scheme=provider.auth_scheme,
     )
 
 
@@ -160,7 +163,11 @@ def check_candidate(
     wire = registry.get(candidate.api_format)
     headers = {**_LIST_HEADERS.get(candidate.api_format, {}), **dict(candidate.headers)}
     if secret is not None:
-        headers.update(wire.auth_headers(secret.reveal()))
+        if candidate.auth_scheme in SIGNED:
+            # Such a secret is never sent; a call through the pool tries it for real.
+            words = "This credential signs each request; send a test message instead."
+            return failed("authentication", words, "not_supported")
+        headers.update(credential_headers(wire, candidate.auth_scheme, secret.reveal()))
     url = candidate.base_url + wire.upstream_path("models", model="", stream=False)
     vetter = Vetter(settings.CONFIG.allow_private, settings.CONFIG.cloud_metadata)
     try:

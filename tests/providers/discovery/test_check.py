@@ -267,3 +267,10 @@ def test_new_provider_is_tried_before_it_is_stored(upstream: UpstreamThread) -> 
     names = set(row.models.values_list("model_id", flat=True))
     assert names == {"extra", "gpt-test", "gpt-test-large", "gpt-test-mini"}
     assert row.tested_at is not None
+
+
+@pytest.mark.parametrize("scheme", ["sigv4", "google-sa", "entra"])
+def test_secret_that_signs_is_not_sent(scheme: str) -> None:
+    result = look("https://models.example.com", auth_scheme=scheme)
+    assert result.state == "not_supported"
+    assert "signs" in result.error
