@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from poolsite.egress import EgressError, EgressRefusedError, Timeouts, read_capped
-from providers.formats.base import ChatRequest, Fetched, Target
+from providers.formats.base import UNREADABLE, ChatRequest, Fetched, Target
 from providers.proxy.call import Call
 from providers.proxy.errors import ClientError
 from providers.proxy.exchange import Candidate
@@ -53,11 +53,12 @@ class Fetcher:
         if wanted is None:
             return
         request = call.request
-        urls = [
-            url
-            for url in dict.fromkeys(wanted(request, candidate.aim))
-            if url not in request.fetched
-        ]
+        try:
+            named = dict.fromkeys(wanted(request, candidate.aim))
+        except UNREADABLE:
+            # Whoever words the request next says what is wrong with it.
+            return
+        urls = [url for url in named if url not in request.fetched]
         if not urls:
             return
         if len(urls) + len(request.fetched) > _MOST:
@@ -106,7 +107,9 @@ class Fetcher:
         except EgressRefusedError:
             raise _refused(url, "its address is not public") from None
         except EgressError as error:
-            raise _refused(url, f"it cannot be reached ({error.category.value})") from None
+            raise _refused(
+                url, f"it cannot be reached ({error.category.value})"
+            ) from None
         try:
             if answer.status != 200:
                 raise _refused(url, f"its server answered {answer.status}")
@@ -116,7 +119,9 @@ class Fetcher:
                 raise _refused(url, "it is too large")
             data = await read_capped(answer, limit)  # type: ignore[arg-type]
         except EgressError as error:
-            raise _refused(url, f"it could not be read ({error.category.value})") from None
+            raise _refused(
+                url, f"it could not be read ({error.category.value})"
+            ) from None
         finally:
             answer.close()
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from poolsite.clock import Clock
 from poolsite.crypto import KeyRing, UnreadableSecretError
 from poolsite.secret_type import Secret
-from providers.formats.base import Arrival, ChatRequest, FormatError
+from providers.formats.base import UNREADABLE, Arrival, ChatRequest, FormatError
 from providers.formats.errors import ErrorDetail
 from providers.proxy import lessons, signing, verdict
 from providers.proxy.errors import from_format_error
@@ -191,7 +191,13 @@ def build_call(
     aim = candidate.aim
     if refused:
         aim = replace(aim, drop=lessons.plain(refused))
-    sent = candidate.bridge.build_request(request, aim)
+    try:
+        sent = candidate.bridge.build_request(request, aim)
+    except UNREADABLE as error:
+        # Found late, since what is only passed on is not read that closely.
+        raise FormatError(
+            "The request body is not valid JSON.", code="invalid_json"
+        ) from error
     if refused:
         sent = lessons.without(sent, refused)
     is_same = candidate.wire is inbound.wire

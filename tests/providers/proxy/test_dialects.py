@@ -202,7 +202,7 @@ async def test_t127_the_second_candidate_starts_the_stream_once(
         assert answer.body.count(once) <= 1
 
 
-async def test_a_body_that_is_no_request_is_refused_in_shape(
+async def test_t131_a_body_that_is_no_request_is_refused_in_shape(
     pool: Pool, upstream: FaultUpstream, client: str, format_id: str
 ) -> None:
     speak(pool, upstream, format_id)
@@ -221,6 +221,32 @@ async def test_a_body_that_is_no_request_is_refused_in_shape(
         assert answer.status in (400, 404, 422), (data[:40], answer.body)
         assert voice.error_message(answer.body)
     assert not upstream.control.seen
+
+
+async def test_t138_odd_json_is_faithful_or_refused_and_breaks_nothing(
+    pool: Pool, upstream: FaultUpstream, client: str, format_id: str
+) -> None:
+    speak(pool, upstream, format_id)
+    voice = VOICES[client]
+    plain = json.dumps(voice.body("Hello", False)).encode()
+    opened = plain[:-1]
+    odd = [
+        plain.replace(b"Hello", b"nul \\u0000 inside"),
+        plain.replace(b"Hello", b"lone \\ud83d surrogate"),
+        plain.replace(b"Hello", b"x" * 2_000_000),
+        opened + b',"seed":1' + b"0" * 400 + b"}",
+        opened + b',"temperature":1e400}',
+        opened + b',"metadata":' + b"[" * 2000 + b"]" * 2000 + b"}",
+        opened + b"," + plain[1:],
+        b"\xef\xbb\xbf" + plain,
+        plain.replace(b"Hello", b"\xff\xfe"),
+        plain.replace(b"Hello", b"http \xff\xfe"),
+    ]
+    for data in odd:
+        answer = await _raw(pool, voice, data)
+        assert answer.status in (200, 400), (data[:80], answer.status, answer.body)
+        assert json.loads(answer.body)
+    assert not pool.facts
 
 
 async def _raw(pool: Pool, voice: Any, data: bytes) -> Any:
