@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from providers.catalogue import plugins
+
 DATA = Path(__file__).parent / "data" / "providers.json"
 
 
@@ -45,7 +47,10 @@ class _File(msgspec.Struct):
 def entries() -> dict[str, CatalogueEntry]:
     """Return the catalogue by id; read from disk once a process."""
     data = msgspec.json.decode(DATA.read_bytes(), type=_File)
-    return {entry.id: entry for entry in data.providers}
+    found = {entry.id: entry for entry in data.providers}
+    for entry in plugins.installed(CatalogueEntry):
+        found.setdefault(entry.id, entry)
+    return found
 
 
 def featured() -> list[CatalogueEntry]:
