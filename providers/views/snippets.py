@@ -78,4 +78,31 @@ def for_clients(model: str, key: str = "") -> list[tuple[str, str]]:
             ".env",
             f"OPENAI_BASE_URL={base}/v1\nOPENAI_API_KEY={key or '<your pool key>'}",
         ),
+        *_coding_clients(base, model, shown),
+    ]
+
+
+def _coding_clients(base: str, model: str, shown: str) -> list[tuple[str, str]]:
+    """Return the lines of the clients that `make prove` runs."""
+    return [
+        (
+            "Claude Code",
+            f"export ANTHROPIC_BASE_URL={base}\n"
+            f"export ANTHROPIC_AUTH_TOKEN={shown}\n"
+            f"claude --model {model}",
+        ),
+        (
+            "Codex",
+            "# ~/.codex/config.toml\n"
+            f'model = "{model}"\nmodel_provider = "pool"\n'
+            '[model_providers.pool]\nname = "pool"\n'
+            f'base_url = "{base}/v1"\nenv_key = "POOL_KEY"\nwire_api = "responses"\n\n'
+            f"# shell\nexport POOL_KEY={shown if shown != _ENV_KEY else '<your pool key>'}\ncodex",
+        ),
+        (
+            "Gemini CLI",
+            f"export GOOGLE_GEMINI_BASE_URL={base}\n"
+            f"export GEMINI_API_KEY={shown}\n"
+            f"gemini -m {model}",
+        ),
     ]
