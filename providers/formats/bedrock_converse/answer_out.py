@@ -37,7 +37,7 @@ from providers.formats.neutral.events import (
     Start,
     UsageSeen,
 )
-from providers.formats.neutral.types import Opaque
+from providers.formats.neutral.types import Opaque, Refusal
 
 _JSON: Final = "application/json"
 _TEXTUAL: Final = frozenset({"text", "refusal"})
@@ -72,7 +72,9 @@ def encode_answer(answer: Answer) -> bytes:
     finish = Finish(reason="end") if choice is None else choice.finish
     told: dict[str, Any] = {
         "output": {"message": {"role": "assistant", "content": content}},
-        "stopReason": worded_finish(finish),
+        "stopReason": worded_finish(
+            finish, has_refused=any(isinstance(part, Refusal) for part in parts)
+        ),
         "usage": worded_usage(answer.usage),
         "metrics": {"latencyMs": 0},
     }
@@ -184,7 +186,8 @@ class ConverseEncoder:
 
     def _end(self, out: list[bytes]) -> None:
         finish = self._finish or Finish(reason="end")
-        stop: dict[str, Any] = {"stopReason": worded_finish(finish)}
+        reason = worded_finish(finish, has_refused="refusal" in self._kinds.values())
+        stop: dict[str, Any] = {"stopReason": reason}
         if finish.stop_sequence:
             extra = {"stop_sequence": finish.stop_sequence}
             stop["additionalModelResponseFields"] = extra

@@ -62,8 +62,14 @@ def read_finish(word: str, extra: msgspec.Raw | None) -> Finish:
     )
 
 
-def worded_finish(finish: Finish) -> str:
-    """Return the stop reason for a client; a word that was Bedrock's own comes back."""
+def worded_finish(finish: Finish, *, has_refused: bool = False) -> str:
+    """Return the stop reason for a client; a word that was Bedrock's own comes back.
+
+    Shapes:  ``has_refused`` = a part of the answer is a refusal, which Bedrock's clients
+             can only be told by the reason.
+    """
+    if has_refused and finish.reason == "end":
+        return _WORDED["refusal"]
     if _READ.get(finish.raw) == finish.reason:
         return finish.raw
     return _WORDED[finish.reason]

@@ -211,7 +211,7 @@ def test_a_client_is_told_what_has_words() -> None:
     assert len(deltas) == 6
     stops = [v["contentBlockIndex"] for n, v in told if n == "contentBlockStop"]
     assert stops == [0, 1, 2, 3]
-    assert told[-2] == ("messageStop", {"stopReason": "end_turn"})
+    assert told[-2] == ("messageStop", {"stopReason": "content_filtered"})
     assert told[-1][1]["serviceTier"] == {"type": "flex"}
 
 
