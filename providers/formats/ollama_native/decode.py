@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -168,8 +169,11 @@ def _conversation(
     if not messages:
         raise invalid("messages", "must not be empty for this model")
     turns: list[Turn] = []
+    called: dict[str, str] = {}
     for place, message in enumerate(messages):
-        turn = _turn(message, f"messages[{place}]")
+        turn = _turn(message, f"messages[{place}]", called)
+        calls = (part for part in turn.parts if isinstance(part, ToolCall))
+        called |= {call.id: call.name for call in calls if call.id}
         if turn.role == "tool" and turns and turns[-1].role == "tool":
             turn = Turn(role="tool", parts=turns.pop().parts + turn.parts)
         turns.append(turn)
@@ -179,7 +183,8 @@ def _conversation(
     return tuple(turns[:lead]), tuple(turns[lead:])
 
 
-def _turn(message: _Message, where: str) -> Turn:
+def _turn(message: _Message, where: str, called: Mapping[str, str]) -> Turn:
+    """Return one turn; ``called`` are the names of the calls so far, by id."""
     role = message.role
     parts = _parts(message.content)
     images = _images(message.images, f"{where}.images")
@@ -190,10 +195,11 @@ def _turn(message: _Message, where: str) -> Turn:
     if role == "assistant":
         return Turn(role="assistant", parts=_assistant(message, parts + images))
     if role == "tool":
+        call_id = message.tool_call_id or ""
         result = ToolResult(
-            call_id=message.tool_call_id or "",
+            call_id=call_id,
             content=tuple(parts + images),
-            name=message.tool_name or message.name or "",
+            name=message.tool_name or message.name or called.get(call_id, ""),
         )
         return Turn(role="tool", parts=(result,))
     raise invalid(f"{where}.role", "must be system, user, assistant or tool")

@@ -223,3 +223,15 @@ def test_t138_arguments_and_numbers_of_any_size_survive():
     got = CODEC.decode_request(FORMAT.read_request(body, Arrival(path="/api/chat")))
     (call,) = got.turns[0].parts
     assert call.arguments == '{"n":123456789012345678901234567890}'
+
+
+def test_a_result_is_named_by_the_call_whose_id_it_has():
+    call = {"id": "c1", "function": {"name": "weather", "arguments": {}}}
+    request = decoded(
+        messages=[
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "content": "Rain", "tool_call_id": "c1"},
+        ]
+    )
+    (result,) = request.turns[1].parts
+    assert result.name == "weather"
