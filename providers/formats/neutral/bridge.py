@@ -31,7 +31,7 @@ from providers.formats.neutral.events import Answer, AnyEvent
 from providers.formats.neutral.fit.fitted import Fitted, fit
 from providers.formats.neutral.fit.media import urls_to_fetch
 from providers.formats.neutral.gather import Meter, gather
-from providers.formats.neutral.repair import Repair
+from providers.formats.neutral.repair import Repair, failed
 from providers.formats.neutral.restore import Restore
 from providers.formats.neutral.types import Request
 from providers.formats.taps import ClientStream, StreamTap
@@ -294,7 +294,10 @@ def _whole_events(codec: Codec, reply: Reply, body: bytes) -> list[AnyEvent]:
     if codec.framing == "ndjson" or body.lstrip()[:1] in (b"{", b"["):
         return codec.decode_answer(body, reply)
     decoder = codec.open_decoder(reply)
-    return [*decoder.feed(body), *decoder.eof()]
+    try:
+        return [*decoder.feed(body), *decoder.eof()]
+    except FramingError as error:
+        return [failed(str(error))]
 
 
 def _translation(sent: UpstreamRequest) -> Translation:

@@ -26,7 +26,7 @@ from providers.formats.errors import ErrorDetail
 from providers.formats.neutral.codec import Codec, Reply, View
 from providers.formats.neutral.events import AnyEvent
 from providers.formats.neutral.gather import Meter, gather
-from providers.formats.neutral.repair import Repair
+from providers.formats.neutral.repair import Repair, failed
 from providers.formats.taps import ClientStream, StreamTap
 
 _MAX_BODY_BYTES = 40 * 1024 * 1024
@@ -90,8 +90,7 @@ class RelayBridge:
         """Meter a whole answer; a stream nobody asked for is joined to one."""
         codec, reply = self._codec, Reply(model=sent.model)
         if codec.framing != "ndjson" and body.lstrip()[:1] not in (b"{", b"["):
-            decoder = codec.open_decoder(reply)
-            events = Repair().feed([*decoder.feed(body), *decoder.eof()])
+            events = Repair().feed(self._unasked(body, reply))
             answer = gather(events)
             if answer.error is None and answer.is_complete:
                 made = codec.encode_answer(answer, view_of(request, codec))
@@ -99,6 +98,17 @@ class RelayBridge:
             return _metered(events, b"", is_broken=True)
         events = codec.decode_answer(body, reply)
         return _metered(events, self._relayed.echo_body(body, request.model))
+
+    def _unasked(self, body: bytes, reply: Reply) -> list[AnyEvent]:
+        """Read a stream nobody asked for, out of whatever records it came in."""
+        splitter = self._relayed.splitter()
+        decoder = self._codec.open_decoder(reply)
+        try:
+            frames = [*splitter.feed(body), *splitter.finish()]
+            events = [event for raw, _ in frames for event in decoder.feed(raw)]
+            return [*events, *decoder.eof()]
+        except FramingError as error:
+            return [failed(str(error))]
 
     def open_tap(
         self, request: ChatRequest, sent: UpstreamRequest, stream: ClientStream
