@@ -271,6 +271,15 @@ class Attempt(TokenColumns):
     def __str__(self) -> str:
         return str(self.id)
 
+    @property
+    def losses_in_words(self) -> str:
+        """Name what a translation left behind; what was only changed says how."""
+        words = []
+        for loss in filter(None, self.losses.split(",")):
+            field, _, action = loss.partition(":")
+            words.append(field if action == "drop" else f"{field} ({action})")
+        return ", ".join(words)
+
 
 class CostAdjustment(models.Model):
     """A later correction of one attempt's cost; the ledger row never changes."""

@@ -16,7 +16,7 @@ from providers.catalogue.spec import CatalogueEntry
 from providers.formats import registry
 from providers.models import Provider
 from providers.services.onboard import NewProvider
-from providers.services.speech import AUTH_SCHEMES, OPTIONS
+from providers.services.speech import AUTH_SCHEMES, FORMAT_NAMES, OPTIONS
 from providers.views.fields import LinesField, PairsField
 from usage.models import Budget, ClientKey
 from usage.services import BudgetTerms
@@ -104,7 +104,9 @@ class ProviderForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.provider = provider
         self.entry = entry
-        formats = [(name, name) for name in sorted(registry.formats())]
+        formats = [
+            (name, FORMAT_NAMES.get(name, name)) for name in sorted(registry.formats())
+        ]
         self.fields["api_format"].choices = formats  # type: ignore[attr-defined] # a choice field
         if provider is not None:
             for name in ("slug", "secrets", "models"):

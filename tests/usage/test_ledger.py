@@ -322,3 +322,9 @@ def test_batch_of_two_hundred_is_a_short_transaction_on_sqlite() -> None:
         write(*settles, start=round_number * 9)
         best = min(best, time.perf_counter() - begin)
     assert best < 0.05
+
+
+def test_losses_are_told_in_words():
+    attempt = Attempt(losses="seed:drop,n:clamp,messages.system:fold")
+    assert attempt.losses_in_words == "seed, n (clamp), messages.system (fold)"
+    assert Attempt().losses_in_words == ""
