@@ -11,6 +11,7 @@ Source: reference wire 5.2 and 2.14.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
@@ -134,7 +135,7 @@ class _Choice:
     __slots__ = ("finished", "has_calls", "parts")
 
     def __init__(self) -> None:
-        self.parts: list[Building] = []
+        self.parts: deque[Building] = deque()
         self.has_calls = False
         self.finished = False
 
@@ -238,16 +239,21 @@ class Repair:
         out.append(replace(building.opened, pos=building.pos))
 
     def _close(self, choice: _Choice, building: Building, out: list[AnyEvent]) -> None:
-        """Close the open part and let the next one of the choice have its say."""
+        """Close the open part and let the next ones of the choice have their say."""
         out.append(PartClose(pos=building.pos, part=building.part()))
-        choice.parts.remove(building)
-        if not choice.parts:
-            return
-        following = choice.parts[0]
-        waiting = following.waiting or []
-        self._show(following, out)
-        for event in waiting:
-            self._write(choice, following, event, out)
+        choice.parts.popleft()
+        while choice.parts:
+            building = choice.parts[0]
+            waiting = building.waiting or []
+            self._show(building, out)
+            for event in waiting:
+                if isinstance(event, PartClose):
+                    break
+                self._write(choice, building, event, out)
+            else:
+                return
+            out.append(PartClose(pos=building.pos, part=building.part()))
+            choice.parts.popleft()
 
     def _finish(self, event: Finish, out: list[AnyEvent]) -> None:
         choice = self._choice(event.choice)
@@ -271,8 +277,11 @@ class Repair:
         out.append(End())
 
     def _close_all(self, choice: _Choice, out: list[AnyEvent]) -> None:
-        for pos in [pos for pos, (of, _) in self._open.items() if of is choice]:
-            del self._open[pos]
+        for building in choice.parts:
+            # Its number may be another part's by now, if it was closed while it waited.
+            found = self._open.get(building.opened.pos)
+            if found is not None and found[1] is building:
+                del self._open[building.opened.pos]
         while choice.parts:
             self._close(choice, choice.parts[0], out)
 
