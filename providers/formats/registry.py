@@ -12,6 +12,7 @@ from typing import Final, cast
 from providers.formats import plugins
 from providers.formats.base import Bridge, Op, WireFormat
 from providers.formats.neutral.bridge import TranslationBridge
+from providers.formats.operations.table import translated
 
 FORMAT_MODULES: Final[tuple[str, ...]] = (
     "providers.formats.openai_chat.dialect",
@@ -74,8 +75,11 @@ def bridge(
     if wire is None or client is None:
         return None
     relay = wire.relay(inbound, op, model)
-    if relay is not None or op != "chat":
+    if relay is not None:
         return relay
+    if op != "chat":
+        chat = bridge("openai", upstream, model) if op == "completions" else None
+        return translated(inbound, wire, op, model, chat)
     source, target = client.codec(""), wire.codec(model)
     if source is None or target is None:
         return None

@@ -37,6 +37,9 @@ from providers.formats.neutral.types import Request
 
 _V1: Final = "/openai/v1"
 _CLASSIC: Final = "/openai"
+_OPS: Final[frozenset[Op]] = frozenset(
+    {"chat", "completions", "embeddings", "images", "speech", "transcription"}
+)
 _PREVIEWS: Final = frozenset({"preview", "latest"})
 _PER_RESOURCE: Final = frozenset({"/responses", "/models"})
 _RESPONSES_ONLY: Final = ("codex", "-pro", "deep-research")
@@ -84,6 +87,8 @@ class Azure(UpstreamOnly):
         """Relay clients of OpenAI's dialects, as far as the model speaks theirs."""
         is_chat = inbound == "openai"
         if not is_chat and inbound != "responses":
+            return None
+        if is_chat and op not in _OPS:
             return None
         if is_chat and op == "chat" and is_responses_only(model):
             return None

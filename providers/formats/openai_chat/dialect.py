@@ -31,9 +31,21 @@ from providers.formats.openai_chat.request import (
 )
 from providers.formats.openai_chat.response import read_chat_response
 from providers.formats.openai_chat.stream import ChatClientStream, ChatStreamTap
+from providers.formats.operations import relays
+from providers.formats.operations.asking import read_operation
+from providers.formats.operations.streams import SoundStream, is_sound, sound_type
 from providers.formats.taps import ClientStream, StreamTap
 
 _OWNER: Final = "provider-pool"
+_PATHS: Final[dict[Op, str]] = {
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "images": "/images/generations",
+    "speech": "/audio/speech",
+    "transcription": "/audio/transcriptions",
+    "moderations": "/moderations",
+    "rerank": "/rerank",
+}
 
 
 class _Model(msgspec.Struct):
@@ -54,6 +66,16 @@ class OpenAIChat:
     id = "openai"
     routes: tuple[Route, ...] = (
         Route("POST", "/v1/chat/completions", "chat"),
+        Route("POST", "/v1/completions", "completions"),
+        Route("POST", "/v1/embeddings", "embeddings"),
+        Route("POST", "/v1/images/generations", "images"),
+        Route("POST", "/v1/images/edits", "images"),
+        Route("POST", "/v1/images/variations", "images"),
+        Route("POST", "/v1/audio/speech", "speech"),
+        Route("POST", "/v1/audio/transcriptions", "transcription"),
+        Route("POST", "/v1/audio/translations", "transcription"),
+        Route("POST", "/v1/moderations", "moderations"),
+        Route("POST", "/v1/rerank", "rerank"),
         Route("GET", "/v1/models", "models"),
         Route("GET", "/v1/models/{model}", "model"),
     )
@@ -61,12 +83,16 @@ class OpenAIChat:
 
     def read_request(self, body: bytes, arrival: Arrival = ARRIVED) -> ChatRequest:
         """Peek into a request; this dialect names its model in the body only."""
+        if arrival.op != "chat":
+            return read_operation(body, arrival)
         if arrival.path_model is not None:
             raise FormatError("This path takes no model.", code="wrong_endpoint")
         return read_chat_request(body)
 
     def open_stream(self, request: ChatRequest, *, request_id: str) -> ClientStream:
         """Return the writer of the proxy's own frames; chat needs no state for it."""
+        if is_sound(request):
+            return SoundStream(sound_type(request))
         return _CLIENT_STREAM
 
     def build_error(
@@ -89,6 +115,8 @@ class OpenAIChat:
         """Return the path below a base URL that ends in the API's version."""
         if op == "chat":
             return PATH
+        if op in _PATHS:
+            return _PATHS[op]
         return "/models" if op == "models" else f"/models/{model}"
 
     def auth_headers(self, secret: str) -> Mapping[str, str]:
@@ -101,7 +129,9 @@ class OpenAIChat:
 
     def relay(self, inbound: str, op: Op, model: str) -> Bridge | None:
         """Relay the bytes of clients that speak this dialect too."""
-        return _PASSTHROUGH if inbound == self.id and op == "chat" else None
+        if inbound != self.id:
+            return None
+        return _PASSTHROUGH if op == "chat" else relays.relay(op, model)
 
     def codec(self, model: str) -> Codec | None:
         """Return the translator; it is the same for every model."""

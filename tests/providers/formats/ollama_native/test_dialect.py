@@ -163,7 +163,7 @@ def test_embeddings_are_relayed_and_counted():
     assert old.error is None
     for broken in (b"oops", b'{"error":"no"}'):
         assert bridge.read_response(request, sent, broken).error is not None
-    assert registry.bridge("openai", "ollama", "up", "embeddings") is None
+    assert registry.bridge("anthropic", "ollama", "up", "embeddings") is None
 
 
 def test_t135_the_models_are_listed_as_tags():
