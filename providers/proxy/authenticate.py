@@ -34,6 +34,7 @@ _KEY_PARAMETERS: Final = ("key", "api_key")
 _CLIENT_KEY_PREFIX: Final = "pp_"
 _BEARER: Final = "bearer "
 _BASIC: Final = "basic "
+_AWS: Final = "AWS4-HMAC-SHA256 "
 _LONGEST_CREDENTIAL: Final = 1024
 _LONGEST_WORD: Final = 200
 _MOST_PARAMETERS: Final = 100
@@ -186,6 +187,8 @@ def _presented(inbound: Inbound) -> Iterator[str]:
             text = value.decode("latin-1").strip()
             if text[:6].lower() == _BASIC:
                 basic.append(text[6:])
+            elif text.startswith(_AWS):
+                yield from _clean(_access_key(text))
             else:
                 yield from _clean(text)
         elif name in _KEY_HEADERS:
@@ -198,6 +201,15 @@ def _presented(inbound: Inbound) -> Iterator[str]:
         yield from _queried(inbound.query)
     for text in basic:
         yield from _clean(_basic_password(text))
+
+
+def _access_key(text: str) -> str:
+    """Return the access key id of an AWS signature, which is the pool's key here.
+
+    The signature is not checked: that takes a secret only the client has. The key
+    itself proves who calls, as it does in a bearer header.
+    """
+    return text.partition("Credential=")[2].partition("/")[0]
 
 
 def _queried(query: bytes) -> Iterator[str]:

@@ -26,7 +26,7 @@ from providers.formats.jsonspans import read_members
 from providers.proxy import admit, authenticate, body, nobody, plan, stream, translate
 from providers.proxy.call import Call
 from providers.proxy.closing import Closing
-from providers.proxy.errors import ClientError, LimitReachedError
+from providers.proxy.errors import ClientError, LimitReachedError, from_format_error
 from providers.proxy.exchange import (
     AttemptFailedError,
     Candidate,
@@ -112,7 +112,10 @@ class Desk:
             first = found.candidates[0].model
             request.needs = sum(NEED_NAMES.get(name, 0) for name in first.capabilities)
             request.context_window = first.context_window
-        told: bytes = inbound.wire.local_answer(request)  # type: ignore[attr-defined]
+        try:
+            told: bytes = inbound.wire.local_answer(request)  # type: ignore[attr-defined]
+        except FormatError as error:
+            raise from_format_error(error) from error
         await self._closing.told(call, told)
 
     async def _count(self, call: Call, receive: Receive) -> None:

@@ -14,6 +14,8 @@ from tests.upstream.server import FaultUpstream
 
 def spellings(key: str) -> list[dict[str, Any]]:
     basic = b64encode(f"user:{key}".encode()).decode()
+    scope = f"Credential={key}/20261120/us-east-1/bedrock/aws4_request"
+    signed = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0f"
     return [
         {"headers": {"authorization": f"Bearer {key}"}},
         {"headers": {"authorization": f"bearer   {key}"}},
@@ -23,6 +25,7 @@ def spellings(key: str) -> list[dict[str, Any]]:
         {"headers": {"api-key": key}},
         {"headers": {"x-goog-api-key": key}},
         {"headers": {"authorization": f"Basic {basic}"}},
+        {"headers": {"authorization": signed}},
         {"headers": {}, "query": f"key={key}".encode()},
         {"headers": {}, "query": f"a=b&api_key={key}".encode()},
         {"headers": {"authorization": "Bearer dummy", "x-api-key": key}},

@@ -186,6 +186,8 @@ async def test_an_editor_is_told_what_a_model_can_do(entrance: Entrance) -> None
     assert 4711 in told["model_info"].values()
     version = await entrance.ask("GET", "/api/version")
     assert version.json["version"]
+    nameless = await entrance.ask("POST", "/api/show", b"{}")
+    assert nameless.status == 400
 
 
 async def test_t136_tokens_are_estimated_where_no_upstream_counts(

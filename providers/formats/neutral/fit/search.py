@@ -47,6 +47,12 @@ def is_search(tool: Tool) -> bool:
     return (tool.type or tool.name).lower().startswith(_KINDS)
 
 
+def stays_inside(tool: Tool) -> bool:
+    """Tell a search that must not leave its vendor: Codex asks for one."""
+    told = _members(tool.payload).get("external_web_access")
+    return told is not None and bytes(told).strip() == b"false"
+
+
 def search_tool(tool: Tool, caps: Capabilities, losses: Losses) -> Tool:
     """Return the upstream's own search, bounded as far as it has words for that."""
     bounds = _bounds(tool)

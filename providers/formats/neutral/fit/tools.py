@@ -23,6 +23,7 @@ from providers.formats.neutral.fit.search import (
     is_execution,
     is_search,
     search_tool,
+    stays_inside,
 )
 from providers.formats.neutral.fit.walk import with_parts
 from providers.formats.neutral.types import (
@@ -163,7 +164,8 @@ def _server(
     """Return a tool the vendor runs; never one the client would have to run."""
     if is_own and (caps.web_search or not is_search(tool)):
         return tool
-    if caps.web_search and is_search(tool):
+    # A search of a vendor's own store must not become one of the open web.
+    if caps.web_search and is_search(tool) and not stays_inside(tool):
         return search_tool(tool, caps, losses)
     if caps.code_execution and is_execution(tool):
         return execution_tool(tool, caps)

@@ -259,6 +259,20 @@ def test_code_execution_crosses_between_vendors(to, kind, payload):
     assert words(done) == {f"tools.{kind}:drop"}
 
 
+def test_search_that_stays_at_its_vendor_does_not_become_one_of_the_web():
+    payload = raw({"type": "web_search", "external_web_access": False})
+    search = tool(
+        "web_search",
+        kind="server",
+        type="web_search",
+        dialect="responses",
+        payload=payload,
+    )
+    asked = request(tools=(search,), dialect="responses")
+    assert words(fitted(asked, "anthropic")) == {"tools.web_search:drop"}
+    assert fitted(asked, "responses").request.tools == (search,)
+
+
 def test_t74_bounds_of_a_search_are_kept_where_there_are_words():
     payload = raw(
         {
