@@ -187,8 +187,6 @@ def _presented(inbound: Inbound) -> Iterator[str]:
             text = value.decode("latin-1").strip()
             if text[:6].lower() == _BASIC:
                 basic.append(text[6:])
-            elif text.startswith(_AWS):
-                yield from _clean(_access_key(text))
             else:
                 yield from _clean(text)
         elif name in _KEY_HEADERS:
@@ -223,6 +221,8 @@ def _queried(query: bytes) -> Iterator[str]:
 def _clean(text: str) -> Iterator[str]:
     """Take the scheme off; some clients put it into x-api-key as well."""
     text = text.strip()
+    if text.startswith(_AWS):
+        text = _access_key(text)
     if text[:7].lower() == _BEARER:
         text = text[7:].lstrip()
     if text and len(text) <= _LONGEST_CREDENTIAL:
