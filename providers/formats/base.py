@@ -145,7 +145,8 @@ class Target(msgspec.Struct, frozen=True):
              ``catalogue`` its entry in the catalogue, both blank when unknown; they
              and the model find its capabilities. ``options`` are the provider's own
              settings (``region``, ``project``, ``location``, ``api_version`` ...).
-             ``scope`` names the credential, for state that is bound to an account.
+             ``scope`` names the credential, for state that is bound to an account;
+             ``is_account`` = it is a sign-in many people may use together.
              ``max_output_tokens`` is the model's own ceiling.
     """
 
@@ -155,6 +156,7 @@ class Target(msgspec.Struct, frozen=True):
     catalogue: str = ""
     options: Mapping[str, str] = {}
     scope: str = ""
+    is_account: bool = False
     max_output_tokens: int | None = None
     context_window: int | None = None
 

@@ -8,6 +8,7 @@ opened the client's stream already.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import msgspec
@@ -65,6 +66,8 @@ class RelayedMessages:
             changes["model"] = msgspec.json.encode(target.model)
         if "messages" not in changes and _PACKED in request.body:
             changes["messages"] = without_packed(bytes(values["messages"]))
+        if target.is_account and "metadata" not in changes and "metadata" in values:
+            changes["metadata"] = _disguised(bytes(values["metadata"]))
         is_count = request.arrival.op == "count_tokens"
         path = COUNT_PATH if is_count else CHAT_PATH
         if b"beta=true" in request.arrival.query.split(b"&"):
@@ -120,6 +123,20 @@ class RelayedMessages:
         splitter = SseSplitter()
         frames = [*splitter.feed(data), *splitter.finish()]
         return b"".join(raw for raw, _ in frames if event_name(raw) != _START)
+
+
+def _disguised(metadata: bytes) -> bytes:
+    """Replace a person's id, so that one account shows nobody else's people.
+
+    Shapes:  the same id is always the same hash; what holds no id stays as it is.
+    """
+    try:
+        members = read_members(metadata)
+        user = msgspec.json.decode(members.values["user_id"], type=str)
+    except (*UNREADABLE, KeyError):
+        return metadata
+    name = hashlib.sha256(user.encode()).hexdigest()
+    return patch(members, {"user_id": msgspec.json.encode(f"user_{name}")})
 
 
 class CountRelay:

@@ -57,6 +57,24 @@ def test_t4_sampling_is_not_altered():
     assert sent.losses == ()
 
 
+def test_t75_a_shared_account_is_told_no_persons_id():
+    metadata = {"user_id": '{"account_uuid":"a1","session_id":"s1"}', "x": 1}
+    request = asked(metadata=metadata)
+    own = BRIDGE.build_request(request, Target(model="claude-x"))
+    assert json.loads(own.body)["metadata"] == metadata
+    shared = [
+        json.loads(BRIDGE.build_request(request, target).body)["metadata"]
+        for target in [Target(model="claude-x", is_account=True)] * 2
+    ]
+    assert shared[0] == shared[1]
+    assert shared[0]["x"] == 1
+    assert shared[0]["user_id"].startswith("user_")
+    assert "a1" not in shared[0]["user_id"]
+    odd = asked(metadata={"user_id": 5})
+    kept = BRIDGE.build_request(odd, Target(model="claude-x", is_account=True))
+    assert json.loads(kept.body)["metadata"] == {"user_id": 5}
+
+
 def test_what_an_upstream_was_learned_to_refuse_is_left_out():
     request = asked(context_management={"edits": []})
     drop = frozenset({"context_management", "thread"})
