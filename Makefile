@@ -32,6 +32,8 @@ test: setup
 	$(BIN)/pytest -q -m "not long"
 	$(BIN)/python -m tests.servers postgres redis -- \
 	  $(BIN)/pytest -q -m "not long and not process and not browser" \
+	  --ignore=tests/providers/formats --ignore=tests/providers/proxy \
+	  --ignore=tests/providers/routing \
 	  tests/poolsite tests/pricing tests/providers tests/usage
 
 check: setup
