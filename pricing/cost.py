@@ -264,12 +264,17 @@ def _bill_units(
     requests: int,
 ) -> None:
     """Add the lines that are not counted in tokens."""
-    if usage.units and usage.unit_kind and usage.unit_kind != "request":
-        column = UNIT_COLUMNS.get(usage.unit_kind, "")
-        rate = getattr(price, column) if column else None
-        rows.append((f"units:{usage.unit_kind}", usage.units, column, rate))
-    elif usage.units is not None and usage.unit_kind == "request":
+    kind = usage.unit_kind or ""
+    column = UNIT_COLUMNS.get(kind, "")
+    rate = getattr(price, column) if column else None
+    if rate is None and price.input == 0 and price.output == 0:
+        rate = 0  # What is free by the token is not dear by the piece.
+    if usage.units and kind and kind != "request":
+        rows.append((f"units:{kind}", usage.units, column, rate))
+    elif usage.units is not None and kind == "request":
         requests = usage.units
+        if rate is None and usage.units and not usage.total_tokens:
+            rows.append(("requests", usage.units, column, None))
     if requests and price.per_request is not None:
         rows.append(("requests", requests, "per_request", price.per_request))
 

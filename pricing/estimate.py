@@ -117,6 +117,22 @@ def reserve(
     return Reservation(input_reserved, output, cost_nano_usd(usage, price))
 
 
+def reserve_operation(
+    tokens: TokenUsage, units: TokenUsage | None, price: PriceSpec | None
+) -> Reservation:
+    """Size the reservation of what is no conversation.
+
+    Shapes:  ``tokens`` and ``units`` are two ways to bill the same call, each at its
+             most; which one a vendor takes is seen afterwards, so the dearer is held.
+             The margin is put on the input here.
+    """
+    read = -(-(tokens.input_tokens or 0) * INPUT_MARGIN_PERCENT // 100)
+    tokens = msgspec.structs.replace(tokens, input_tokens=read)
+    costs = [cost_nano_usd(usage, price) for usage in (tokens, units) if usage]
+    known = [cost for cost in costs if cost is not None]
+    return Reservation(read, tokens.completion_tokens, max(known) if known else None)
+
+
 def _facts(model: str) -> Family | FamilyDefault:
     """Return what is assumed of a model's tokens."""
     book = family_book()

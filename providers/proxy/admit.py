@@ -14,7 +14,14 @@ from msgspec import Struct
 
 from poolsite.clock import Clock
 from poolsite.money import UNITS_PER_PRICE
-from pricing.estimate import Reservation, estimate_input_tokens, reserve
+from pricing.cost import PriceSpec
+from pricing.estimate import (
+    Reservation,
+    estimate_input_tokens,
+    reserve,
+    reserve_operation,
+)
+from pricing.tokens import TokenUsage
 from providers.formats.base import ChatRequest
 from providers.proxy.errors import InternalError
 from providers.proxy.exchange import Admission, Caller, Candidate, Headers
@@ -35,6 +42,9 @@ from usage.limits.contract import (
 )
 from usage.limits.gcra import MINUTE_US, Rate, per_minute
 from usage.limits.windows import window_at
+
+WRITING_OPS: Final = frozenset({"chat", "completions"})
+"""What writes as much text as it is let; every other operation knows its bounds."""
 
 _NANO: Final = 1_000_000_000
 _DAY_US: Final = 24 * 60 * MINUTE_US
@@ -242,6 +252,8 @@ def size(
     """
     model = candidate.route.model
     price = model.price or settings.default_unpriced_price
+    if request.arrival.op not in WRITING_OPS:
+        return _operation_size(request, price, estimate_tokens)
     sized = reserve(
         input_tokens=estimate_tokens,
         asked_output=request.max_output_tokens,
@@ -258,6 +270,23 @@ def size(
     return Reservation(
         sized.input_tokens, sized.output_tokens, -(-amount // UNITS_PER_PRICE)
     )
+
+
+def _operation_size(
+    request: ChatRequest, price: PriceSpec | None, estimate_tokens: int
+) -> Reservation:
+    """Size what writes no conversation: vectors, pictures, sound, judgements."""
+    op, most = request.arrival.op, (request.max_output_tokens or 0) * request.n
+    tokens = TokenUsage(
+        input_tokens=estimate_tokens,
+        output_tokens=0 if op in ("images", "speech") else most,
+        image_out_tokens=most if op == "images" else None,
+        audio_out_tokens=most if op == "speech" else None,
+    )
+    units = None
+    if request.unit_kind is not None:
+        units = TokenUsage(units=request.units, unit_kind=request.unit_kind)
+    return reserve_operation(tokens, units, price)
 
 
 def needs_price(limited: Limited, settings: SettingsRecord) -> bool:

@@ -106,6 +106,9 @@ def _usage(attempt: Attempt, failure: Failure | None) -> tuple[TokenUsage | None
     if not tally.is_accepted and not tally.is_sent:
         return None, False
     model = attempt.candidate.route.model.model_id
+    if reported is not None and reported.units is not None:
+        # Pieces that were asked for; tokens are not counted beside them.
+        return reported, True
     output = min(
         estimate_output_tokens(tally.text_bytes, model),
         attempt.admission.output_reserved_tokens,

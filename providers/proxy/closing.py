@@ -165,6 +165,9 @@ class Closing:
             if not call.reply.is_started:
                 await _send_error(call.inbound, call.reply, error, attempts=attempts)
             elif call.stream is not None and not call.reply.is_finished:
+                if getattr(call.stream, "is_mute", False):
+                    # An error has no words in there: the answer must lack its end.
+                    return
                 request_id = call.inbound.request_id
                 frame = call.stream.error_frame(error.detail(), request_id=request_id)
                 await call.reply.end(call.tail + frame)

@@ -73,7 +73,10 @@ class Delivery:
         call.waited_s += now - asked_at
         self._attempt.tally.first_event_at = now
         await close()
-        head = heads.json_head(self._head(), meta.content_type)
+        kind = meta.content_type
+        if meta.keeps_type:
+            kind = heads.kept_type(self._answer.headers.get("content-type", ""), kind)
+        head = heads.json_head(self._head(), kind)
         body = translate.scrubber(self._out.marks)(meta.body)
         await call.reply.whole(self._answer.status, head, body)
 
@@ -151,7 +154,8 @@ class Delivery:
         await call.reply.settle_pulse()
         call.is_useful = True
         if not call.reply.is_started:
-            head = heads.stream_head(self._head(), heads.stream_type(call))
+            kind = self._answer.headers.get("content-type", "")
+            head = heads.stream_head(self._head(), heads.stream_type(call, kind))
             await call.reply.start(self._answer.status, head)
         elapsed_s = self._parts.clock.monotonic() - call.inbound.received_at
         overhead_us = int((elapsed_s - call.waited_s) * 1e6)

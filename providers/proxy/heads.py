@@ -20,6 +20,11 @@ _UNPRICED: Final = (b"x-pool-unpriced", b"true")
 _REQUEST_ID: Final = b"x-request-id"
 _SHOULD_RETRY: Final = b"x-should-retry"
 _RETRY_AFTER: Final = (b"retry-after", b"retry-after-ms")
+_MEDIA: Final = re.compile(
+    r"(?:audio/[\w.+-]+|text/(?:plain|vtt|srt)|application/(?:octet-stream|x-subrip))"
+    r"(?:\s*;[\x20-\x7e]*)?",
+    re.IGNORECASE,
+)
 _UNSAFE: Final = re.compile(r"[^!-+\--~]")
 _MOST_LOSS_BYTES: Final = 600
 _ATTEMPTS: Final = tuple(b"%d" % number for number in range(32))
@@ -50,10 +55,24 @@ def answer_head(
     return headers
 
 
-def stream_type(call: Call) -> bytes:
-    """Return the content type of a client's stream; some dialects have two."""
+def stream_type(call: Call, upstream: str = "") -> bytes:
+    """Return the content type of a client's stream; some dialects have two.
+
+    Shapes:  ``upstream`` is what the upstream called its own.
+    """
     own: str = getattr(call.stream, "content_type", "")
+    if getattr(call.stream, "keeps_type", False):
+        own = kept_type(upstream, own)
     return (own or call.inbound.wire.stream_content_type).encode("ascii")
+
+
+def kept_type(upstream: str, own: str) -> str:
+    """Return an upstream's content type if it is one of text or media, else ours.
+
+    A page of HTML from an upstream must not become one of the pool's.
+    """
+    is_safe = _MEDIA.fullmatch(upstream) is not None
+    return upstream if is_safe else own
 
 
 def json_head(headers: Headers, content_type: str = "") -> Headers:

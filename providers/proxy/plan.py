@@ -13,11 +13,12 @@ from msgspec import Struct
 from poolsite.clock import Clock
 from poolsite.destinations import EgressRefusedError, HostPort, host_port_of
 from poolsite.egress import Timeouts
-from pricing.cost import PriceSpec
+from pricing.cost import UNIT_COLUMNS, PriceSpec
 from providers.formats.base import Op, WireFormat
 from providers.formats.base import Target as Aim
 from providers.formats.cli_backed.command import is_program
 from providers.proxy import choice
+from providers.proxy.admit import WRITING_OPS
 from providers.proxy.exchange import Caller, Candidate, Skip
 from providers.proxy.ports import Health
 from providers.routing.access import may_use_model, may_use_provider
@@ -199,7 +200,7 @@ class Plan:
             self._clock.time_ns() >= credential.retire_at_s * _NANO
         ):
             return RETIRED
-        if self.wish.needs_price and not _has_price(model.price):
+        if self.wish.needs_price and not _has_price(model.price, self.wish.op):
             return UNPRICED
         return None
 
@@ -291,6 +292,7 @@ def _aim(route: Route) -> Aim:
         catalogue=provider.catalogue,
         options=provider.options,
         scope=scope,
+        is_account=credential is not None and credential.kind == ACCOUNT,
         max_output_tokens=model.max_output_tokens,
         context_window=model.context_window,
     )
@@ -316,8 +318,15 @@ def _is_plain(price: PriceSpec | None) -> bool:
     )
 
 
-def _has_price(price: PriceSpec | None) -> bool:
-    return price is not None and price.input is not None and price.output is not None
+def _has_price(price: PriceSpec | None, op: Op) -> bool:
+    """Tell whether a call's cost can be known beforehand."""
+    if price is None:
+        return False
+    if op in WRITING_OPS:
+        return price.input is not None and price.output is not None
+    if price.input is not None:
+        return True
+    return any(getattr(price, column) is not None for column in UNIT_COLUMNS.values())
 
 
 def _header(text: str) -> bytes:
