@@ -13,6 +13,7 @@ from tests.rig.stage import open_stage
 
 CONTENT = [
     "gpt-test",
+    "gpt-4o-test",
     "fault-tools",
     "fault-tools-parallel",
     "fault-tools-fragmented",
@@ -39,6 +40,7 @@ FAULTS = {
     "silent": ["fault-silence"],
     "stalling": ["fault-len-200+stall-20"],
     "cutting": ["fault-len-200+cut-rst-chunk-20"],
+    "cutting-early": ["fault-len-200+cut-rst-chunk-5"],
     "failing": ["fault-len-200+error-mid-20"],
     "slow": ["fault-slow-first-1800+len-20"],
 }

@@ -18,11 +18,13 @@ from typing import Self
 from tests.upstream.answer import Answer, Ask, Dialect, Segment
 from tests.upstream.control import Control, Seen
 from tests.upstream.dialects.anthropic import Messages
+from tests.upstream.dialects.embeddings import GeminiEmbeddings, OllamaEmbeddings
 from tests.upstream.dialects.gemini import GenerateContent
 from tests.upstream.dialects.ollama import OllamaChat
 from tests.upstream.dialects.openai_chat import ChatCompletions
 from tests.upstream.dialects.openai_models import ModelList
 from tests.upstream.dialects.openai_reply import hash_of
+from tests.upstream.dialects.operations import OPERATIONS
 from tests.upstream.dialects.responses import Responses
 from tests.upstream.faults import Plan, bend, error_headers
 from tests.upstream.http import ClientGoneError, Connection, Exchange
@@ -58,6 +60,9 @@ class FaultUpstream:
             Messages(),
             GenerateContent(),
             OllamaChat(),
+            *(operation() for operation in OPERATIONS),
+            GeminiEmbeddings(),
+            OllamaEmbeddings(),
             self.models,
         ]
         self.served: list[Served] = []
