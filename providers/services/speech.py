@@ -24,6 +24,24 @@ AUTH_SCHEMES: Final = {
     "entra": "Microsoft Entra (tenant:client:secret)",
     "none": "No credential",
 }
+FORMAT_NAMES: Final = {
+    "anthropic": "Anthropic messages",
+    "azure": "Azure OpenAI",
+    "bedrock": "AWS Bedrock Converse",
+    "bedrock-invoke": "AWS Bedrock Invoke (Claude)",
+    "claude-cli": "Claude CLI on this machine",
+    "cloudcode": "Google Code Assist",
+    "codex": "ChatGPT Codex backend",
+    "codex-cli": "Codex CLI on this machine",
+    "copilot": "GitHub Copilot",
+    "google": "Google Gemini",
+    "ollama": "Ollama, its own API",
+    "openai": "OpenAI chat completions",
+    "responses": "OpenAI responses",
+    "vertex": "Google Vertex AI",
+}
+"""What people call the formats; a plugin's is called by its id."""
+
 OPTIONS: Final = {
     "region": "AWS region",
     "project": "Google Cloud project",
