@@ -14,9 +14,10 @@ import os
 import shutil
 import signal
 import tempfile
+from asyncio import FIRST_COMPLETED
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -50,11 +51,12 @@ class Programs:
     Cost:  a process or more of tens of megabytes for each call under way.
     """
 
-    __slots__ = ("_ending", "_running", "_slots")
+    __slots__ = ("_ending", "_is_closed", "_running", "_slots")
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
         self._running: set[int] = set()
+        self._is_closed = False
         self._ending: set[asyncio.Task[None]] = set()
 
     async def run(self, call: UpstreamCall, tally: Tally, watch: Watch) -> Answer:
@@ -70,6 +72,8 @@ class Programs:
         watch.expect(watches.FIRST_BYTE, limit_s + 1)
         command = _COMMAND.decode(call.sent.body)
         program = find_program(provider.options.get("executable", ""), command.program)
+        if self._is_closed:
+            raise _unable("the pool is stopping")
         if program is None:
             raise _unable(f"{command.program} is not installed here")
         try:
@@ -81,7 +85,8 @@ class Programs:
         return _Answer(msgspec.json.encode(printed))
 
     async def close(self) -> None:
-        """Kill what still runs and wait for what is being cleared away."""
+        """Kill what still runs, for good, and wait for what is being cleared away."""
+        self._is_closed = True
         for pid in self._running:
             _kill(pid)
         if self._ending:
@@ -95,46 +100,80 @@ class Programs:
             if not _is_directory(place):
                 raise _unable("its workspace or home is no directory here")
         own = Path(tempfile.mkdtemp(prefix="pool-cli-"))
-        process: asyncio.subprocess.Process | None = None
-        try:
-            (own / "work").mkdir()
-            (own / "home").mkdir()
-            process = await _started(
+        os.mkdir(own / "work")
+        os.mkdir(own / "home")
+        # Shielded: one that is lost half started could not be killed any more.
+        starting = asyncio.ensure_future(
+            _started(
                 program,
                 command,
                 cwd=workspace or str(own / "work"),
                 home=home or str(own / "home"),
             )
+        )
+        try:
+            process = await asyncio.shield(starting)
             tally.is_sent = True
             self._running.add(process.pid)
             return await _talk(process, command)
         finally:
-            if process is not None:
-                _kill(process.pid)
-            task = asyncio.get_running_loop().create_task(self._clear(process, own))
+            if starting.done() and starting.exception() is None:
+                _kill(starting.result().pid)
+            task = asyncio.get_running_loop().create_task(self._clear(starting, own))
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 
-    async def _clear(
-        self, process: asyncio.subprocess.Process | None, own: Path
-    ) -> None:
-        """Wait until a killed program is gone, then remove its directory."""
-        if process is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _REAP_S)
+    async def _clear(self, starting: asyncio.Future[_Process], own: Path) -> None:
+        """Wait until a program is gone, killed if need be; remove its directory."""
+        with contextlib.suppress(AttemptFailedError):
+            process = await starting
+            _kill(process.pid)
+            # Closed before its end it would never be buried.
+            await asyncio.wait({process.exited}, timeout=_REAP_S)
+            process.close()
             self._running.discard(process.pid)
         await asyncio.to_thread(shutil.rmtree, own, ignore_errors=True)
 
 
-async def _started(
-    program: str, command: Command, *, cwd: str, home: str
-) -> asyncio.subprocess.Process:
+class _Process(asyncio.subprocess.SubprocessStreamProtocol):
+    """One running program; its end is known although others hold its pipes."""
+
+    transport: asyncio.SubprocessTransport
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=_READ_BYTES, loop=loop)
+        self.exited: asyncio.Future[None] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport, which the base class keeps to itself."""
+        self.transport = cast("asyncio.SubprocessTransport", transport)
+        super().connection_made(transport)
+
+    def process_exited(self) -> None:
+        """Note the end."""
+        if not self.exited.done():
+            self.exited.set_result(None)
+        super().process_exited()
+
+    @property
+    def pid(self) -> int:
+        """The program's process id, which is its group's too."""
+        return self.transport.get_pid()
+
+    def close(self) -> None:
+        """Close the pipes, whoever holds their other ends."""
+        self.transport.close()
+
+
+async def _started(program: str, command: Command, *, cwd: str, home: str) -> _Process:
     """Start a program in a session of its own.
 
     Errors:  AttemptFailedError; nothing was started.
     """
+    loop = asyncio.get_running_loop()
     try:
-        return await asyncio.create_subprocess_exec(
+        _, process = await loop.subprocess_exec(
+            lambda: _Process(loop),
             program,
             *command.arguments,
             stdin=asyncio.subprocess.PIPE,
@@ -146,6 +185,7 @@ async def _started(
         )
     except (OSError, ValueError) as error:
         raise _unable(f"{command.program} could not be started") from error
+    return process
 
 
 def _is_directory(place: str) -> bool:
@@ -184,34 +224,32 @@ class _Output:
                 kept += data
 
 
-async def _talk(process: asyncio.subprocess.Process, command: Command) -> Printed:
+async def _talk(process: _Process, command: Command) -> Printed:
     """Give a program its prompt and read what it says until it ends."""
     stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
     if stdin is None or stdout is None or stderr is None:  # pragma: no cover - pipes
         raise RuntimeError("A program is started with three pipes.")
     output = _Output()
-    talk: asyncio.Future[Any] = asyncio.gather(
+    talk = asyncio.gather(
         _feed(stdin, command.stdin.encode("utf-8", "replace")),
         output.read(stdout, output.stdout),
         output.read(stderr, output.stderr),
     )
-    ending: asyncio.Future[Any] = asyncio.ensure_future(process.wait())
     try:
-        await asyncio.wait({talk, ending}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {talk, process.exited}
+        await asyncio.wait(ends, return_when=FIRST_COMPLETED)
         if not talk.done():
             # It has ended; what it left behind may hold its pipes open for ever.
             await asyncio.wait({talk}, timeout=_LINGER_S)
-            _kill(process.pid)
-            await asyncio.wait({talk}, timeout=_LINGER_S)
         if talk.done():
             talk.result()
-        status = await ending
+            await asyncio.wait({process.exited})
     finally:
-        for task in (talk, ending):
-            task.cancel()
-        await asyncio.gather(talk, ending, return_exceptions=True)
+        talk.cancel()
+        await asyncio.gather(talk, return_exceptions=True)
+    status = process.transport.get_returncode()
     return Printed(
-        exit=status,
+        exit=-signal.SIGKILL if status is None else status,
         stdout=output.stdout.decode("utf-8", "replace"),
         stderr=output.stderr.decode("utf-8", "replace"),
         tools=command.tools,
@@ -220,6 +258,9 @@ async def _talk(process: asyncio.subprocess.Process, command: Command) -> Printe
 
 async def _feed(stdin: asyncio.StreamWriter, prompt: bytes) -> None:
     """Write the prompt; a program that does not read it may still answer."""
+    if stdin.is_closing():
+        # It ended at once; uvloop does not even take what nobody will read.
+        return
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         stdin.write(prompt)
         await stdin.drain()
