@@ -90,3 +90,21 @@ def test_table_in_the_readme_lists_every_variable_as_it_is() -> None:
         if kind == "int":
             shown = str(default)
         assert told[name] == (shown, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_on"), [("true", True), ("1", True), ("off", False), ("", False)]
+)
+def test_programs_as_providers_are_off_unless_switched_on(
+    monkeypatch: pytest.MonkeyPatch, text: str, is_on: bool
+) -> None:
+    monkeypatch.setenv("POOL_CLI_PROVIDERS", text)
+    assert env.load().cli_providers is is_on
+
+
+def test_a_switch_with_a_typing_error_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POOL_CLI_PROVIDERS", "ture")
+    with pytest.raises(ImproperlyConfigured, match="true or false"):
+        env.load()
