@@ -1,10 +1,10 @@
 """Put the events of a sloppy upstream right, so that every encoder may be strict.
 
 What leaves here keeps these rules: ``Start`` comes first; in one choice one part is open
-at a time; positions count up from zero in the order of opening; every part is closed,
-and its close carries what it became; a choice has exactly one ``Finish``, after its
-parts; tool calls decide the reason of a finish that says otherwise; nothing follows
-``End`` or ``Failed``.
+at a time; positions count up from zero in the order of opening; every call has a name;
+every part is closed, and its close carries what it became; a choice has exactly one
+``Finish``, after its parts; tool calls decide the reason of a finish that says otherwise;
+nothing follows ``End`` or ``Failed``.
 
 Source: reference wire 5.2 and 2.14.
 """
@@ -192,6 +192,9 @@ class Repair:
     def _part_open(self, event: PartOpen, out: list[AnyEvent]) -> None:
         choice = self._choice(event.choice)
         if choice.finished or event.pos in self._open:
+            return
+        if event.kind == "tool_call" and not event.name:
+            # Nobody can make a call without a name, and clients break on it.
             return
         building = Building(event)
         choice.has_calls = choice.has_calls or event.kind == "tool_call"
