@@ -91,9 +91,11 @@ _RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 def read_item(raw: msgspec.Raw) -> Item:
     """Read an item; what is none reads as an empty one."""
     try:
-        return _ITEM.decode(raw)
+        item = _ITEM.decode(raw)
     except UNREADABLE:
         return Item()
+    item.type = word(item.type)
+    return item
 
 
 def read_response(raw: msgspec.Raw | bytes) -> Response | None:
@@ -120,9 +122,11 @@ def read_parts(raw: msgspec.Raw) -> list[ContentPart]:
 def read_part(raw: msgspec.Raw) -> ContentPart:
     """Read one content part; what is none reads as an empty one."""
     try:
-        return _PART.decode(raw)
+        part = _PART.decode(raw)
     except UNREADABLE:
         return ContentPart()
+    part.type = word(part.type)
+    return part
 
 
 def _lenient_response(raw: msgspec.Raw | bytes) -> Response | None:
@@ -133,8 +137,7 @@ def _lenient_response(raw: msgspec.Raw | bytes) -> Response | None:
         return None
     made = Response()
     for name in ("object", "id", "model", "created_at", "status", "service_tier"):
-        if name in raws:
-            setattr(made, name, msgspec.json.decode(raws[name]))
+        setattr(made, name, _loose(raws.get(name)))
     made.usage = raws.get("usage", UNSET)
     made.error = raws.get("error", UNSET)
     try:
@@ -142,6 +145,14 @@ def _lenient_response(raw: msgspec.Raw | bytes) -> Response | None:
     except UNREADABLE:
         made.output = None
     return made
+
+
+def _loose(raw: msgspec.Raw | None) -> Any:
+    """Return the value of a member, None for what cannot be one."""
+    try:
+        return None if raw is None else msgspec.json.decode(raw)
+    except UNREADABLE:
+        return None
 
 
 def word(value: Any) -> str:
