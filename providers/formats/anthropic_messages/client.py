@@ -305,7 +305,7 @@ class MessagesEncoder:
         out = self._open_block({**block, "input": {}})
         if bytes(sent) == b"{}":
             return out
-        text = bytes(sent).decode()
+        text = bytes(sent).decode(errors="replace")
         return out + self._block_delta(
             {"type": "input_json_delta", "partial_json": text}
         )

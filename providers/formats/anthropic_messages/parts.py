@@ -183,7 +183,7 @@ def _tool_call(block: _Block, where: str) -> ToolCall:
     return ToolCall(
         id=block.id,
         name=block.name,
-        arguments=bytes(given(block.input) or b"{}").decode(),
+        arguments=bytes(given(block.input) or b"{}").decode(errors="replace"),
         cache=_mark(block.cache_control),
     )
 

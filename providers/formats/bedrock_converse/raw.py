@@ -19,4 +19,4 @@ def given(raw: msgspec.Raw) -> msgspec.Raw | None:
 
 def text_of(raw: msgspec.Raw) -> str:
     """Return some JSON as it was written."""
-    return bytes(raw).decode()
+    return bytes(raw).decode(errors="replace")

@@ -245,7 +245,7 @@ class CandidateReader:
         self, index: int, call: FunctionCall, proof: str | None, out: list[AnyEvent]
     ) -> None:
         pos = self._pos()
-        args = "{}" if call.args == NULL else bytes(call.args).decode()
+        args = "{}" if call.args == NULL else bytes(call.args).decode(errors="replace")
         name = call.name or ""
         call_id = call.id or self._minted(pos, name, args)
         out.append(

@@ -19,6 +19,7 @@ from pricing.tokens import TokenUsage
 from providers.formats.base import (
     MAX_EVENT_BYTES,
     ChatRequest,
+    FormatError,
     FramingError,
     ResponseMeta,
     Target,
@@ -67,6 +68,9 @@ class TranslationBridge:
         """
         known = request.neutral
         if not isinstance(known, Request):
+            # Raw values are kept unread, and are text somewhere later.
+            if not _is_text(request.body):
+                raise FormatError("The body is not UTF-8.", code="invalid_json")
             known = request.neutral = self._source.decode_request(request)
         return known
 
@@ -298,6 +302,17 @@ def _whole_events(codec: Codec, reply: Reply, body: bytes) -> list[AnyEvent]:
         return [*decoder.feed(body), *decoder.eof()]
     except FramingError as error:
         return [failed(str(error))]
+
+
+def _is_text(body: bytes) -> bool:
+    """Tell whether some bytes are UTF-8; most are ASCII, which is told at once."""
+    if body.isascii():
+        return True
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _translation(sent: UpstreamRequest) -> Translation:

@@ -246,7 +246,7 @@ def _arguments(raw: msgspec.Raw) -> str:
     """Return a call's arguments; an object in place of its text is that text."""
     if memoryview(raw)[0] == 0x22:
         return _STR.decode(raw)
-    text = bytes(raw).decode()
+    text = bytes(raw).decode(errors="replace")
     return "" if text == "null" else text
 
 
