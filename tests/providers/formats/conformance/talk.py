@@ -71,6 +71,17 @@ WORDED_BY = {
 }
 """Whose words an envelope around another dialect uses on the wire."""
 
+NEEDED = (
+    "text",
+    "parallel_tools",
+    "thinking",
+    "refusal",
+    "max_tokens",
+    "cache",
+    "error",
+)
+"""The fixtures every dialect has."""
+
 OPTIONS = {"project": "p", "location": "us-central1", "region": "us-east-1"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -18,16 +19,19 @@ from providers.formats.neutral.events import AnyEvent, End
 from providers.formats.neutral.gather import gather
 from providers.formats.neutral.repair import Repair
 from providers.formats.taps import StreamTap
-from tests.providers.formats.conformance.losses import counted, worded
+from tests.providers.formats.conformance.losses import counted, expected, worded
 from tests.providers.formats.conformance.scripts import SCRIPTS
 from tests.providers.formats.conformance.talk import (
+    FIXTURES,
     INBOUND,
+    NEEDED,
     OPTIONS,
     UPSTREAMS,
     Seen,
     ask,
     codec_of,
     counters,
+    frames,
     read,
     read_whole,
     seen,
@@ -137,6 +141,40 @@ def test_t151_a_whole_answer_says_the_same_everywhere(
         assert seen(got) == answer
         assert counters(got.usage) == usage
         assert counters(meta.usage) == _expected(script, wire)[1]
+
+
+@pytest.mark.parametrize("name", [each for each in NEEDED if each != "error"])
+@pytest.mark.parametrize(("inbound", "upstream"), PAIRS)
+def test_t151_a_recorded_answer_says_the_same_everywhere(
+    inbound: str, upstream: str, name: str
+) -> None:
+    wire = wire_between(inbound, upstream)
+    case = FIXTURES[wire][name]
+    answer, usage = expected(case, wire)
+    answer, told = worded(answer, inbound), counted(usage, inbound)
+    tap = _tap(inbound, upstream)
+    streamed = gather(_client_sees(inbound, [_streamed(tap, frames(case))]))
+    bridge, request, sent = _asked(inbound, upstream, stream=False)
+    body = json.dumps(case["whole"]).encode()
+    meta = bridge.read_response(request, sent, body)
+    whole = gather(read_whole(codec_of(inbound), meta.body))
+    for got in (streamed, whole):
+        assert seen(got) == answer
+        assert counters(got.usage) == told
+    assert counters(tap.usage) == counters(meta.usage) == usage
+
+
+@pytest.mark.parametrize(("inbound", "upstream"), PAIRS)
+def test_t118_no_pair_ends_clean_after_an_error(inbound: str, upstream: str) -> None:
+    case = FIXTURES[wire_between(inbound, upstream)]["error"]
+    tap = _tap(inbound, upstream)
+    out = _streamed(tap, frames(case))
+    assert tap.error is not None
+    assert not tap.complete
+    assert not any(isinstance(event, End) for event in _client_sees(inbound, [out]))
+    bridge, request, sent = _asked(inbound, upstream, stream=False)
+    for body in (json.dumps(case["whole"]).encode(), b"".join(frames(case))):
+        assert bridge.read_response(request, sent, body).error is not None
 
 
 @pytest.mark.parametrize("script", ["parallel_calls", "thinking_and_calls"])

@@ -18,6 +18,7 @@ from tests.providers.formats.conformance.losses import expected
 from tests.providers.formats.conformance.talk import (
     FIXTURES,
     INBOUND,
+    NEEDED,
     ROOT,
     codec_of,
     counters,
@@ -29,15 +30,6 @@ from tests.providers.formats.conformance.talk import (
 
 CASES = [(dialect, name) for dialect in INBOUND for name in FIXTURES[dialect]]
 ANSWERS = [pair for pair in CASES if pair[1] != "error"]
-NEEDED = {
-    "text",
-    "parallel_tools",
-    "thinking",
-    "refusal",
-    "max_tokens",
-    "cache",
-    "error",
-}
 FOLDERS = {
     "anthropic_messages": "anthropic",
     "bedrock_converse": "bedrock",
@@ -81,9 +73,9 @@ def _cuts(size: int, *, every: bool) -> Iterator[int]:
 
 
 def test_every_dialect_has_every_fixture() -> None:
-    assert {dialect for dialect in INBOUND if FIXTURES[dialect].keys() >= NEEDED} == {
-        *INBOUND
-    }
+    assert {
+        dialect for dialect in INBOUND if FIXTURES[dialect].keys() >= {*NEEDED}
+    } == {*INBOUND}
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.json")), ids=lambda p: p.stem)
