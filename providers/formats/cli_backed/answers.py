@@ -93,11 +93,19 @@ def answered(said: Said, *, model: str) -> list[AnyEvent]:
     return events
 
 
-def failed(message: str, said: Said | None = None) -> list[AnyEvent]:
-    """Return the events of a failure; what it used is billed all the same."""
+def failed(
+    message: str, said: Said | None = None, *, status: int | None = None
+) -> list[AnyEvent]:
+    """Return the events of a failure; what it used is billed all the same.
+
+    Shapes:  ``status`` is the one the vendor answered the program with, if it says so.
+    """
+    error = _detail(message.strip() or "the program said nothing", status)
+    # Zeros are what a program says that never asked anybody.
+    has_used = said is not None and said.usage is not None and said.usage.total_tokens
     return [
-        *(_counted(said) if said is not None else ()),
-        Failed(error=_detail(message.strip() or "the program said nothing")),
+        *(_counted(said) if said is not None and has_used else ()),
+        Failed(error=error),
     ]
 
 
@@ -124,9 +132,11 @@ def _counted(said: Said) -> list[AnyEvent]:
     ]
 
 
-def _detail(message: str) -> ErrorDetail:
+def _detail(message: str, status: int | None) -> ErrorDetail:
     message = message[:_LONGEST_MESSAGE]
-    for pattern, status, code in _PATTERNS:
+    for pattern, meant, code in _PATTERNS:
         if pattern.search(message):
-            return ErrorDetail(message=message, code=code, status=status)
-    return ErrorDetail(message=message, type="server_error", code="program_failed")
+            return ErrorDetail(message=message, code=code, status=status or meant)
+    return ErrorDetail(
+        message=message, type="server_error", code="program_failed", status=status
+    )

@@ -49,6 +49,7 @@ class _Result(msgspec.Struct):
     is_error: Any = None
     result: Any = None
     session_id: Any = None
+    api_error_status: Any = None
     total_cost_usd: msgspec.Raw = _NULL
     usage: msgspec.Raw = _NULL
 
@@ -94,10 +95,18 @@ class ClaudeSpeech:
             tools=printed.tools,
         )
         if result.is_error or printed.exit:
-            return answers.failed(text or answers.complaint(printed), said)
+            return answers.failed(
+                text or answers.complaint(printed), said, status=_status(result)
+            )
         if not isinstance(result.result, str):
             return answers.failed(f"the program ended with {result.subtype}", said)
         return answers.answered(said, model=model)
+
+
+def _status(result: _Result) -> int | None:
+    status = result.api_error_status
+    is_one = type(status) is int and 400 <= status <= 599
+    return status if is_one else None
 
 
 def _named(worded: Worded) -> str:

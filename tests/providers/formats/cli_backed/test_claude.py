@@ -194,3 +194,23 @@ def test_tool_calls_in_the_result_are_calls() -> None:
     (call,) = message["tool_calls"]
     assert call["function"] == {"name": "weather", "arguments": '{"city":"Kiel"}'}
     assert not message["content"]
+
+
+@pytest.mark.parametrize(("told", "status"), [(503, 503), (None, None), (200, None)])
+def test_the_vendors_status_is_known_where_the_program_says_it(
+    told: int | None, status: int | None
+) -> None:
+    out = result(is_error=True, result="API Error: odd", api_error_status=told)
+    error = Exchange(CLAUDE).read(out, exit=1).error
+    assert error is not None
+    assert error.status == status
+
+
+def test_a_failure_that_asked_nobody_used_nothing() -> None:
+    zeros = {"input_tokens": 0, "output_tokens": 0, "cache_read_input_tokens": 0}
+    words = "Not logged in · Please run /login"
+    out = result(is_error=True, result=words, usage=zeros, total_cost_usd=0)
+    meta = Exchange(CLAUDE).read(out, exit=1)
+    assert meta.error is not None
+    assert meta.error.status == 401
+    assert meta.usage is None
