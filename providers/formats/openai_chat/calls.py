@@ -32,11 +32,21 @@ _NO_FUNCTION: Final = Function()
 
 
 class _Building:
-    """Hold one call; ``pos`` is its part's number once it was opened."""
+    """Hold one call: its ``place`` in the answer, ``pos`` once its part was opened."""
 
-    __slots__ = ("id", "is_closed", "is_custom", "name", "opaque", "pieces", "pos")
+    __slots__ = (
+        "id",
+        "is_closed",
+        "is_custom",
+        "name",
+        "opaque",
+        "pieces",
+        "place",
+        "pos",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, place: int) -> None:
+        self.place = place
         self.id = ""
         self.name = ""
         self.is_custom = False
@@ -48,6 +58,10 @@ class _Building:
     @property
     def is_whole(self) -> bool:
         """The arguments are one JSON object: nothing can follow."""
+        # Most pieces end elsewhere, and to join them all each time adds up.
+        last = self.pieces[-1].rstrip() if self.pieces else ""
+        if last and last[-1] != "}":
+            return False
         text = "".join(self.pieces).strip()
         if text[-1:] != "}":
             return False
@@ -69,6 +83,7 @@ class Calls:
         "_by_id",
         "_by_index",
         "_calls",
+        "_changed",
         "_choice",
         "_last",
         "_next_pos",
@@ -92,6 +107,7 @@ class Calls:
         self._used = used
         self._proof = proof
         self._calls: list[_Building] = []
+        self._changed: dict[int, _Building] = {}
         self._by_id: dict[str, _Building] = {}
         self._by_index: dict[int, _Building] = {}
         self._last: _Building | None = None
@@ -125,7 +141,7 @@ class Calls:
             call = self._begin(out)
         if fragment.index is not None:
             self._by_index[fragment.index] = call
-        self._last = call
+        self._last = self._changed[call.place] = call
         if call.pos is None:
             self._describe(call, fragment, name)
         if fragment.extra_content is not UNSET:
@@ -161,10 +177,12 @@ class Calls:
 
     def _begin(self, out: list[AnyEvent]) -> _Building:
         """Begin a call; those before it whose arguments are whole can be closed."""
-        for call in self._calls:
+        for call in self._changed.values():
             if call.pos is not None and not call.is_closed and call.is_whole:
                 self._close(call, out)
-        call = _Building()
+        # Only what is added to can become whole: there may be thousands of others.
+        self._changed.clear()
+        call = _Building(len(self._calls))
         self._calls.append(call)
         return call
 
@@ -225,8 +243,7 @@ class Calls:
 
     def _minted(self, call: _Building) -> str:
         """Make an id that the same answer makes again."""
-        place = self._calls.index(call)
-        seed = f"{self._seed()}/{self._choice}/{place}/{call.name}".encode()
+        seed = f"{self._seed()}/{self._choice}/{call.place}/{call.name}".encode()
         minted = "call_" + hashlib.blake2b(seed, digest_size=12).hexdigest()
         self._used.add(minted)
         return minted
