@@ -288,3 +288,24 @@ def test_a_vendor_cost_is_read_and_rounded_half_to_even(text, nano):
 )
 def test_a_vendor_cost_that_is_none_is_unknown(text):
     assert parse_vendor_cost(text) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [("image", "per_image"), ("second", "per_second"), ("character", "per_character")],
+)
+def test_what_is_billed_by_the_piece_costs_its_pieces(kind, column):
+    usage = TokenUsage(units=3, unit_kind=kind)
+    assert cost_nano_usd(usage, PriceSpec(**{column: 7_000_000})) == 21
+    assert cost_nano_usd(usage, PriceSpec()) is None
+    assert cost_nano_usd(usage, PriceSpec(input=0, output=0)) == 0
+
+
+def test_a_request_without_a_price_for_it_is_unknown_unless_the_model_is_free():
+    usage = TokenUsage(units=1, unit_kind="request")
+    assert cost_nano_usd(usage, PriceSpec(input=2_000_000_000)) is None
+    assert cost_nano_usd(usage, PriceSpec(input=0, output=0)) == 0
+    assert cost_nano_usd(usage, PriceSpec(per_request=4_000_000)) == 4
+    assert cost_lines(usage, PriceSpec(input=1)) == [
+        CostLine("requests", 1, "per_request", None, None)
+    ]

@@ -14,7 +14,9 @@ from pricing.estimate import (
     estimate_input_tokens,
     estimate_output_tokens,
     reserve,
+    reserve_operation,
 )
+from pricing.tokens import TokenUsage
 
 WORDS = [
     "the",
@@ -289,3 +291,18 @@ def test_a_body_made_to_be_slow_is_estimated_as_fast_as_any(piece):
 def test_what_follows_thousands_of_media_is_counted_as_text():
     body = b",".join([b'"x;base64,AAAA"'] * 5_000 + [b"word " * 10_000])
     assert estimate_input_tokens(body, "gpt-4o") > 10_000
+
+
+def test_what_is_no_conversation_is_held_at_the_dearer_of_its_two_bills():
+    tokens = TokenUsage(input_tokens=100, output_tokens=0, image_out_tokens=1_000)
+    units = TokenUsage(units=2, unit_kind="image")
+    by_token = PriceSpec(input=10**9, output=2 * 10**9)
+    held = reserve_operation(tokens, units, by_token)
+    assert (held.input_tokens, held.output_tokens) == (130, 1_000)
+    assert held.cost_nano_usd == 130_000 + 2_000_000
+    both = PriceSpec(input=10**9, output=2 * 10**9, per_image=9 * 10**12)
+    assert reserve_operation(tokens, units, both).cost_nano_usd == 18_000_000
+    by_piece = PriceSpec(per_image=9 * 10**12)
+    assert reserve_operation(tokens, units, by_piece).cost_nano_usd == 18_000_000
+    assert reserve_operation(tokens, None, by_piece).cost_nano_usd is None
+    assert reserve_operation(tokens, units, None).cost_nano_usd is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -13,6 +14,7 @@ from providers.formats.openai_chat.errors import is_error, read_error_body
 from providers.formats.openai_chat.usage import ReadUsage
 
 _MOST_RAW: Final = 65_536
+_PAGE: Final = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
 
 
 class OddAnswerError(Exception):
@@ -48,6 +50,11 @@ def odd_answer(body: bytes) -> OddAnswerError:
             raw=body[:_MOST_RAW],
         )
     )
+
+
+def is_page(body: bytes) -> bool:
+    """Tell whether a page for people came where text or media should."""
+    return _PAGE.match(body) is not None
 
 
 def named(members: Members, model: str) -> dict[str, bytes]:

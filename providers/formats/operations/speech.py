@@ -11,7 +11,12 @@ import msgspec
 
 from providers.formats.base import ChatRequest, ResponseMeta, UpstreamRequest
 from providers.formats.openai_chat.usage import ReadUsage
-from providers.formats.operations.answers import OddAnswerError, members_in, odd_answer
+from providers.formats.operations.answers import (
+    OddAnswerError,
+    is_page,
+    members_in,
+    odd_answer,
+)
 from providers.formats.operations.streams import is_sound, sound_type
 from providers.formats.operations.taps import EventTap, SoundTap
 from providers.formats.operations.usage import as_speech, counted, read_media
@@ -25,6 +30,7 @@ def read(request: ChatRequest, body: bytes) -> ResponseMeta:
     """
     if body[:1] == b"{":
         members_in(body)
+    if body[:1] == b"{" or is_page(body):
         raise odd_answer(body)
     return ResponseMeta(
         body=body,

@@ -16,13 +16,14 @@ from providers.formats.errors import ErrorDetail
 from providers.formats.framings import SseFrame, SseSplitter
 from providers.formats.openai_chat.errors import is_error, read_error_body
 from providers.formats.openai_chat.usage import ReadUsage
-from providers.formats.taps import StreamTap
+from providers.formats.operations.answers import is_page
 
 MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
 """An event may hold a whole picture, a third larger as base64."""
 
 MAX_BODY_BYTES: Final = 128 * 1024 * 1024
 _MOST_HELD: Final = 65_536
+_PAGE_BYTES: Final = 64
 _NULL: Final = msgspec.Raw(b"null")
 _LAST: Final = frozenset({"speech.audio.done", "transcript.text.done"})
 _PICTURES: Final = frozenset({"image_generation.completed", "image_edit.completed"})
@@ -80,7 +81,7 @@ class Passed:
 
 
 class SoundTap(Passed):
-    """Pass on bytes as they come; what looks like JSON is held until it is judged.
+    """Pass on bytes as they come; what looks like text is held until it is judged.
 
     Shapes:  complete with the end of the body, which the transport vouches for.
     """
@@ -96,8 +97,14 @@ class SoundTap(Passed):
         if self._held is None:
             return self.release(data)
         self._held += data
-        if bytes(self._held[:1]) == b"{" and len(self._held) <= _MOST_HELD:
+        first = bytes(self._held[:1])
+        if first == b"{" and len(self._held) <= _MOST_HELD:
             return b""
+        if first in b" \r\n\t<":
+            if len(self._held) < _PAGE_BYTES:
+                return b""
+            if is_page(bytes(self._held)):
+                return self.fail(_not_media(bytes(self._held)))
         return self._let_go()
 
     def eof(self) -> bytes:
@@ -107,7 +114,7 @@ class SoundTap(Passed):
         out = b""
         if self._held is not None:
             held = bytes(self._held)
-            if held[:1] == b"{" and _is_json(held):
+            if is_page(held) or (held[:1] == b"{" and _is_json(held)):
                 return self.fail(_not_media(held))
             out = self._let_go()
         self.complete = self.useful
@@ -215,11 +222,6 @@ def sse(event: dict[str, object]) -> bytes:
     """Word an event whose type names it."""
     data = msgspec.json.encode(event)
     return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), data)
-
-
-def tap_of(tap: SoundTap | EventTap) -> StreamTap:
-    """Return a tap as what callers know it by."""
-    return tap
 
 
 def _is_json(data: bytes) -> bool:

@@ -20,6 +20,7 @@ from providers.formats.openai_chat.usage import ReadUsage
 from providers.formats.operations.answers import (
     OddAnswerError,
     answered,
+    is_page,
     members_in,
     odd_answer,
     text_in,
@@ -80,6 +81,8 @@ def worded(request: ChatRequest, body: bytes) -> tuple[ResponseMeta, Iterable[by
 
 def _plain(body: bytes) -> ResponseMeta:
     """Pass text on, unless it is an error; nothing says what it cost."""
+    if is_page(body):
+        raise odd_answer(body)
     if body[:1] == b"{":
         try:
             members = members_in(body)
