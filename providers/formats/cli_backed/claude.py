@@ -3,7 +3,7 @@
 It runs in plan mode, which changes nothing; no flag that skips permissions is ever
 given.
 
-Source: reference seeds 14.
+Source: reference seeds 14; ``claude --help`` of 2.1.329 for ``--tools``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _FLAGS: Final = (
     "plan",
     "--no-chrome",
 )
+_NO_TOOLS: Final = "--tools="
 _LONGEST_ARGUMENT: Final = 100_000
 """Linux takes 128 KiB in one argument; longer instructions go in with the prompt."""
 
@@ -60,9 +61,11 @@ _DECODER: Final = msgspec.json.Decoder(_Result)
 class ClaudeSpeech:
     """Speak to ``claude -p``."""
 
-    def command(self, worded: Worded, model: str) -> Command:
+    def command(self, worded: Worded, model: str, *, has_workspace: bool) -> Command:
         """Return what to run."""
         arguments = list(_FLAGS)
+        if not has_workspace:
+            arguments.append(_NO_TOOLS)
         prompt = worded.conversation
         if len(worded.system.encode()) > _LONGEST_ARGUMENT:
             prompt = f"System: {worded.system}\n\n{_named(worded)}"

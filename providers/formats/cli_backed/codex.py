@@ -2,7 +2,7 @@
 
 It runs in a sandbox that may only read; no flag that goes around it is ever given.
 
-Source: reference seeds 14.
+Source: reference seeds 14; ``codex features list`` of 0.169.0 for its tools.
 """
 
 from __future__ import annotations
@@ -34,6 +34,16 @@ _FLAGS: Final = (
     "--color",
     "never",
 )
+_NO_TOOLS: Final = (
+    "-c",
+    "features.shell_tool=false",
+    "-c",
+    "features.unified_exec=false",
+    "-c",
+    "features.view_image=false",
+)
+"""Its sandbox forbids writing; reading any file of this machine it allows."""
+
 _STDIN: Final = "-"
 
 
@@ -54,9 +64,11 @@ _DECODER: Final = msgspec.json.Decoder(_Line)
 class CodexSpeech:
     """Speak to ``codex exec``."""
 
-    def command(self, worded: Worded, model: str) -> Command:
+    def command(self, worded: Worded, model: str, *, has_workspace: bool) -> Command:
         """Return what to run; instructions are a part of the prompt."""
         arguments = list(_FLAGS)
+        if not has_workspace:
+            arguments += _NO_TOOLS
         if model and model != UNNAMED_MODELS[FORMAT_ID]:
             arguments.append(f"--model={model}")
         arguments.append(_STDIN)
@@ -155,6 +167,10 @@ class _Turn:
         if prompt is not None and cached is not None and cached > prompt:
             flags.append("cached:overlap")
             cached = prompt
+        written = count(usage.get("cache_write_input_tokens"), "cache_write", flags)
+        if written and written > (prompt or 0) - (cached or 0):
+            flags.append("cache_write:overlap")
+            written = max(0, (prompt or 0) - (cached or 0))
         output = count(usage.get("output_tokens"), "completion", flags)
         thought = count(usage.get("reasoning_output_tokens"), "reasoning", flags)
         if thought is not None and thought > (output or 0):
@@ -164,8 +180,11 @@ class _Turn:
         if prompt is None and output is None:
             return
         self._usage = TokenUsage(
-            input_tokens=None if prompt is None else prompt - (cached or 0),
+            input_tokens=(
+                None if prompt is None else prompt - (cached or 0) - (written or 0)
+            ),
             cache_read_tokens=cached,
+            cache_write_tokens=written,
             output_tokens=output,
             reasoning_tokens=thought,
         )

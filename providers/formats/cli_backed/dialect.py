@@ -29,8 +29,12 @@ _NO_ANSWER: Final = "the program's answer could not be read"
 class Speech(Protocol):
     """How one program is told what to do, and how it prints what it did."""
 
-    def command(self, worded: Worded, model: str) -> Command:
-        """Return what to run for a request in words."""
+    def command(self, worded: Worded, model: str, *, has_workspace: bool) -> Command:
+        """Return what to run for a request in words.
+
+        Shapes:  without a workspace there is nothing to look at: the program gets no
+                 tools of its own, so that no client reads this machine through it.
+        """
 
     def read(self, printed: Printed, model: str) -> list[AnyEvent]:
         """Return the events of what was printed.
@@ -51,7 +55,10 @@ class ProgramCodec(ChatCodec):
     ) -> Encoded:
         """Word a request as a command."""
         worded = word(request)
-        command = self._speech.command(worded, target.model)
+        has_workspace = bool(target.options.get("workspace"))
+        command = self._speech.command(
+            worded, target.model, has_workspace=has_workspace
+        )
         return Encoded(body=msgspec.json.encode(command), path="", losses=worded.losses)
 
     def decode_answer(self, body: bytes, reply: Reply) -> list[AnyEvent]:

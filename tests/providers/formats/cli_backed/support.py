@@ -77,7 +77,12 @@ class Exchange:
     """One chat client's request for a program, and the way back."""
 
     def __init__(
-        self, format_id: str, body: dict[str, Any] | None = None, model: str = "m"
+        self,
+        format_id: str,
+        body: dict[str, Any] | None = None,
+        *,
+        model: str = "m",
+        options: dict[str, str] | None = None,
     ) -> None:
         self.client = registry.get("openai")
         self.request = self.client.read_request(json.dumps(body or chat()).encode())
@@ -85,7 +90,7 @@ class Exchange:
         assert bridge is not None
         self.bridge = bridge
         self.sent: UpstreamRequest = bridge.build_request(
-            self.request, Target(model=model)
+            self.request, Target(model=model, options=options or {})
         )
         self.command = msgspec.json.decode(self.sent.body, type=Command)
 

@@ -21,9 +21,15 @@ def test_it_is_asked_to_plan_only_and_for_one_json_object() -> None:
     assert command.program == "claude"
     flags = " ".join(command.arguments)
     assert (
-        flags == "-p --output-format json --permission-mode plan --no-chrome --model=m"
+        flags
+        == "-p --output-format json --permission-mode plan --no-chrome --tools= --model=m"
     )
     assert "dangerously" not in flags
+
+
+def test_it_has_tools_of_its_own_only_where_it_has_a_workspace() -> None:
+    options = {"workspace": "/srv/work"}
+    assert "--tools=" not in Exchange(CLAUDE, options=options).command.arguments
 
 
 def test_its_own_model_id_leaves_the_choice_to_the_program() -> None:

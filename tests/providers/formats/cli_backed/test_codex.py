@@ -27,8 +27,14 @@ def test_it_is_asked_to_read_only_and_for_json_lines() -> None:
     flags = " ".join(command.arguments)
     assert flags == (
         "exec --json --sandbox read-only --skip-git-repo-check --color never "
-        "--model=m -"
+        "-c features.shell_tool=false -c features.unified_exec=false "
+        "-c features.view_image=false --model=m -"
     )
+
+
+def test_it_has_tools_of_its_own_only_where_it_has_a_workspace() -> None:
+    options = {"workspace": "/srv/work"}
+    assert "-c" not in Exchange(CODEX, options=options).command.arguments
 
 
 def test_its_own_model_id_leaves_the_choice_to_the_program() -> None:
@@ -82,6 +88,20 @@ def test_odd_counters_never_become_negative(
     counted = (usage.input_tokens, usage.cache_read_tokens, usage.output_tokens)
     assert counted == expected
     assert (usage.reasoning_tokens or 0) <= (usage.output_tokens or 0)
+
+
+def test_tokens_written_to_the_cache_are_a_part_of_the_input_too() -> None:
+    told = {
+        "input_tokens": 100,
+        "cached_input_tokens": 60,
+        "cache_write_input_tokens": 30,
+        "output_tokens": 5,
+    }
+    done = {"type": "turn.completed", "usage": told}
+    usage = Exchange(CODEX).read(lines(TEXT, done)).usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.cache_write_tokens) == (10, 30)
+    assert usage.prompt_tokens == 100
 
 
 @pytest.mark.parametrize("told", [None, [], {}, {"input_tokens": -1}, "many"])
