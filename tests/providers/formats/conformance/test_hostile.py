@@ -12,6 +12,7 @@ from providers.formats import registry
 from providers.formats.base import Arrival, FormatError, FramingError, Target
 from providers.formats.neutral.bridge import TranslationBridge
 from providers.formats.neutral.events import AnyEvent, End, Failed
+from tests.providers.formats.conformance.requests import REQUESTS
 from tests.providers.formats.conformance.spoiled import (
     payload_of,
     with_odd_bytes,
@@ -91,18 +92,23 @@ def _check_requests(dialect: str, count: int) -> None:
     """Take requests apart, and word what could be taken apart."""
     fine = ask(dialect, stream=True)
     wire, codec = registry.get(dialect), codec_of(dialect)
-    bridge = registry.bridge(dialect, "openai", "up")
-    assert bridge is not None
+    bridges = [
+        (registry.bridge(dialect, *UPSTREAMS[name]), UPSTREAMS[name][1])
+        for name in ("openai", "responses", "anthropic", "google", "bedrock", "ollama")
+    ]
     for seed in range(count):
         rng = _rng(dialect, seed)
-        body = with_odd_value(json.loads(fine.body), rng)
+        body = with_odd_value(REQUESTS[dialect], rng)
         if rng.random() < 0.3:
             body = with_odd_bytes(body, rng)
         refusal = None
         try:
             request = wire.read_request(body, fine.arrival)
             codec.decode_request(request)
-            bridge.build_request(request, Target(model="up"))
+            for bridge, model in bridges:
+                target = Target(model=model, options=OPTIONS)
+                assert bridge is not None
+                bridge.build_request(request, target)
         except FormatError as error:
             refusal = error
         assert refusal is None or (refusal.message and 400 <= refusal.status < 500)
