@@ -199,7 +199,7 @@ def survives(body):
     assert twice == once
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=100, suppress_health_check=list(HealthCheck), deadline=None)
 @given(bodies())
 def test_t152_a_request_survives_being_taken_apart(body):
     survives(body)
@@ -305,7 +305,7 @@ def reads_alike(events, data):
     assert again.choices[0].finish == whole.choices[0].finish
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=100, suppress_health_check=list(HealthCheck), deadline=None)
 @given(answers(), st.data())
 def test_t152_an_answer_streamed_is_the_answer_whole(events, data):
     reads_alike(events, data)

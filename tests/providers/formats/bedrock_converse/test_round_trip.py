@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -161,15 +162,26 @@ BODIES = st.fixed_dictionaries(
 CAPS = capabilities("bedrock", "", CLAUDE)
 
 
-@settings(max_examples=150, deadline=None)
-@given(BODIES)
-def test_t152_a_request_reads_the_same_after_it_was_worded(
-    body: dict[str, Any],
-) -> None:
+def _check_request(body: dict[str, Any]) -> None:
     first = CODEC.decode_request(ask(body))
     worded = CODEC.encode_request(first, Target(model=CLAUDE), CAPS)
     assert not worded.losses
     assert CODEC.decode_request(ask(worded.body)) == first
+
+
+@settings(max_examples=100, deadline=None)
+@given(BODIES)
+def test_t152_a_request_reads_the_same_after_it_was_worded(
+    body: dict[str, Any],
+) -> None:
+    _check_request(body)
+
+
+@pytest.mark.long
+@settings(max_examples=10_000, deadline=None)
+@given(BODIES)
+def test_t152_ten_thousand_requests_read_the_same(body: dict[str, Any]) -> None:
+    _check_request(body)
 
 
 ANSWERS = st.builds(
@@ -193,11 +205,7 @@ ANSWERS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
-@given(ANSWERS)
-def test_t152_an_answer_reads_the_same_whole_and_streamed(
-    answer: dict[str, Any],
-) -> None:
+def _check_answer(answer: dict[str, Any]) -> None:
     reply = Reply(model=CLAUDE)
     body = json.dumps(answer).encode()
     events = Repair().feed(CODEC.decode_answer(body, reply))
@@ -209,3 +217,18 @@ def test_t152_an_answer_reads_the_same_whole_and_streamed(
     decoder = CODEC.open_decoder(reply)
     streamed = [*decoder.feed(encoder.encode(events)), *decoder.eof()]
     assert gather(Repair().feed(streamed)) == first
+
+
+@settings(max_examples=100, deadline=None)
+@given(ANSWERS)
+def test_t152_an_answer_reads_the_same_whole_and_streamed(
+    answer: dict[str, Any],
+) -> None:
+    _check_answer(answer)
+
+
+@pytest.mark.long
+@settings(max_examples=10_000, deadline=None)
+@given(ANSWERS)
+def test_t152_ten_thousand_answers_read_the_same(answer: dict[str, Any]) -> None:
+    _check_answer(answer)

@@ -156,7 +156,7 @@ def holds(body):
     assert json.loads(repeated.body) == json.loads(encoded.body)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(bodies)
 def test_taking_apart_what_was_put_together_gives_the_same(body):
     holds(body)

@@ -113,7 +113,7 @@ def check_chat(fields):
     check(CHAT, {"messages": [{"role": "user", "content": "Hi"}]} | fields)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(FIELDS)
 def test_what_is_encoded_decodes_to_what_it_was(fields):
     check_chat(fields)

@@ -212,7 +212,7 @@ BODY = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=BODY)
 def test_a_request_survives_the_way_there_and_back(body):
     once = decoded(**body)
