@@ -42,6 +42,9 @@ Op: TypeAlias = Literal[
 it; ``local`` is answered by the format itself, without an upstream.
 """
 
+WRITING_OPS: Final[frozenset[Op]] = frozenset({"chat", "completions"})
+"""What writes as much text as it is let; every other operation knows its bounds."""
+
 NEED_TOOLS: Final = 1
 NEED_VISION: Final = 2
 NEED_JSON_SCHEMA: Final = 4

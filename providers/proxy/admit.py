@@ -22,7 +22,7 @@ from pricing.estimate import (
     reserve_operation,
 )
 from pricing.tokens import TokenUsage
-from providers.formats.base import ChatRequest
+from providers.formats.base import WRITING_OPS, ChatRequest
 from providers.proxy.errors import InternalError
 from providers.proxy.exchange import Admission, Caller, Candidate, Headers
 from providers.proxy.ports import LimitStore, SnapshotPort
@@ -42,9 +42,6 @@ from usage.limits.contract import (
 )
 from usage.limits.gcra import MINUTE_US, Rate, per_minute
 from usage.limits.windows import window_at
-
-WRITING_OPS: Final = frozenset({"chat", "completions"})
-"""What writes as much text as it is let; every other operation knows its bounds."""
 
 _NANO: Final = 1_000_000_000
 _DAY_US: Final = 24 * 60 * MINUTE_US

@@ -14,11 +14,10 @@ from poolsite.clock import Clock
 from poolsite.destinations import EgressRefusedError, HostPort, host_port_of
 from poolsite.egress import Timeouts
 from pricing.cost import UNIT_COLUMNS, PriceSpec
-from providers.formats.base import Op, WireFormat
+from providers.formats.base import WRITING_OPS, Op, WireFormat
 from providers.formats.base import Target as Aim
 from providers.formats.cli_backed.command import is_program
 from providers.proxy import choice
-from providers.proxy.admit import WRITING_OPS
 from providers.proxy.exchange import Caller, Candidate, Skip
 from providers.proxy.ports import Health
 from providers.routing.access import may_use_model, may_use_provider
