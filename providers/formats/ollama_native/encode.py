@@ -183,18 +183,15 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _messages(request: Request, losses: list[Loss]) -> list[dict[str, Any]]:
-    names = {
-        part.id: part.name
-        for turn in request.turns
-        for part in turn.parts
-        if isinstance(part, ToolCall) and part.id
-    }
+    names: dict[str, str] = {}
     worded: list[dict[str, Any]] = []
     for turn in (*request.instructions, *request.turns):
         if turn.role == "instruction":
             worded.append(_said("system", turn.parts, losses, between="\n\n"))
         elif turn.role == "assistant":
             worded.append(_assistant(turn, losses))
+            calls = (part for part in turn.parts if isinstance(part, ToolCall))
+            names |= {call.id: call.name for call in calls if call.id}
         elif turn.role == "tool":
             for part in turn.parts:
                 if isinstance(part, ToolResult):
