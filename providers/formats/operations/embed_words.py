@@ -247,6 +247,10 @@ def _request(dialect: str, body: dict[str, Any], model: str, path: str) -> ChatR
 
 def _google_text(fields: dict[str, msgspec.Raw]) -> Wanted:
     """Read one text; what it is for is nobody else's word."""
+    config = fields.get("embedContentConfig")
+    if config is not None:
+        # Vertex's spelling of the members below.
+        fields = {**fields_of(config, "embedContentConfig"), **fields}
     raw = fields.get("content")
     if raw is None:
         raise FormatError(

@@ -161,6 +161,17 @@ def test_one_text_is_answered_as_one() -> None:
     )
 
 
+def test_what_vertex_nests_is_read_too() -> None:
+    request = google(
+        "embedContent",
+        content={"parts": [{"text": "a"}]},
+        embedContentConfig={"outputDimensionality": 4, "taskType": "X"},
+    )
+    way = Way(request, "ollama")
+    assert way.body["dimensions"] == 4
+    assert way.sent.losses == ("taskType:drop",)
+
+
 @pytest.mark.parametrize(
     ("request_of", "upstream"),
     [
