@@ -169,18 +169,30 @@ def _conversation(
     if not messages:
         raise invalid("messages", "must not be empty for this model")
     turns: list[Turn] = []
+    results: list[Part] = []
     called: dict[str, str] = {}
     for place, message in enumerate(messages):
         turn = _turn(message, f"messages[{place}]", called)
-        calls = (part for part in turn.parts if isinstance(part, ToolCall))
-        called |= {call.id: call.name for call in calls if call.id}
-        if turn.role == "tool" and turns and turns[-1].role == "tool":
-            turn = Turn(role="tool", parts=turns.pop().parts + turn.parts)
+        if turn.role == "tool":
+            results += turn.parts
+            continue
+        _answer(turns, results)
+        for part in turn.parts:
+            if isinstance(part, ToolCall) and part.id:
+                called[part.id] = part.name
         turns.append(turn)
+    _answer(turns, results)
     lead = 0
     while lead < len(turns) and turns[lead].role == "instruction":
         lead += 1
     return tuple(turns[:lead]), tuple(turns[lead:])
+
+
+def _answer(turns: list[Turn], results: list[Part]) -> None:
+    """Make one turn of the results that came one after the other."""
+    if results:
+        turns.append(Turn(role="tool", parts=tuple(results)))
+        results.clear()
 
 
 def _turn(message: _Message, where: str, called: Mapping[str, str]) -> Turn:

@@ -9,6 +9,7 @@ Source: reference wire 2.5, 2.7, P30 to P34, T47 to T50.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from msgspec.structs import replace
@@ -67,18 +68,24 @@ def _has_tools(turn: Turn) -> bool:
 
 def _joined(turns: tuple[Turn, ...]) -> list[Turn]:
     """Join turns of the assistant around a call: nothing may stand before its result."""
-    joined: list[Turn] = []
+    groups: list[list[Turn]] = []
+    has_calls = False
     for turn in turns:
-        last = joined[-1] if joined else None
-        if (
-            last is not None
-            and turn.role == last.role == "assistant"
-            and any(isinstance(part, ToolCall) for part in last.parts)
-        ):
-            joined[-1] = replace(last, parts=last.parts + turn.parts)
+        if has_calls and turn.role == "assistant":
+            groups[-1].append(turn)
         else:
-            joined.append(turn)
-    return joined
+            groups.append([turn])
+            has_calls = turn.role == "assistant" and any(
+                isinstance(part, ToolCall) for part in turn.parts
+            )
+    return [
+        group[0]
+        if len(group) == 1
+        else replace(
+            group[0], parts=tuple(part for turn in group for part in turn.parts)
+        )
+        for group in groups
+    ]
 
 
 class _History:
@@ -87,8 +94,9 @@ class _History:
     def __init__(self, caps: Capabilities, losses: Losses) -> None:
         self._caps = caps
         self._losses = losses
-        self._calls: list[_Call] = []
-        self._by_id: dict[str, list[_Call]] = {}
+        self._calls = 0
+        self._by_id: dict[str, deque[_Call]] = {}
+        self._waiting: dict[tuple[str, bool], deque[_Call]] = {}
         self._used: dict[str, int] = {}
         self._arrivals = 0
 
@@ -149,15 +157,19 @@ class _History:
         """Take a call and give it an id no other call has."""
         call = _Call(part)
         call.wire_id = self._wire_id(part)
-        self._calls.append(call)
+        self._calls += 1
+        for name in {"", part.name}:
+            self._waiting.setdefault((name, False), deque()).append(call)
+            if not part.id:
+                self._waiting.setdefault((name, True), deque()).append(call)
         return call
 
     def _note(self, calls: list[_Call]) -> None:
         """Make the calls of the newest turn those that their ids mean."""
-        newest: dict[str, list[_Call]] = {}
+        newest: dict[str, deque[_Call]] = {}
         for call in calls:
             if call.call.id:
-                newest.setdefault(call.call.id, []).append(call)
+                newest.setdefault(call.call.id, deque()).append(call)
         self._by_id.update(newest)
 
     def _wire_id(self, part: ToolCall) -> str:
@@ -167,7 +179,7 @@ class _History:
         if part.id:
             wire_id = legal_id(part.id, caps)
         else:
-            seed = f"{len(self._calls)}\0{part.name}\0{part.arguments}"
+            seed = f"{self._calls}\0{part.name}\0{part.arguments}"
             wire_id = made_id(seed, caps)
         times = self._used[wire_id] = self._used.get(wire_id, 0) + 1
         if times == 1:
@@ -190,17 +202,21 @@ class _History:
         return []
 
     def _call_of(self, part: ToolResult) -> _Call | None:
-        """Find a result's call by its id, else by its name, in order."""
+        """Find a result's call by its id, else by its name, in order.
+
+        Cost:    what was answered is dropped as it is met, so all results together
+                 take one walk.
+        """
         named = self._by_id.get(part.call_id) if part.call_id else None
         if named is not None:
-            free = [call for call in named if call.result is None]
-            return free[0] if free else named[-1]
-        for call in self._calls:
-            if call.result is not None or (part.call_id and call.call.id):
-                continue
-            if not part.name or part.name == call.call.name:
-                return call
-        return None
+            while len(named) > 1 and named[0].result is not None:
+                named.popleft()
+            return named[0]
+        # A result with an id may still belong to a call that never got one.
+        waiting = self._waiting.get((part.name, bool(part.call_id)), deque())
+        while waiting and waiting[0].result is not None:
+            waiting.popleft()
+        return waiting[0] if waiting else None
 
     def _result(self, call: _Call) -> ToolResult:
         """Return the answer to a call, or the statement that there is none."""

@@ -139,18 +139,25 @@ def _reminders(turn: Turn) -> list[Part]:
 
 def _merged(turns: list[Turn]) -> list[Turn]:
     """Join neighbours of one role, their parts in order."""
-    merged: list[Turn] = []
+    groups: list[list[Turn]] = []
     for turn in turns:
-        last = merged[-1] if merged else None
+        first = groups[-1][0] if groups else None
         if (
-            last is not None
-            and turn.role == last.role != "tool"
-            and turn.authority == last.authority
+            first is not None
+            and turn.role == first.role != "tool"
+            and turn.authority == first.authority
         ):
-            merged[-1] = replace(last, parts=last.parts + turn.parts)
+            groups[-1].append(turn)
         else:
-            merged.append(turn)
-    return merged
+            groups.append([turn])
+    return [
+        group[0]
+        if len(group) == 1
+        else replace(
+            group[0], parts=tuple(part for turn in group for part in turn.parts)
+        )
+        for group in groups
+    ]
 
 
 def _ended(turns: list[Turn], caps: Capabilities, losses: Losses) -> list[Turn]:
