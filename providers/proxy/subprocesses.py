@@ -55,7 +55,7 @@ class Programs:
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
-        self._running: set[int] = set()
+        self._running: set[_Process] = set()
         self._is_closed = False
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -72,8 +72,6 @@ class Programs:
         watch.expect(watches.FIRST_BYTE, limit_s + 1)
         command = _COMMAND.decode(call.sent.body)
         program = find_program(provider.options.get("executable", ""), command.program)
-        if self._is_closed:
-            raise _unable("the pool is stopping")
         if program is None:
             raise _unable(f"{command.program} is not installed here")
         try:
@@ -87,14 +85,16 @@ class Programs:
     async def close(self) -> None:
         """Kill what still runs, for good, and wait for what is being cleared away."""
         self._is_closed = True
-        for pid in self._running:
-            _kill(pid)
+        for process in self._running:
+            process.kill()
         if self._ending:
             await asyncio.wait(self._ending, timeout=_REAP_S)
 
     async def _printed(
         self, program: str, command: Command, options: Mapping[str, str], tally: Tally
     ) -> Printed:
+        if self._is_closed:
+            raise _unable("the pool is stopping")
         workspace, home = options.get("workspace", ""), options.get("home", "")
         for place in filter(None, (workspace, home)):
             if not _is_directory(place):
@@ -114,11 +114,11 @@ class Programs:
         try:
             process = await asyncio.shield(starting)
             tally.is_sent = True
-            self._running.add(process.pid)
+            self._running.add(process)
             return await _talk(process, command)
         finally:
             if starting.done() and starting.exception() is None:
-                _kill(starting.result().pid)
+                starting.result().kill()
             task = asyncio.get_running_loop().create_task(self._clear(starting, own))
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
@@ -127,11 +127,12 @@ class Programs:
         """Wait until a program is gone, killed if need be; remove its directory."""
         with contextlib.suppress(AttemptFailedError):
             process = await starting
-            _kill(process.pid)
+            if not process.exited.done():
+                process.kill()
             # Closed before its end it would never be buried.
             await asyncio.wait({process.exited}, timeout=_REAP_S)
             process.close()
-            self._running.discard(process.pid)
+            self._running.discard(process)
         await asyncio.to_thread(shutil.rmtree, own, ignore_errors=True)
 
 
@@ -155,10 +156,15 @@ class _Process(asyncio.subprocess.SubprocessStreamProtocol):
             self.exited.set_result(None)
         super().process_exited()
 
-    @property
-    def pid(self) -> int:
-        """The program's process id, which is its group's too."""
-        return self.transport.get_pid()
+    def kill(self) -> None:
+        """Kill it with its group, and those of its children that left the group."""
+        pid = self.transport.get_pid()
+        # Once it has ended its number may be somebody else's; its group's is not.
+        for each in () if self.exited.done() else _descendants(pid):
+            with contextlib.suppress(OSError):
+                os.kill(each, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Close the pipes, whoever holds their other ends."""
@@ -267,28 +273,17 @@ async def _feed(stdin: asyncio.StreamWriter, prompt: bytes) -> None:
     stdin.close()
 
 
-def _kill(pid: int) -> None:
-    """Kill a program with its group, and those of its children that left the group."""
-    for each in _descendants(pid):
-        with contextlib.suppress(OSError):
-            os.kill(each, signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        os.killpg(pid, signal.SIGKILL)
-
-
 def _descendants(pid: int) -> list[int]:
-    """Return the processes below one, where the system tells (Linux)."""
-    parents: dict[int, int] = {}
-    with contextlib.suppress(OSError):
-        for name in os.listdir("/proc"):
-            if name.isdecimal():
-                with contextlib.suppress(OSError, ValueError, IndexError):
-                    # The command's name stands in brackets and may hold anything.
-                    text = Path("/proc", name, "stat").read_text("latin-1")
-                    parents[int(name)] = int(text.rpartition(")")[2].split()[1])
+    """Return the processes below one, where the system tells (Linux).
+
+    Cost:  a file for each thread of the family, however many others there are.
+    """
     found = [pid]
     for above in found:
-        found += [child for child, parent in parents.items() if parent == above]
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{above}/task"):
+                path = Path("/proc", str(above), "task", thread, "children")
+                found += map(int, path.read_text().split())
     return found[1:]
 
 
