@@ -19,6 +19,7 @@ _JSON: Final = (b"content-type", b"application/json")
 _UNPRICED: Final = (b"x-pool-unpriced", b"true")
 _REQUEST_ID: Final = b"x-request-id"
 _SHOULD_RETRY: Final = b"x-should-retry"
+_LONGEST_SLEEP_S: Final = 60.0
 _RETRY_AFTER: Final = (b"retry-after", b"retry-after-ms")
 _MEDIA: Final = re.compile(
     r"(?:audio/[\w.+-]+|text/(?:plain|vtt|srt)|application/(?:octet-stream|x-subrip))"
@@ -125,12 +126,15 @@ def error_head(request_id: bytes, error: ProxyError, *, attempts: int) -> Header
         (b"x-pool-attempts", _ATTEMPTS[min(attempts, 31)]),
         *error.headers,
     ]
+    wait_s, should_retry = error.retry_after_s, error.retryable
+    if wait_s is not None and wait_s > _LONGEST_SLEEP_S:
+        # Some SDKs sleep as long as they are told before they try again: hours.
+        should_retry = False
     # What an upstream said of retrying yields to what the pool knows of all of them.
-    if error.retryable is not None:
-        value = b"true" if error.retryable else b"false"
+    if should_retry is not None:
+        value = b"true" if should_retry else b"false"
         headers = [pair for pair in headers if pair[0] != _SHOULD_RETRY]
         headers.append((_SHOULD_RETRY, value))
-    wait_s = error.retry_after_s
     if wait_s is not None:
         headers = [pair for pair in headers if pair[0] not in _RETRY_AFTER]
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))

@@ -16,7 +16,13 @@ UPSTREAMS = {
     "anthropic": "/v1",
     "google": "/v1beta",
 }
-MODELS = ["gpt-test", "fault-len-30", "fault-shell-once+len-12"]
+MODELS = [
+    "gpt-test",
+    "fault-len-30",
+    "fault-len-400+gap-5",
+    "fault-shell-once+len-12",
+    "fault-silence",
+]
 
 
 @pytest.fixture(scope="package")
@@ -32,6 +38,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
                 base_url=root + version,
                 api_format=api_format,
             )
+        scene.provider("poor", models=["fault-429-quota"])
         scene.price("gpt-test", input_usd="3", output_usd="15")
         scene.price("fault-*", input_usd="3", output_usd="15")
         scene.key("client")

@@ -120,3 +120,19 @@ def test_t148_tokens_are_counted_and_models_listed(
     assert beta.input_tokens == counted.input_tokens
     listed = [each.id for each in client.models.list(limit=1000)]
     assert "fault-len-30" in listed
+
+
+def test_t126_the_sdk_does_not_try_again_what_will_not_change(
+    client: anthropic.Anthropic, house: Town
+) -> None:
+    before = len(house.upstream.truth())
+    patient = client.with_options(max_retries=2, timeout=5)
+    for _ in range(2):
+        # The second time the account rests for hours, which an SDK would sleep through.
+        with pytest.raises(anthropic.APIStatusError) as caught:
+            patient.messages.create(
+                model="poor/fault-429-quota", max_tokens=10, messages=HELLO
+            )
+        assert caught.value.response.headers["x-should-retry"] == "false"
+    house.upstream.wait_idle()
+    assert len(house.upstream.truth()) - before <= 1

@@ -117,3 +117,21 @@ def test_t147_raw_answers_show_the_pools_headers(
     ) as stream:
         assert stream.headers["x-pool-request-id"]
         assert any("[DONE]" in line for line in stream.iter_lines())
+
+
+def test_t10_usage_is_delivered_once_where_it_was_asked_for(
+    client: openai.OpenAI, upstream: str
+) -> None:
+    asked: dict[str, Any] = {
+        "model": f"{upstream}/fault-len-30",
+        "messages": HELLO,
+        "stream": True,
+    }
+    chunks = list(
+        client.chat.completions.create(**asked, stream_options={"include_usage": True})
+    )
+    assert [chunk.usage is not None for chunk in chunks].count(True) == 1
+    assert chunks[-1].usage is not None
+    assert not chunks[-1].choices
+    without = list(client.chat.completions.create(**asked))
+    assert all(chunk.usage is None for chunk in without)
