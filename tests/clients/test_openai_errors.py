@@ -177,7 +177,7 @@ def test_slow_first_byte_of_a_stream_is_bridged_by_keep_alives(town: Town) -> No
     assert text
 
 
-def test_retrying_sdk_stops_at_what_will_not_change(town: Town) -> None:
+def test_t126_retrying_sdk_stops_at_what_will_not_change(town: Town) -> None:
     with make(town, max_retries=2) as client:
         before = len(town.upstream.control.seen)
         fails_with(client, openai.BadRequestError, "fault-400-context")

@@ -204,7 +204,7 @@ def test_refused_connection_costs_little_time(town: Town, asker: Asker) -> None:
 
 
 @pytest.mark.parametrize("spec", MIDDLE)
-def test_fault_after_the_first_event_is_told_inside_the_stream(
+def test_t128_fault_after_the_first_event_is_told_inside_the_stream(
     spec: str, asker: Asker
 ) -> None:
     model = f"middle-{Fault(spec).slug}"

@@ -203,7 +203,7 @@ def test_only_the_model_changes_for_another_upstream_name():
         ),
     ],
 )
-def test_usage_is_asked_for_where_the_client_did_not(options, expected):
+def test_t9_usage_is_asked_for_where_the_client_did_not(options, expected):
     head = b'{"model":"a","messages":[],"stream":true'
     asked = FORMAT.read_request(head + options + b"}")
     assert not asked.include_usage

@@ -82,7 +82,7 @@ def test_every_fixture_says_where_it_comes_from(name):
     assert FIXTURES[name]["source"]
 
 
-def test_usage_only_the_proxy_asked_for_is_taken_back_out():
+def test_t9_usage_only_the_proxy_asked_for_is_taken_back_out():
     with_usage = sse(
         chunk({"role": "assistant", "content": ""}, usage=None),
         chunk({"content": "Hi"}, usage=None),
@@ -114,7 +114,7 @@ def test_usage_only_the_proxy_asked_for_is_taken_back_out():
         (',"x":",\\"usage\\":null","usage":null}', ',"x":",\\"usage\\":null"}'),
     ],
 )
-def test_a_null_usage_leaves_wherever_it_stands(member, left):
+def test_t9_a_null_usage_leaves_wherever_it_stands(member, left):
     text = '{"id":"c","choices":[{"index":0,"delta":{"content":"a"}}]'
     tap = open_tap(request(stream=True))
     out = tap.feed(f"data: {text}{member}\n\n".encode())

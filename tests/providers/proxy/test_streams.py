@@ -42,7 +42,7 @@ async def test_a_stream_that_breaks_ends_in_an_error_and_never_cleanly(
     assert settle.attempt.usage.output_tokens
 
 
-async def test_usage_is_asked_for_and_taken_out_again(
+async def test_t9_usage_is_asked_for_and_taken_out_again(
     pool: Pool, upstream: FaultUpstream
 ) -> None:
     answer = await pool.call(STREAM)
@@ -54,7 +54,7 @@ async def test_usage_is_asked_for_and_taken_out_again(
     assert not pool.request.request.estimated
 
 
-async def test_usage_the_client_asked_for_stays(
+async def test_t10_usage_the_client_asked_for_stays(
     pool: Pool, upstream: FaultUpstream
 ) -> None:
     body = chat(stream=True, stream_options={"include_usage": True})
@@ -104,7 +104,7 @@ async def test_a_client_that_leaves_while_waiting_frees_the_upstream(
     assert client.answer.status is None
 
 
-async def test_an_answer_billed_in_full_is_read_to_its_end(
+async def test_t124_an_answer_billed_in_full_is_read_to_its_end(
     pool: Pool, upstream: FaultUpstream
 ) -> None:
     pool.set_provider(1, billing_on_abort="full")
@@ -178,7 +178,7 @@ async def test_a_stalled_stream_is_given_up(
     assert pool.request.request.outcome == "timeout"
 
 
-async def test_a_client_that_does_not_read_is_dropped_and_billed(
+async def test_t140_a_client_that_does_not_read_is_dropped_and_billed(
     pool: Pool, upstream: FaultUpstream
 ) -> None:
     fault(upstream, "len-50")
