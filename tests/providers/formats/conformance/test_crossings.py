@@ -229,3 +229,16 @@ def test_a_relayed_bill_is_a_translated_one(dialect: str) -> None:
                 _streamed(tap, pieces)
                 bills.add(msgspec.json.encode(tap.usage))
         assert len(bills) == 1, script
+
+
+@pytest.mark.parametrize("name", [each for each in NEEDED if each != "error"])
+@pytest.mark.parametrize("dialect", INBOUND)
+def test_t153_a_relayed_stream_is_the_upstreams_bytes(dialect: str, name: str) -> None:
+    data = b"".join(frames(FIXTURES[dialect][name]))
+    for seed in range(5):
+        bridge, request, _ = _asked(dialect, dialect, stream=True)
+        sent = bridge.build_request(request, Target(model="up"))
+        stream = registry.get(dialect).open_stream(request, request_id="r")
+        tap = bridge.open_tap(request, sent, stream)
+        assert _streamed(tap, _cut(data, 6, (dialect, name, seed))) == data
+        assert tap.complete

@@ -34,7 +34,7 @@ from tests.providers.formats.conformance.talk import (
     wire_of,
 )
 
-SHORT, LONG = 400, 4_000
+SHORT, LONG = 150, 4_000
 NAMES = ("text", "parallel_tools", "thinking", "refusal", "cache")
 DECODERS = [*UPSTREAMS, *PROGRAMS]
 TERMINAL = b"[DONE]"

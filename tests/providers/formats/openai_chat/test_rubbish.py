@@ -150,7 +150,7 @@ DELTA = st.fixed_dictionaries(
     },
 )
 MANY = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

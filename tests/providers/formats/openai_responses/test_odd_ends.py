@@ -108,7 +108,7 @@ KINDS = sorted(
         max_size=6,
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_t138_no_stream_of_odd_types_breaks_the_reader(events):
     stream = b"".join(
         b"data: %b\n\n" % json.dumps(fields | {"type": kind}).encode()
@@ -126,7 +126,7 @@ def test_t138_no_stream_of_odd_types_breaks_the_reader(events):
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), ODD, max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_t138_no_answer_of_odd_types_breaks_the_reader(fields):
     body = json.dumps({"object": "response"} | fields).encode()
     made = gather(Repair().feed(CODEC.decode_answer(body, REPLY)))
@@ -135,7 +135,7 @@ def test_t138_no_answer_of_odd_types_breaks_the_reader(fields):
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), ODD, max_size=6), ODD)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_t138_no_request_of_odd_types_is_more_than_refused(fields, items):
     with suppress(FormatError):
         worded(neutral(**fields | {"model": "m", "input": items}))
