@@ -10,6 +10,7 @@ import pytest
 
 from providers.formats import registry
 from providers.formats.base import Arrival, FormatError, FramingError, Target
+from providers.formats.errors import ErrorDetail
 from providers.formats.neutral.bridge import TranslationBridge
 from providers.formats.neutral.events import AnyEvent, End, Failed
 from tests.providers.formats.conformance.requests import REQUESTS
@@ -38,6 +39,7 @@ SHORT, LONG = 150, 4_000
 NAMES = ("text", "parallel_tools", "thinking", "refusal", "cache")
 DECODERS = [*UPSTREAMS, *PROGRAMS]
 TERMINAL = b"[DONE]"
+BROKEN = ErrorDetail(message="It broke off.", code="upstream_truncated")
 
 
 def _rng(*seed: object) -> random.Random:
@@ -192,6 +194,47 @@ def test_t138_no_answer_breaks_a_pair(inbound: str, upstream: str) -> None:
     ):
         meta = bridge.read_response(request, sent, body)
         assert meta.error is not None or meta.body
+
+
+def _check_pair(inbound: str, upstream: str, count: int) -> None:
+    """Put spoiled streams through a pair: the client can read whatever it gets."""
+    format_id, model = UPSTREAMS[upstream]
+    bridge = registry.bridge(inbound, format_id, model)
+    assert bridge is not None
+    request = ask(inbound, stream=True)
+    sent = bridge.build_request(request, Target(model=model, options=OPTIONS))
+    is_relayed = not isinstance(bridge, TranslationBridge)
+    for seed in range(count):
+        rng = _rng(inbound, upstream, seed)
+        case = FIXTURES[wire_between(inbound, upstream)][rng.choice(NAMES)]
+        data = _spoiled_stream(case, rng)
+        if rng.random() < 0.5:
+            data = with_odd_bytes(data, rng)
+        stream = registry.get(inbound).open_stream(request, request_id="r")
+        tap = bridge.open_tap(request, sent, stream)
+        try:
+            out = tap.feed(data) + tap.eof()
+        except FramingError:
+            continue
+        if is_relayed:
+            continue
+        if not tap.complete:
+            out += stream.error_frame(BROKEN, request_id="r")
+        events = read(codec_of(inbound), [out])
+        assert isinstance(events[-1], End if tap.complete else Failed)
+
+
+@pytest.mark.parametrize(("inbound", "upstream"), PAIRS)
+def test_t138_no_stream_breaks_a_pair(inbound: str, upstream: str) -> None:
+    _check_pair(inbound, upstream, 10)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("inbound", "upstream"), PAIRS)
+def test_t138_no_stream_breaks_a_pair_hundreds_of_times(
+    inbound: str, upstream: str
+) -> None:
+    _check_pair(inbound, upstream, 300)
 
 
 @pytest.mark.parametrize("dialect", INBOUND)
