@@ -1,4 +1,10 @@
-"""Coding clients from their registries work through the pool on every other dialect."""
+"""Coding clients from their registries work through the pool on every other dialect.
+
+Cases T142 (Claude Code), T143 (Codex), T144 (Gemini CLI) and T146 (opencode, aider): a
+tool round and a cut stream each. What else these cases name (parallel tools, replayed
+reasoning, custom and namespaced tools, long silence) is tested where it can be seen byte
+by byte, under the cases of its own.
+"""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from providers.formats.base import (
     Bridge,
     ChatRequest,
     FormatError,
+    Op,
     Target,
     UpstreamRequest,
 )
@@ -34,6 +35,16 @@ MODELS = {
 }
 """The model of each upstream whose capabilities the table of features shows."""
 
+OPERATIONS: tuple[Op, ...] = (
+    "completions",
+    "embeddings",
+    "images",
+    "speech",
+    "transcription",
+    "moderations",
+    "rerank",
+    "count_tokens",
+)
 _ROOT = re.compile(
     r"(/v1beta|/v1alpha|/v1|/bedrock|)(/(?:models|tunedModels|model)/.+)"
 )
@@ -115,6 +126,25 @@ def unsaid() -> str:
         for (speaker, feature), why in INEXPRESSIBLE.items()
     ]
     return table(["SDK", "Feature", "Upstreams", "Why"], rows)
+
+
+def operations() -> str:
+    """Return which upstreams serve what is no conversation, by whom it is asked."""
+    rows = []
+    for op in OPERATIONS:
+        for client, wire in registry.formats().items():
+            if any(route.op == op for route in wire.routes):
+                served = [
+                    f"`{name}`"
+                    for name in registry.formats()
+                    if _serves(client, name, op)
+                ]
+                rows.append([op, f"`{client}`", ", ".join(served)])
+    return table(["Operation", "Client", "Upstreams"], rows)
+
+
+def _serves(client: str, upstream: str, op: Op) -> bool:
+    return any(registry.bridge(client, upstream, model, op) for model in _FAMILIES)
 
 
 def pairs() -> str:
@@ -208,7 +238,13 @@ def _marks(name: str) -> tuple[str, str]:
     return f"<!-- made: {name} -->", f"<!-- end: {name} -->"
 
 
-MADE = {"paths": paths, "pairs": pairs, "features": features, "unsaid": unsaid}
+MADE = {
+    "paths": paths,
+    "pairs": pairs,
+    "operations": operations,
+    "features": features,
+    "unsaid": unsaid,
+}
 
 
 def write() -> None:
