@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -55,6 +55,12 @@ def odd_answer(body: bytes) -> OddAnswerError:
 def is_page(body: bytes) -> bool:
     """Tell whether a page for people came where text or media should."""
     return _PAGE.match(body) is not None
+
+
+def dicts_in(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, leaving out what is none."""
+    listed = value if isinstance(value, list) else ()
+    return [each for each in listed if isinstance(each, dict)]
 
 
 def named(members: Members, model: str) -> dict[str, bytes]:

@@ -45,6 +45,13 @@ _REQUIRED: Final[dict[Op, str]] = {
     "moderations": "input",
     "rerank": "query",
 }
+_CHECKED: Final[dict[Op, tuple[tuple[str, type], ...]]] = {
+    "completions": (("echo", bool),),
+    "embeddings": (("encoding_format", str),),
+    "rerank": (("top_n", int), ("return_documents", bool)),
+}
+"""What decides how an answer is worded: it is too late to refuse it then."""
+
 _DEFAULT_COMPLETION: Final = 16
 _MOST_OUTPUT: Final[dict[Op, int]] = {"transcription": 2_000, "images": 6_240}
 """The most an answer may have: OpenAI's transcribing models write 2,000 tokens, its
@@ -113,6 +120,8 @@ def _from_json(members: Members, arrival: Arrival) -> ChatRequest:
         raise FormatError(
             f"The field '{required}' is missing.", code="missing_field", param=required
         )
+    for name, kind in _CHECKED.get(op, ()):
+        value_of(members, name, kind)
     stream = value_of(members, "stream", bool) or False
     made = ChatRequest(
         dialect="openai",

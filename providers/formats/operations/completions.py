@@ -17,7 +17,7 @@ from providers.formats.base import (
     Target,
     UpstreamRequest,
 )
-from providers.formats.openai_chat.chunks import Chunk
+from providers.formats.openai_chat.chunks import Chunk, read_chunk
 from providers.formats.openai_chat.request import build_chat_request
 from providers.formats.openai_chat.response import read_chat_response, read_completion
 from providers.formats.openai_chat.stream import DONE, ChatStreamTap
@@ -84,8 +84,12 @@ class CompletionsTap(ChatStreamTap):
         if meta.error is not None:
             self.error = meta.error
             return []
-        frame = b"data: " + msgspec.json.format(meta.body, indent=-1) + b"\n\n"
-        taken = self._take_chunk(frame, frame[6:-2], _chunk(frame[6:-2]))
+        payload = msgspec.json.format(meta.body, indent=-1)
+        chunk = read_chunk(payload)
+        if chunk is None:  # pragma: no cover - it was read a moment ago
+            self.error = odd_answer(body).detail
+            return []
+        taken = self._take_chunk(b"data: %b\n\n" % payload, payload, chunk)
         self.useful = self.saw_done = True
         return [taken, DONE]
 
@@ -105,7 +109,3 @@ def text_size(payload: bytes) -> int:
     except UNREADABLE:
         return 0
     return sum(len((choice.text or "").encode()) for choice in choices or ())
-
-
-def _chunk(payload: bytes) -> Chunk:
-    return msgspec.json.decode(payload, type=Chunk)

@@ -22,7 +22,7 @@ from providers.formats.base import (
 )
 from providers.formats.framings import SseSplitter
 from providers.formats.openai_chat.request import read_chat_request
-from providers.formats.operations.answers import odd_answer
+from providers.formats.operations.answers import dicts_in, odd_answer
 from providers.formats.operations.asking import value_of
 from providers.formats.operations.kin import asked_of, sent_as
 from providers.formats.operations.wrapped_tap import WrappedTap
@@ -171,34 +171,37 @@ def _worded(said: dict[str, Any], holder: str, echo: str) -> dict[str, Any]:
             "logprobs": _logprobs(choice.get("logprobs")),
             "finish_reason": choice.get("finish_reason"),
         }
-        for choice in said.get("choices") or ()
+        for choice in dicts_in(said.get("choices"))
     ]
     if "usage" in said:
         made["usage"] = said["usage"]
     return made
 
 
-def _text(holder: dict[str, Any]) -> str:
+def _text(holder: Any) -> str:
+    if not isinstance(holder, dict):
+        return ""
     text = holder.get("content") or holder.get("refusal")
     return text if isinstance(text, str) else ""
 
 
 def _logprobs(said: Any) -> dict[str, Any] | None:
     """Word chat's entries as the four lists of old."""
-    entries = said.get("content") if isinstance(said, dict) else None
-    if not isinstance(entries, list):
+    content = said.get("content") if isinstance(said, dict) else None
+    if not isinstance(content, list):
         return None
+    entries = dicts_in(content)
     offsets: list[int] = []
     at = 0
     for entry in entries:
         offsets.append(at)
-        at += len(entry.get("token", ""))
+        at += len(str(entry.get("token", "")))
     return {
         "tokens": [entry.get("token", "") for entry in entries],
         "token_logprobs": [entry.get("logprob") for entry in entries],
         "top_logprobs": [
-            {each.get("token", ""): each.get("logprob") for each in tops}
-            for tops in (entry.get("top_logprobs") or () for entry in entries)
+            {str(each.get("token", "")): each.get("logprob") for each in tops}
+            for tops in (dicts_in(entry.get("top_logprobs")) for entry in entries)
         ],
         "text_offset": offsets,
     }
@@ -209,8 +212,8 @@ def _says_nothing(said: dict[str, Any]) -> bool:
     if said.get("usage"):
         return False
     return not any(
-        choice.get("finish_reason") or _text(choice.get("delta") or {})
-        for choice in said.get("choices") or ()
+        choice.get("finish_reason") or _text(choice.get("delta"))
+        for choice in dicts_in(said.get("choices"))
     )
 
 

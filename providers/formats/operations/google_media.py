@@ -12,7 +12,11 @@ import msgspec
 from providers.formats.base import UNREADABLE, Arrival, ChatRequest
 from providers.formats.errors import ErrorDetail
 from providers.formats.jsonspans import read_members
-from providers.formats.operations.answers import OddAnswerError, odd_answer
+from providers.formats.operations.answers import (
+    OddAnswerError,
+    dicts_in,
+    odd_answer,
+)
 
 _MAGIC: Final = (
     (b"\x89PNG", "image/png"),
@@ -66,9 +70,11 @@ def found_in(body: bytes, kind: str) -> Found:
         raise odd_answer(body) from None
     media: list[Medium] = []
     texts: list[str] = []
-    for candidate in _dicts(said.get("candidates")):
+    for candidate in dicts_in(said.get("candidates")):
         content = candidate.get("content")
-        for part in _dicts(content.get("parts") if isinstance(content, dict) else None):
+        for part in dicts_in(
+            content.get("parts") if isinstance(content, dict) else None
+        ):
             inline = part.get("inlineData") or part.get("inline_data")
             if isinstance(inline, dict) and not part.get("thought"):
                 name = str(inline.get("mimeType") or inline.get("mime_type") or "")
@@ -93,7 +99,7 @@ def _nothing(said: dict[str, Any], text: str) -> OddAnswerError:
     """Word an answer without what was asked for; a refusal is the request's fault."""
     feedback = said.get("promptFeedback")
     reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
-    for candidate in _dicts(said.get("candidates")):
+    for candidate in dicts_in(said.get("candidates")):
         reason = reason or candidate.get("finishReason")
     words = text[:500] or f"The model gave nothing ({reason or 'no reason'})."
     is_refused = reason not in (None, "STOP", "MAX_TOKENS", "OTHER")
@@ -105,8 +111,3 @@ def _nothing(said: dict[str, Any], text: str) -> OddAnswerError:
             status=400 if is_refused else None,
         )
     )
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    listed = value if isinstance(value, list) else ()
-    return [each for each in listed if isinstance(each, dict)]
