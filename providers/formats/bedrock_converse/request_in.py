@@ -147,7 +147,9 @@ def decode_request(request: ChatRequest) -> Request:
     Errors:  FormatError with the field at fault.
     """
     if is_bulky(request.body):
-        raise FormatError("The body has too many parts.", code="request_too_large")
+        raise FormatError(
+            "The body has too many parts.", code="request_too_large", status=413
+        )
     try:
         return _decoded(request)
     except msgspec.ValidationError as error:

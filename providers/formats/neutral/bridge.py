@@ -24,6 +24,7 @@ from providers.formats.base import (
     ResponseMeta,
     Target,
     UpstreamRequest,
+    is_bulky,
 )
 from providers.formats.capabilities import Capabilities, capabilities
 from providers.formats.errors import ErrorDetail
@@ -71,6 +72,12 @@ class TranslationBridge:
             # Raw values are kept unread, and are text somewhere later.
             if not _is_text(request.body):
                 raise FormatError("The body is not UTF-8.", code="invalid_json")
+            if is_bulky(request.body):
+                raise FormatError(
+                    "The request has too many items to be translated.",
+                    code="request_too_large",
+                    status=413,
+                )
             known = request.neutral = self._source.decode_request(request)
         return known
 
