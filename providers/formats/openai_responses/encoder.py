@@ -103,8 +103,9 @@ class ResponsesEncoder:
     def encode(self, events: Iterable[AnyEvent]) -> bytes:
         """Return the bytes of some events."""
         if self._held is not None:
+            events = list(events)
             self._held += events
-            if not any(map(_is_useful, self._held)):
+            if not any(map(_is_useful, events)):
                 return b""
             events, self._held = self._held, None
             self._begin(events)
