@@ -45,6 +45,15 @@ class _Bulk(msgspec.Struct, gc=False):
     functions: msgspec.Raw = msgspec.Raw(b"")
     choices: msgspec.Raw = msgspec.Raw(b"")
     output: msgspec.Raw = msgspec.Raw(b"")
+    data: msgspec.Raw = msgspec.Raw(b"")
+    embedding: msgspec.Raw = msgspec.Raw(b"")
+    embeddings: msgspec.Raw = msgspec.Raw(b"")
+    requests: msgspec.Raw = msgspec.Raw(b"")
+    documents: msgspec.Raw = msgspec.Raw(b"")
+    texts: msgspec.Raw = msgspec.Raw(b"")
+    results: msgspec.Raw = msgspec.Raw(b"")
+    segments: msgspec.Raw = msgspec.Raw(b"")
+    words: msgspec.Raw = msgspec.Raw(b"")
 
 
 _BULK: Final = msgspec.json.Decoder(_Bulk)

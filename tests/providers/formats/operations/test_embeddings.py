@@ -115,6 +115,24 @@ def test_what_is_no_vector_is_an_error(odd) -> None:
     assert any(errors)
 
 
+@pytest.mark.parametrize("upstream", ["openai", "google", "ollama"])
+def test_p113_a_large_batch_of_numbers_is_no_crowd(upstream) -> None:
+    count, size = 300, 1_536
+    row = [0.125] * size
+    request = asked("embeddings", input=["x"] * count, encoding_format="base64")
+    rows = [row] * count
+    answers = {
+        "openai": {"data": [{"index": i, "embedding": row} for i in range(count)]},
+        "google": {"embeddings": [{"values": row} for row in rows]},
+        "ollama": {"model": "up", "embeddings": rows, "prompt_eval_count": 6},
+    }
+    data = of(Way(request, upstream).told(answers[upstream]))
+    assert len(data) == count
+    assert struct.unpack(f"<{size}f", base64.b64decode(data[-1])) == tuple(row)
+    back = Way(ollama(input=["x"] * count), "openai").told(answers["openai"])
+    assert back["embeddings"][-1] == row
+
+
 def test_an_upstream_that_forgets_a_text_is_an_error() -> None:
     meta = Way(CLIENTS["ollama"]()).back(openai_answer(VALUES, (0, 1)))
     assert meta.error is not None
