@@ -117,7 +117,7 @@ def test_what_is_no_vector_is_an_error(odd) -> None:
 
 @pytest.mark.parametrize("upstream", ["openai", "google", "ollama"])
 def test_p113_a_large_batch_of_numbers_is_no_crowd(upstream) -> None:
-    count, size = 300, 1_536
+    count, size = 400, 1_536
     row = [0.125] * size
     request = asked("embeddings", input=["x"] * count, encoding_format="base64")
     rows = [row] * count
