@@ -57,7 +57,7 @@ _MOST_OUTPUT: Final[dict[Op, int]] = {"transcription": 2_000, "images": 6_240}
 """The most an answer may have: OpenAI's transcribing models write 2,000 tokens, its
 largest and best picture is 6,240 of them.
 
-Source: OpenAI's model pages and image pricing, seen 2026-11-20.
+Source: OpenAI's models as widely known; not checked against its pages.
 """
 _FEWEST_BYTES_PER_SECOND: Final = 4_000
 """Speech at 32 kbit/s; what is recorded better is shorter than reserved for."""

@@ -97,7 +97,7 @@ class CompletionsTap(ChatStreamTap):
 def is_chat_only(model: str) -> bool:
     """Tell by its name whether OpenAI serves a model as chat alone.
 
-    Source:  OpenAI's list of models of the completions endpoint, seen 2026-11-20.
+    Source:  OpenAI's models as widely known; not checked against its list.
     """
     return _CHAT_ONLY.match(model.lower()) is not None
 

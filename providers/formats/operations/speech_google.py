@@ -2,7 +2,7 @@
 
 Gemini gives raw samples; making MP3 of them takes a codec that is not here.
 
-Source: reference wire 1.5, 5.3; Google's guide to speech generation, seen 2026-11-20.
+Source: reference wire 1.5, 5.3; voices as widely known; not checked against Google's guide.
 """
 
 from __future__ import annotations
