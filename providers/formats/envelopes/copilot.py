@@ -4,7 +4,7 @@ The base URL has no version; only messages lie below ``/v1``. The headers of an 
 are required; who began the turn and whether pictures are in it decide what is billed.
 
 Source: reference wire 1.7, P7, P114, P120; caozhiyuan/copilot-api issues 113 and 102 (GPT
-5 and later speak responses alone, gpt-5-mini both); not checked against it.
+5 and later speak responses alone, gpt-5-mini both).
 """
 
 from __future__ import annotations
