@@ -69,6 +69,8 @@ class BlockWriter:
         return [made] if mark is None else [made, cache_point(mark)]
 
     def _made(self, part: Part) -> AnyBlock | None:
+        if isinstance(part, Text | Refusal) and self._is_unsaid(part.text):
+            return None
         if isinstance(part, Text):
             return _text(part)
         if isinstance(part, ToolCall):
@@ -80,8 +82,12 @@ class BlockWriter:
         if isinstance(part, Reasoning):
             return self._reasoning(part)
         if isinstance(part, Refusal):
-            return {"text": part.text} if part.text.strip() else None
+            return {"text": part.text}
         return self._unknown(part)
+
+    def _is_unsaid(self, text: str) -> bool:
+        """Tell whether a text is left out: an upstream refuses blanks, a client not."""
+        return not (text if self._families is None else text.strip())
 
     def _result(self, part: ToolResult) -> Block:
         content: list[AnyBlock] = []
@@ -196,9 +202,7 @@ def cache_point(mark: CacheMark) -> Block:
     return {"cachePoint": made}
 
 
-def _text(part: Text) -> Block | None:
-    if not part.text.strip():
-        return None
+def _text(part: Text) -> Block:
     known = [made for each in part.citations if (made := cited(each)) is not None]
     if not known:
         return {"text": part.text}

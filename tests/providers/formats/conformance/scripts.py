@@ -74,6 +74,8 @@ SCRIPTS: dict[str, list[AnyEvent]] = {
     "refusal": answer(said(0, "refusal", "I ", "cannot."), reason="refusal"),
     "blocked": answer(said(0, "text", "I"), reason="refusal"),
     "max_tokens": answer(said(0, "text", "Once upon"), reason="max_tokens"),
+    "blank": answer(said(0, "text", " ", "\n")),
+    "blank_refusal": answer(said(0, "refusal", " ")),
     "nothing": answer(reason="end"),
     "plain_usage": answer(
         said(0, "text", "Hi"), usage=TokenUsage(input_tokens=7, output_tokens=3)
