@@ -1,9 +1,10 @@
 """Coding clients from their registries work through the pool on every other dialect.
 
-Cases T142 (Claude Code), T143 (Codex), T144 (Gemini CLI) and T146 (opencode, aider): a
-tool round and a cut stream each. What else these cases name (parallel tools, replayed
-reasoning, custom and namespaced tools, long silence) is tested where it can be seen byte
-by byte, under the cases of its own.
+Cases T142 (Claude Code), T143 (Codex), T144 (Gemini CLI), T145 (Gemini CLI as if signed
+in at Google) and T146 (opencode by four provider packages, aider): a tool round and a cut
+stream each. What else these cases name (parallel tools, replayed reasoning, custom and
+namespaced tools, long silence) is tested where it can be seen byte by byte, under the
+cases of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
     """Run each client against every dialect but its own: a tool, and a cut stream."""
     versions = install()
     told = ", ".join(f"{package} {version}" for package, version in versions.items())
-    figures = [Figure("clients installed", told, "five", len(versions) == len(CLIENTS))]
+    figures = [Figure("clients installed", told, "five", len(versions) == 5)]
     with (
         tempfile.TemporaryDirectory() as directory,
         set_stage(seed=seed, arguments=["--no-worker"]) as scene,

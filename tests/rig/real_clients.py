@@ -116,14 +116,42 @@ def gemini_cli(place: Place) -> Ran:
     return _run(place, [_bin("gemini"), "-p", _SAY, "-m", place.model, *flags], env)
 
 
+def code_assist(place: Place) -> Ran:
+    """Run the Gemini CLI as if signed in at Google; it speaks Code Assist then."""
+    settings = {"security": {"auth": {"selectedType": "oauth-personal"}}}
+    _write(place.work / ".gemini" / "settings.json", json.dumps(settings))
+    env = {
+        "GOOGLE_GENAI_USE_GCA": "true",
+        "GOOGLE_CLOUD_ACCESS_TOKEN": place.key,
+        "CODE_ASSIST_ENDPOINT": place.url,
+    }
+    flags = ["--skip-trust", "--yolo"]
+    return _run(place, [_bin("gemini"), "-p", _SAY, "-m", place.model, *flags], env)
+
+
 def opencode(place: Place) -> Ran:
     """Run opencode; it speaks chat completions here."""
-    options = {"baseURL": f"{place.url}/v1", "apiKey": place.key}
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "options": options,
-        "models": {place.model: {}},
-    }
+    return _opencode(place, "@ai-sdk/openai-compatible", "/v1")
+
+
+def opencode_responses(place: Place) -> Ran:
+    """Run opencode with the package that speaks responses."""
+    return _opencode(place, "@ai-sdk/openai", "/v1")
+
+
+def opencode_messages(place: Place) -> Ran:
+    """Run opencode with the package that speaks Anthropic messages."""
+    return _opencode(place, "@ai-sdk/anthropic", "/v1")
+
+
+def opencode_google(place: Place) -> Ran:
+    """Run opencode with the package that speaks generateContent."""
+    return _opencode(place, "@ai-sdk/google", "/v1beta")
+
+
+def _opencode(place: Place, package: str, version: str) -> Ran:
+    options = {"baseURL": place.url + version, "apiKey": place.key}
+    provider = {"npm": package, "options": options, "models": {place.model: {}}}
     settings = {"provider": {"pool": provider}}
     _write(place.work / "opencode.json", json.dumps(settings))
     env = {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
@@ -152,7 +180,11 @@ CLIENTS: dict[str, tuple[str, Client]] = {
     "Claude Code": ("anthropic", claude_code),
     "Codex CLI": ("responses", codex),
     "Gemini CLI": ("google", gemini_cli),
+    "Code-Assist by Gemini CLI": ("cloudcode", code_assist),
     "opencode": ("openai", opencode),
+    "opencode-responses": ("responses", opencode_responses),
+    "opencode-messages": ("anthropic", opencode_messages),
+    "opencode-google": ("google", opencode_google),
     "aider": ("openai", aider),
 }
 """Each client with the dialect it speaks."""

@@ -66,7 +66,7 @@ def numbered() -> frozenset[int]:
 def excused() -> dict[int, str]:
     """Return the cases without a test and why, from the page of dialects."""
     page = (ROOT / "docs" / "dialects.md").read_text()
-    table = page.partition("## Cases without a test")[2]
+    table = page.partition("## Cases without a test")[2].partition("Tested in part")[0]
     return {int(number): reason for number, reason in ROW.findall(table)}
 
 
