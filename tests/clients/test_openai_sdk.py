@@ -181,7 +181,7 @@ ODD = (
 
 
 @pytest.mark.parametrize("stream", [b"false", b"true"])
-def test_only_the_span_of_the_model_changes_in_an_odd_body(
+def test_t1_only_the_span_of_the_model_changes_in_an_odd_body(
     stream: bytes, town: Town
 ) -> None:
     body = ODD % (stream, b"house-model")

@@ -247,7 +247,7 @@ def test_odd_but_whole_stream_ends_cleanly(spec: str, town: Town, asker: Asker) 
 
 
 @pytest.mark.parametrize("number", range(len(RETRY_AFTER)))
-def test_retry_after_of_any_form_becomes_a_sane_pause(
+def test_t115_retry_after_of_any_form_becomes_a_sane_pause(
     number: int, asker: Asker
 ) -> None:
     low, high = list(RETRY_AFTER.values())[number]
@@ -264,7 +264,7 @@ def test_retry_after_of_any_form_becomes_a_sane_pause(
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("number", range(len(SECRETS)))
-def test_secret_a_vendor_echoes_never_reaches_the_client(
+def test_t139_secret_a_vendor_echoes_never_reaches_the_client(
     number: int, stream: bool, asker: Asker
 ) -> None:
     reply = asker.ask(f"secret-{number}", stream=stream)
