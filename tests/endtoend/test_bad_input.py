@@ -104,7 +104,9 @@ def test_strangers_who_keep_trying_are_slowed_down(town: Town) -> None:
         {"authorization": "Bearer {key}", "x-api-key": "{key}"},
     ],
 )
-def test_t129_key_is_found_in_every_spelling(headers: dict[str, str], town: Town) -> None:
+def test_t129_key_is_found_in_every_spelling(
+    headers: dict[str, str], town: Town
+) -> None:
     sent = {
         name: text.format(key=town.keys["client"]) for name, text in headers.items()
     }
@@ -212,7 +214,9 @@ def test_t131_malformed_json_is_400(body: bytes, town: Town) -> None:
     ],
     ids=["duplicate-key", "lone-surrogate", "nul", "huge-integer", "depth-900"],
 )
-def test_t138_odd_json_is_refused_or_passed_on_faithfully(body: bytes, town: Town) -> None:
+def test_t138_odd_json_is_refused_or_passed_on_faithfully(
+    body: bytes, town: Town
+) -> None:
     reply = chat(town, body)
     assert reply.status in (200, 400), reply.body
     if reply.status == 200:
