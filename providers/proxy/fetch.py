@@ -91,7 +91,10 @@ class Fetcher:
         self, url: str, settings: SettingsRecord, limit: int
     ) -> tuple[str, bytes]:
         allowed = ("https", "http") if settings.media_plain_http else ("https",)
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise _refused(url, "it is no URL") from None
         if parts.scheme.lower() not in allowed:
             raise _refused(url, f"only {' and '.join(allowed)} is fetched")
         if parts.username or parts.password:
@@ -130,8 +133,11 @@ class Fetcher:
 
 def _refused(url: str, why: str) -> ClientError:
     """Word a file that was not fetched; queries often hold somebody's signature."""
-    parts = urlsplit(url)
-    shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    try:
+        parts = urlsplit(url)
+        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    except ValueError:
+        shown = url.partition("?")[0]
     if len(shown) > _LONGEST_SHOWN:
         shown = shown[: _LONGEST_SHOWN - 1] + "…"
     return ClientError(

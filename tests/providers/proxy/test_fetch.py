@@ -129,6 +129,7 @@ async def test_t36_plain_http_is_not_fetched_unless_allowed(
         ("http://user:secret@127.0.0.1/a.png", "credential"),
         ("file:///etc/passwd", "only https"),
         ("http://127.0.0.1:1/a.png", "cannot be reached"),
+        ("https://[bad/a.png?sig=secret", "no URL"),
     ],
 )
 async def test_t36_an_address_that_is_nobodys_business_is_refused(
