@@ -152,7 +152,9 @@ class GeminiEncoder:
                 self._usage = event.usage
             elif isinstance(event, Finish):
                 self._finishes.append(event)
-            elif isinstance(event, Start | Meta):
+            elif isinstance(event, Start):
+                self._id, self._usage = event.id or self._id, event.usage
+            elif isinstance(event, Meta):
                 self._id = event.id or self._id
             elif isinstance(event, End):
                 self._end(out)

@@ -20,6 +20,7 @@ from providers.formats.neutral.events import (
     Finish,
     PartClose,
     PartOpen,
+    Start,
     UsageSeen,
 )
 from providers.formats.neutral.types import ToolCall
@@ -212,7 +213,7 @@ class LineEncoder:
             self._calls += 1
 
     def _rare(self, event: AnyEvent, out: list[bytes]) -> None:
-        if isinstance(event, UsageSeen):
+        if isinstance(event, Start | UsageSeen):
             self._usage = event.usage
         elif isinstance(event, Finish):
             if event.choice == 0:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from pricing.tokens import TokenUsage
 from providers.formats.neutral.events import (
     AnyEvent,
+    CitationSeen,
     Delta,
     End,
     Finish,
     FinishReason,
+    MediaSeen,
+    Meta,
+    OpaqueSeen,
     PartClose,
     PartOpen,
     Start,
+    UnknownSeen,
     UsageSeen,
 )
+from providers.formats.neutral.types import Citation, Opaque
 
 USAGE = TokenUsage(
     input_tokens=120,
@@ -81,3 +89,78 @@ SCRIPTS: dict[str, list[AnyEvent]] = {
         said(0, "text", "Hi"), usage=TokenUsage(input_tokens=7, output_tokens=3)
     ),
 }
+
+_PAYLOAD = msgspec.Raw(b'{"type":"odd","odd":{}}')
+_CITED = Citation(url="https://a.example/", title="A", cited_text="rain")
+_PROOFS = [
+    Opaque(family="anthropic", slot="signature", data="c2ln"),
+    Opaque(family="google", slot="thought_signature", data="c2ln"),
+    Opaque(family="openai", slot="encrypted", data="ZW5j"),
+    Opaque(family="bedrock", slot="redacted", data="ZW5j"),
+]
+ODD_SCRIPTS: dict[str, list[AnyEvent]] = {
+    "picture": answer(
+        [
+            PartOpen(pos=0, kind="media"),
+            MediaSeen(pos=0, data="iVBORw0KGgo=", media_type="image/png"),
+            PartClose(pos=0),
+        ],
+        said(1, "text", "There."),
+    ),
+    "sound": answer(
+        [
+            PartOpen(pos=0, kind="media"),
+            MediaSeen(pos=0, data="UklGRg==", media_type="audio/wav"),
+            PartClose(pos=0),
+        ],
+        said(1, "text", "There."),
+    ),
+    "cited": answer(
+        [
+            PartOpen(pos=0, kind="text"),
+            Delta(pos=0, text="There."),
+            CitationSeen(pos=0, citation=_CITED),
+            PartClose(pos=0),
+        ]
+    ),
+    "two_choices": [
+        Start(),
+        *said(0, "text", "There."),
+        PartOpen(pos=1, kind="text", choice=1),
+        Delta(pos=1, text="Elsewhere."),
+        PartClose(pos=1),
+        Finish(reason="end"),
+        Finish(reason="max_tokens", choice=1),
+        End(),
+    ],
+    "late_usage": [
+        Start(usage=TokenUsage(input_tokens=4)),
+        *said(0, "text", "There."),
+        Finish(reason="pause"),
+        Meta(service_tier="flex", model="up-2", id="id_2"),
+        End(),
+    ],
+    **{
+        f"proof_of_{proof.family}": answer(
+            [
+                PartOpen(pos=0, kind="reasoning"),
+                OpaqueSeen(pos=0, opaque=proof),
+                PartClose(pos=0),
+            ],
+            said(1, "text", "There."),
+        )
+        for proof in _PROOFS
+    },
+    **{
+        f"unknown_of_{dialect}": answer(
+            [
+                PartOpen(pos=0, kind="unknown"),
+                UnknownSeen(pos=0, dialect=dialect, type="odd", payload=_PAYLOAD),
+                PartClose(pos=0),
+            ],
+            said(1, "text", "There."),
+        )
+        for dialect in ("openai", "responses", "anthropic", "google", "bedrock")
+    },
+}
+"""What few dialects have words for; all of them must get past it."""

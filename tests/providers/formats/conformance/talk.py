@@ -274,6 +274,14 @@ def write(
     return [encoder.encode([event]) for event in Repair().feed(events)]
 
 
+def write_all(dialect: str, events: Sequence[AnyEvent]) -> bytes:
+    """Write a stream in a dialect, all of it at once."""
+    request = ask(dialect, stream=True)
+    stream = registry.get(dialect).open_stream(request, request_id="r")
+    encoder = codec_of(dialect).open_encoder(view_of(dialect, request), stream)
+    return encoder.encode(Repair().feed(events))
+
+
 def write_whole(dialect: str, events: Sequence[AnyEvent]) -> bytes:
     """Write a whole answer in a dialect."""
     view = view_of(dialect, ask(dialect))

@@ -17,9 +17,10 @@ from providers.formats.capabilities import capabilities
 from providers.formats.neutral.events import AnyEvent
 from providers.formats.neutral.gather import gather
 from providers.formats.neutral.repair import Repair
+from providers.formats.neutral.types import Part, Text
 from tests.providers.formats.conformance.losses import counted, worded
 from tests.providers.formats.conformance.requests import REQUESTS
-from tests.providers.formats.conformance.scripts import answer, call, said
+from tests.providers.formats.conformance.scripts import ODD_SCRIPTS, answer, call, said
 from tests.providers.formats.conformance.talk import (
     INBOUND,
     UPSTREAMS,
@@ -30,6 +31,7 @@ from tests.providers.formats.conformance.talk import (
     read_whole,
     seen,
     write,
+    write_all,
     write_whole,
 )
 
@@ -115,6 +117,25 @@ def test_t152_ten_thousand_answers_are_read_as_they_were_worded(
     dialect: str, events: list[AnyEvent]
 ) -> None:
     _check_answer(dialect, events)
+
+
+@pytest.mark.parametrize("script", ODD_SCRIPTS)
+@pytest.mark.parametrize("dialect", INBOUND)
+def test_a_dialect_gets_past_what_it_has_no_words_for(
+    dialect: str, script: str
+) -> None:
+    events = ODD_SCRIPTS[script]
+    for pieces in (write(dialect, events), [write_all(dialect, events)]):
+        answer = gather(read(codec_of(dialect), pieces))
+        assert answer.is_complete
+        assert "There." in _text(answer.choices[0].parts)
+    whole = gather(read_whole(codec_of(dialect), write_whole(dialect, events)))
+    assert _text(whole.choices[0].parts) == _text(answer.choices[0].parts)
+    assert counters(whole.usage) == counters(answer.usage)
+
+
+def _text(parts: tuple[Part, ...]) -> str:
+    return "".join(part.text for part in parts if isinstance(part, Text))
 
 
 def _request(dialect: str, body: bytes, like: ChatRequest) -> Any:
