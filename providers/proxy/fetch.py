@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from poolsite.egress import EgressError, EgressRefusedError, Timeouts, read_capped
 from providers.formats.base import UNREADABLE, ChatRequest, Fetched, Target
+from providers.proxy.aside import aside
 from providers.proxy.call import Call
 from providers.proxy.errors import ClientError
 from providers.proxy.exchange import Candidate
@@ -54,7 +56,8 @@ class Fetcher:
             return
         request = call.request
         try:
-            named = dict.fromkeys(wanted(request, candidate.aim))
+            work = partial(wanted, request, candidate.aim)
+            named = dict.fromkeys(await aside(request, work))
         except UNREADABLE:
             # Whoever words the request next says what is wrong with it.
             return

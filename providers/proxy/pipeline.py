@@ -246,6 +246,7 @@ class Pipeline:
         if candidate is None:
             raise nobody.nothing_left(ways, request.model)
         tokens = admit.estimate(request)
+        request.input_estimate_tokens = tokens
         call.recorder.estimate(tokens)
         now = self._parts.clock.monotonic()
         reservation = admit.size(request, candidate, caller.key, call.settings, tokens)
@@ -316,7 +317,7 @@ class Pipeline:
         refused = self.lessons.of(candidate) | call.taught
         try:
             await self._fetcher.fill(call, candidate)
-            out = translate.build_call(
+            out = await translate.built_call(
                 call.inbound, call.request, candidate, opened, refused=refused
             )
         except FormatError as error:

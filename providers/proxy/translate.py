@@ -9,10 +9,11 @@ itself.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ from poolsite.secret_type import Secret
 from providers.formats.base import UNREADABLE, Arrival, ChatRequest, FormatError
 from providers.formats.errors import ErrorDetail
 from providers.proxy import lessons, signing, verdict
+from providers.proxy.aside import aside
 from providers.proxy.errors import from_format_error
 from providers.proxy.exchange import (
     AttemptFailedError,
@@ -34,6 +36,7 @@ from providers.proxy.exchange import (
 )
 from providers.snapshot.types import ProviderRecord
 
+_log: Final = logging.getLogger("providers.proxy")
 SCAN_LIMIT_BYTES: Final = 64 * 1024
 REDACTED: Final = b"[redacted]"
 
@@ -212,6 +215,30 @@ def build_call(
     headers["x-pool-request-id"] = inbound.request_id
     url = candidate.base_url + sent.path
     return UpstreamCall(candidate, url, headers, sent, opened.secret, opened.marks)
+
+
+async def built_call(
+    inbound: Inbound,
+    request: ChatRequest,
+    candidate: Candidate,
+    opened: Opened,
+    *,
+    refused: frozenset[str] = frozenset(),
+) -> UpstreamCall:
+    """Build one attempt's request without holding up other calls.
+
+    Errors:  FormatError; also for a bug of ours, since nothing was sent yet and the
+             provider's health must not suffer for it.
+    """
+    work = partial(build_call, inbound, request, candidate, opened, refused=refused)
+    try:
+        return work() if candidate.is_relay else await aside(request, work)
+    except FormatError:
+        raise
+    except Exception as error:
+        _log.exception("translation_failed", extra={"id": inbound.request_id})
+        words = "The request could not be translated for this model's API."
+        raise FormatError(words, code="translation_failed") from error
 
 
 def _standing_headers(candidate: Candidate, secret: Secret | None) -> dict[str, str]:
