@@ -16,7 +16,9 @@ from typing import Protocol, TypeAlias
 from pricing.tokens import TokenUsage
 from providers.formats.base import (
     MAX_EVENT_BYTES,
+    UNREADABLE,
     ChatRequest,
+    FormatError,
     FramingError,
     ResponseMeta,
     Target,
@@ -27,6 +29,7 @@ from providers.formats.neutral.codec import Codec, Reply, View
 from providers.formats.neutral.events import AnyEvent
 from providers.formats.neutral.gather import Meter, gather
 from providers.formats.neutral.repair import Repair, failed
+from providers.formats.neutral.types import Request
 from providers.formats.taps import ClientStream, StreamTap
 
 _MAX_BODY_BYTES = 40 * 1024 * 1024
@@ -294,11 +297,15 @@ class RelayTap:
 def view_of(request: ChatRequest, codec: Codec) -> View:
     """Return what a client's encoder must know of a call that was not translated.
 
-    Errors:  FormatError when the body the upstream took is beyond our reading.
+    Fails:   never: a body that the upstream took and we cannot read is not echoed.
     """
+    try:
+        known = codec.decode_request(request)
+    except (FormatError, *UNREADABLE):
+        known = Request(dialect=codec.id, model=request.model)
     return View(
         model=request.model,
-        request=codec.decode_request(request),
+        request=known,
         asked=request,
         created=int(time.time()),
     )
