@@ -84,6 +84,19 @@ class TokenUsage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return self.prompt_tokens + self.completion_tokens
 
     @property
+    def states_prompt(self) -> bool:
+        """Tell whether it was said how much the model read.
+
+        A zero of one kind beside an unknown other says nothing.
+        """
+        return self.input_tokens is not None or self.prompt_tokens > 0
+
+    @property
+    def states_completion(self) -> bool:
+        """Tell whether it was said how much the model wrote."""
+        return self.output_tokens is not None or self.completion_tokens > 0
+
+    @property
     def is_empty(self) -> bool:
         """Tell whether the vendor reported nothing at all."""
         return self == EMPTY

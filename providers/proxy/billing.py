@@ -73,7 +73,8 @@ class Bill(Struct, frozen=True):
 def bill_attempt(attempt: Attempt, failure: Failure | None) -> Bill:
     """Say what an attempt used and costs.
 
-    Reported usage is billed as reported. Without it, an attempt that the upstream took
+    Reported usage is billed as reported; a side that was not is estimated. Without
+    any, an attempt that the upstream took
     on is billed by an estimate within the reservation; one that was refused with an
     error status, or never left, costs nothing.
     """
@@ -98,7 +99,7 @@ def _usage(attempt: Attempt, failure: Failure | None) -> tuple[TokenUsage | None
     tally = attempt.tally
     reported = tally.usage
     if reported is not None and (tally.is_complete or _covers(reported, attempt)):
-        return reported, False
+        return _filled(reported, attempt)
     is_refused = failure is not None and failure.status is not None
     if is_refused and tally.first_event_at is None and reported is None:
         # Also an error that came under a 2xx status.
@@ -118,6 +119,30 @@ def _usage(attempt: Attempt, failure: Failure | None) -> tuple[TokenUsage | None
     if seen.prompt_tokens == 0:
         seen = replace(seen, input_tokens=attempt.admission.input_estimate_tokens)
     return replace(seen, output_tokens=output), True
+
+
+def _filled(reported: TokenUsage, attempt: Attempt) -> tuple[TokenUsage, bool]:
+    """Guess the side of an answer's usage that its vendor did not state.
+
+    A side that is missing is no zero; a zero beside it, for words that arrived, is no
+    count either. What was stated in money or in pieces needs no tokens.
+    """
+    tally, admission = attempt.tally, attempt.admission
+    if reported.units is not None or tally.vendor_cost_nano_usd is not None:
+        return reported, False
+    lacks_input = not reported.states_prompt and admission.input_estimate_tokens > 0
+    lacks_output = not reported.states_completion and tally.text_bytes > 0
+    if not lacks_input and not lacks_output:
+        return reported, False
+    usage = reported
+    if lacks_input:
+        usage = replace(usage, input_tokens=admission.input_estimate_tokens)
+    if tally.text_bytes and not usage.completion_tokens:
+        model = attempt.candidate.route.model.model_id
+        usage = replace(
+            usage, output_tokens=estimate_output_tokens(tally.text_bytes, model)
+        )
+    return usage, True
 
 
 def _covers(reported: TokenUsage, attempt: Attempt) -> bool:

@@ -119,3 +119,17 @@ def test_clamp_repairs_and_names_what_it_repaired():
         "reasoning_tokens:above_output",
         "unit_kind:unknown",
     )
+
+
+@pytest.mark.parametrize(
+    ("usage", "prompt", "completion"),
+    [
+        (TokenUsage(), False, False),
+        (TokenUsage(input_tokens=0, output_tokens=0), True, True),
+        (TokenUsage(cache_read_tokens=0, output_tokens=5), False, True),
+        (TokenUsage(cache_read_tokens=7), True, False),
+        (TokenUsage(image_out_tokens=9), False, True),
+    ],
+)
+def test_zero_of_one_kind_states_nothing_about_the_other(usage, prompt, completion):
+    assert (usage.states_prompt, usage.states_completion) == (prompt, completion)

@@ -166,7 +166,7 @@ class MessagesDecoder:
         message = _MESSAGE.decode(given(wire.message) or b"{}")
         usage = None
         if (stated := given(message.usage)) is not None:
-            usage = self._usage.take(stated)
+            usage = self._usage.take(stated, is_opening=True)
         out.append(
             Start(
                 id=message.id or "",

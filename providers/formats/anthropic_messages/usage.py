@@ -31,6 +31,7 @@ class _Usage(msgspec.Struct, gc=False):
 
 _DECODER: Final = msgspec.json.Decoder(_Usage)
 _FIELDS: Final = _Usage.__struct_fields__
+_OUTPUT: Final = frozenset({"output_tokens", "output_tokens_details"})
 
 
 class UsageReader:
@@ -46,9 +47,12 @@ class UsageReader:
         self.flags: tuple[str, ...] = ()
         self.tier = ""
 
-    def take(self, raw: msgspec.Raw | bytes) -> TokenUsage | None:
+    def take(
+        self, raw: msgspec.Raw | bytes, *, is_opening: bool = False
+    ) -> TokenUsage | None:
         """Take one usage object and return the usage so far.
 
+        Shapes:  the output an opening states is a placeholder, not a count.
         Fails:   never; None when nothing believable was reported yet.
         """
         try:
@@ -58,6 +62,8 @@ class UsageReader:
             return None
         for name in _FIELDS:
             value = getattr(wire, name)
+            if is_opening and name in _OUTPUT:
+                continue
             if value is not None:
                 self._seen[name] = value
         tier = self._seen.get("service_tier")

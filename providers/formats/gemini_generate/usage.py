@@ -82,7 +82,9 @@ def read_usage(said: dict[str, Any]) -> tuple[TokenUsage, tuple[str, ...]]:
     answer, image_out = _split(answer, written, {}, "IMAGE")
     if tools:
         plain = (plain or 0) + tools
-    if thoughts is not None:
+    # A count that is absent is none; one that cannot be believed is unknown.
+    is_odd = answer is None and said.get("candidatesTokenCount") is not None
+    if thoughts is not None and not is_odd:
         answer = (answer or 0) + thoughts
     return TokenUsage(
         input_tokens=plain,

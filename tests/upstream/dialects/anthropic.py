@@ -122,7 +122,7 @@ class _Reply:
             yield from self._block(index, block)
         if not self.scenario.has("no-finish"):
             delta = {"stop_reason": self._stop(), "stop_sequence": None}
-            body: dict[str, Any] = {"delta": delta, "usage": {"output_tokens": 0}}
+            body: dict[str, Any] = {"delta": delta}
             if self.report.usage is not None:
                 body["usage"] = {"output_tokens": self.report.completion}
             has_usage = self.report.usage is not None
