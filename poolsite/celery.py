@@ -15,6 +15,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "poolsite.settings")
 
 from django.conf import settings
 
+from poolsite import broker
+
 app = Celery("pool")
 
 
@@ -32,7 +34,7 @@ def _broker() -> dict[str, Any]:
     for name in ("queue", "processed", "control"):
         (root / name).mkdir(parents=True, exist_ok=True)
     return {
-        "broker_url": "filesystem://",
+        "broker_url": f"{broker.SCHEME}://",
         "broker_transport_options": {
             "data_folder_in": str(root / "queue"),
             "data_folder_out": str(root / "queue"),

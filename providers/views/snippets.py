@@ -101,6 +101,9 @@ def _coding_clients(base: str, model: str, shown: str) -> list[tuple[str, str]]:
         ),
         (
             "Gemini CLI",
+            "# ~/.gemini/settings.json\n"
+            '{"security": {"auth": {"selectedType": "gemini-api-key"}}}\n\n'
+            "# shell\n"
             f"export GOOGLE_GEMINI_BASE_URL={base}\n"
             f"export GEMINI_API_KEY={shown}\n"
             f"gemini -m {model}",

@@ -29,7 +29,7 @@ from providers.formats.gemini_generate.dialect import FORMAT as GEMINI
 from providers.formats.gemini_generate.encoder import SSE_TYPE, GeminiClientStream
 from providers.formats.gemini_generate.peek import WRAPPED, read_gemini_request
 from providers.formats.gemini_generate.platform import METHODS, Platform
-from providers.formats.gemini_generate.relay import GeminiCallRelay, GeminiRelay
+from providers.formats.gemini_generate.relay import relays_of
 from providers.formats.neutral.codec import Codec
 from providers.formats.taps import ClientStream
 
@@ -134,10 +134,6 @@ class CodeAssist:
 
 
 _CODEC: Final = GeminiCodec(PLATFORM)
-_RELAYS: Final[dict[tuple[str, bool], Bridge]] = {
-    (inbound, is_chat): (GeminiRelay if is_chat else GeminiCallRelay)(inbound, PLATFORM)
-    for inbound in ("google", WRAPPED)
-    for is_chat in (True, False)
-}
+_RELAYS: Final = relays_of(PLATFORM)
 
 FORMAT: Final[WireFormat] = CodeAssist()
