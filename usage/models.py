@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.conf import settings
 from django.db import models
 
@@ -231,6 +233,14 @@ class Request(TokenColumns):
         return str(self.id)
 
 
+_DONE: Final = {
+    "drop": "dropped",
+    "fold": "folded into text",
+    "clamp": "clamped",
+    "emulate": "asked for in another way",
+}
+
+
 class Attempt(TokenColumns):
     """One upstream call and its money; partitioned by day like its Request.
 
@@ -273,11 +283,11 @@ class Attempt(TokenColumns):
 
     @property
     def losses_in_words(self) -> str:
-        """Name what a translation left behind; what was only changed says how."""
+        """Say what a translation changed, and how."""
         words = []
         for loss in filter(None, self.losses.split(",")):
             field, _, action = loss.partition(":")
-            words.append(field if action == "drop" else f"{field} ({action})")
+            words.append(f"{field} {_DONE.get(action, action)}".strip())
         return ", ".join(words)
 
 

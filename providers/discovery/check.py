@@ -50,6 +50,14 @@ _CURES: Final = {
 }
 
 
+_LISTS: Final = {
+    "openai": "data",
+    "responses": "data",
+    "anthropic": "data",
+    "google": "models",
+    "ollama": "models",
+}
+"""Where each format keeps its list; some compatible servers answer without one."""
 _LIST_HEADERS: Final = {"anthropic": {"anthropic-version": "2023-06-01"}}
 
 
@@ -187,7 +195,7 @@ def check_candidate(
         return failed("connectivity", str(exc), "error")
     except EgressError as exc:
         return failed("connectivity", _CURES.get(exc.category, str(exc)), "error")
-    return _judge(answer)
+    return _judge(answer, candidate.api_format)
 
 
 def failed(stage: str, text: str, state: str) -> CheckResult:
@@ -208,7 +216,7 @@ def _check_program(candidate: Candidate) -> CheckResult:
     return CheckResult(stages=[found], models=[model])
 
 
-def _judge(answer: Answer) -> CheckResult:
+def _judge(answer: Answer, api_format: str) -> CheckResult:
     result = CheckResult()
     result.stages.append(
         Stage("connectivity", True, "The provider answers.", answer.elapsed_ms)
@@ -222,7 +230,13 @@ def _judge(answer: Answer) -> CheckResult:
         return result
     result.stages.append(Stage("authentication", True, "The key is accepted."))
     try:
-        result.models = sorted(_model_ids(answer.json()))
+        listed = answer.json()
+        if not _is_shape_of(api_format, listed):
+            text = "The list of models is of another wire format; which is it?"
+            result.stages.append(Stage("provider", False, text))
+            result.state = "not_supported"
+            return result
+        result.models = sorted(_model_ids(listed))
     except ValueError:
         text = "The answer is not a model list; is the base URL right?"
         result.stages.append(Stage("provider", False, text))
@@ -248,6 +262,14 @@ def _failure(answer: Answer) -> tuple[Stage, str] | None:
         text = f"The provider answered {status} instead of a model list."
         return Stage("provider", False, text), "error"
     return None
+
+
+def _is_shape_of(api_format: str, listed: Any) -> bool:
+    """Tell a list in the shape of a format from one in another's."""
+    own = _LISTS.get(api_format)
+    if own is None or not isinstance(listed, dict):
+        return True
+    return own in listed or not {"data", "models"} & listed.keys()
 
 
 def _model_ids(data: Any) -> Iterable[str]:

@@ -7,6 +7,7 @@ not cancel it for the others.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -146,6 +147,8 @@ class TokenEndpoint:
         try:
             told = _ANSWER.decode(body)
             life_s = float(told.expires_in)
+            if not math.isfinite(life_s):
+                life_s = 0.0
         except (msgspec.MsgspecError, ValueError):
             told, life_s = TokenAnswer(), 0.0
         if status == 200 and told.access_token:

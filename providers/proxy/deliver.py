@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from poolsite.egress import EgressError, as_egress_error
@@ -12,6 +13,7 @@ from providers.formats.base import ResponseMeta
 from providers.formats.taps import StreamTap
 from providers.proxy import heads, stream, translate, verdict
 from providers.proxy import watch as watches
+from providers.proxy.aside import aside
 from providers.proxy.billing import Attempt
 from providers.proxy.call import Call
 from providers.proxy.errors import ClientGoneError
@@ -207,9 +209,9 @@ class Delivery:
         )
         if not self._answer.content.at_eof():
             self._answer.close()
-        meta = attempt.candidate.bridge.read_response(
-            call.request, self._out.sent, body
-        )
+        read = attempt.candidate.bridge.read_response
+        work = partial(read, call.request, self._out.sent, body)
+        meta = await aside(len(body), work)
         tally = attempt.tally
         tally.usage = meta.usage
         tally.flags = meta.flags

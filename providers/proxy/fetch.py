@@ -57,7 +57,7 @@ class Fetcher:
         request = call.request
         try:
             work = partial(wanted, request, candidate.aim)
-            named = dict.fromkeys(await aside(request, work))
+            named = dict.fromkeys(await aside(len(request.body), work))
         except UNREADABLE:
             # Whoever words the request next says what is wrong with it.
             return

@@ -28,7 +28,9 @@ REFUSAL_FACT: Final = "refusal"
 MOST_A_CALL: Final = 3
 """A call is tried this often with one field less; then its error is the client's."""
 
-_KEPT_S: Final = 30 * 24 * 3600.0
+_KEPT_S: Final = 24 * 3600.0
+"""A refusal may hold for one request's combination only; one more a day is its price."""
+
 _MOST_MODELS: Final = 10_000
 _MOST_FIELDS: Final = 20
 _LONGEST: Final = 4_000

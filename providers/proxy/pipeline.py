@@ -323,6 +323,7 @@ class Pipeline:
         except FormatError as error:
             raise AttemptFailedError(verdict.inexpressible(error)) from error
         call.sent = out.sent
+        translate.bind_retries(out, call.caller.key.public_id)
         return await self._signers.signed(out)
 
     async def _exchange(self, call: Call, attempt: Attempt, out: UpstreamCall) -> None:

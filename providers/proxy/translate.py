@@ -37,6 +37,7 @@ from providers.proxy.exchange import (
 from providers.snapshot.types import ProviderRecord
 
 _log: Final = logging.getLogger("providers.proxy")
+_RETRY_KEY: Final = "idempotency-key"
 SCAN_LIMIT_BYTES: Final = 64 * 1024
 REDACTED: Final = b"[redacted]"
 
@@ -232,13 +233,25 @@ async def built_call(
     """
     work = partial(build_call, inbound, request, candidate, opened, refused=refused)
     try:
-        return work() if candidate.is_relay else await aside(request, work)
+        if candidate.is_relay:
+            return work()
+        return await aside(len(request.body), work)
     except FormatError:
         raise
     except Exception as error:
         _log.exception("translation_failed", extra={"id": inbound.request_id})
         words = "The request could not be translated for this model's API."
         raise FormatError(words, code="translation_failed") from error
+
+
+def bind_retries(call: UpstreamCall, owner: str) -> None:
+    """Make a client's idempotency key its own among all who share a credential.
+
+    Two clients may choose the same key; the vendor would give one the other's answer.
+    """
+    key = call.headers.get(_RETRY_KEY)
+    if key is not None:
+        call.headers[_RETRY_KEY] = f"{owner}-{key}"
 
 
 def _standing_headers(candidate: Candidate, secret: Secret | None) -> dict[str, str]:

@@ -59,7 +59,10 @@ def judge_status(
     """
     if status == 404 and not detail.message:
         # No words: the base URL leads nowhere, which is not the client's doing.
-        return _failure("server_error", ORIGIN, status, detail)
+        nowhere = ErrorDetail(
+            message="nothing there; check the base URL", raw=detail.raw
+        )
+        return _failure("server_error", ORIGIN, status, nowhere)
     kind = classify(status, text=detail.message, codes=(detail.type, detail.code))
     text = detail.raw.decode("utf-8", "replace") if detail.raw else detail.message
     hint = read_hint(headers, text, now_s=now_s)

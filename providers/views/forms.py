@@ -48,7 +48,7 @@ class ProviderForm(forms.Form):
     base_url = forms.CharField(
         label="Base URL",
         max_length=300,
-        help_text="Paths such as /chat/completions are appended to it.",
+        help_text="The format's own paths, such as /chat/completions, are appended.",
     )
     secrets = SecretLinesField(
         label="API keys",

@@ -326,5 +326,6 @@ def test_batch_of_two_hundred_is_a_short_transaction_on_sqlite() -> None:
 
 def test_losses_are_told_in_words():
     attempt = Attempt(losses="seed:drop,n:clamp,messages.system:fold")
-    assert attempt.losses_in_words == "seed, n (clamp), messages.system (fold)"
+    told = "seed dropped, n clamped, messages.system folded into text"
+    assert attempt.losses_in_words == told
     assert Attempt().losses_in_words == ""

@@ -38,6 +38,7 @@ from providers.formats.neutral.restore import Restore
 from providers.formats.neutral.types import Request
 from providers.formats.taps import ClientStream, StreamTap
 
+_MAX_STREAM_BYTES = 64 * 1024 * 1024
 _MAX_BODY_BYTES = 40 * 1024 * 1024
 _BROKEN = ErrorDetail(
     message="The upstream's answer broke off.",
@@ -172,6 +173,7 @@ class TranslationTap:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._whole: bytearray | None = None
+        self._in_bytes = 0
         self._started = False
         self._closed = False
         self.out_bytes = 0
@@ -245,6 +247,10 @@ class TranslationTap:
         """Take upstream bytes, return the client's."""
         if self._closed:
             return b""
+        self._in_bytes += len(data)
+        if self._in_bytes > _MAX_STREAM_BYTES:
+            # Repair keeps each part whole until it closes.
+            raise FramingError("the answer is larger than the limit")
         if not self._started and not self._start(data):
             return b""
         return self._passed(self._decoder.feed(data))

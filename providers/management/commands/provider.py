@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -150,7 +150,7 @@ def _values(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--option",
         nargs="+",
-        type=_pair,
+        type=_setting,
         metavar="NAME=VALUE",
         help="what a cloud needs beside a key: region, project, location, api_version",
     )
@@ -161,6 +161,12 @@ def _values(parser: ArgumentParser) -> None:
         metavar="FORMAT[=URL]",
         help="a further format this provider speaks",
     )
+
+
+def _setting(text: str) -> tuple[str, str]:
+    if "=" not in text:
+        raise ArgumentTypeError(f"write NAME=VALUE, not {text}")
+    return _pair(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -31,7 +31,8 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstreamThrea
 
 
 def candidate(base_url: str, **values: Any) -> check.Candidate:
-    return check.Candidate(base_url, "openai", **{"allow_private": True, **values})
+    known = {"allow_private": True, "api_format": "openai", **values}
+    return check.Candidate(base_url, **known)
 
 
 def look(base_url: str, secret: str = SECRET, **values: Any) -> check.CheckResult:
@@ -274,3 +275,9 @@ def test_secret_that_signs_is_not_sent(scheme: str) -> None:
     result = look("https://models.example.com", auth_scheme=scheme)
     assert result.state == "not_supported"
     assert "signs" in result.error
+
+
+def test_list_of_another_format_is_told_from_ones_own(upstream: UpstreamThread) -> None:
+    result = look(upstream.base_url, api_format="google")
+    assert not result.ok
+    assert "wire format" in result.error
