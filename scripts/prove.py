@@ -82,34 +82,47 @@ def of_commits(before: str) -> str:
     return before if after == before else f"{before} at the start, {after} at the end"
 
 
-def render(
-    results: list[Result], *, seed: int, short: bool, date: str, before: str
-) -> str:
+def section(result: Result, told: str) -> str:
+    """Return what the page says of one proof.
+
+    Shapes: told names commit, seed and date: sections may come from several runs.
+    """
+    lines = [
+        f"{result.purpose} Took {result.seconds:.0f} s; {told}.",
+        "",
+        "| Figure | Value | Rule | |",
+        "|---|---|---|---|",
+    ]
+    for figure in result.figures:
+        verdict = "kept" if figure.ok else "MISSED"
+        cells = (figure.name, figure.value, figure.pass_rule, verdict)
+        plain = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+        lines.append("| " + " | ".join(plain) + " |")
+    return "\n".join(lines)
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """Return the sections of a page by name."""
+    found = {}
+    for part in page.split("\n## ")[1:]:
+        name, _, text = part.partition("\n")
+        found[name.strip()] = text.strip()
+    return found
+
+
+def render(sections: dict[str, str]) -> str:
     """Return the page."""
-    form = "short forms, not a proof" if short else "long forms"
     lines = [
         "# Proof",
         "",
-        f"Written by `make prove` ({form}). Commit {of_commits(before)}, seed {seed}, {date}.",
+        "Written by `make prove` (long forms); `python -m scripts.prove --only NAME`"
+        " renews single sections.",
         "",
         f"Machine: {machine()}.",
         "",
     ]
-    for result in results:
-        lines += [
-            f"## {result.name}",
-            "",
-            f"{result.purpose} Took {result.seconds:.0f} s.",
-            "",
-            "| Figure | Value | Rule | |",
-            "|---|---|---|---|",
-        ]
-        for figure in result.figures:
-            verdict = "kept" if figure.ok else "MISSED"
-            cells = (figure.name, figure.value, figure.pass_rule, verdict)
-            told = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
-            lines.append("| " + " | ".join(told) + " |")
-        lines.append("")
+    for name in sorted(sections):
+        lines += [f"## {name}", "", sections[name], ""]
     return "\n".join(lines)
 
 
@@ -127,20 +140,23 @@ def main() -> int:
     if arguments.only:
         modules = [module for module in modules if module.name in arguments.only]
     results = []
-    if not arguments.no_pytest and not arguments.only:
+    wants_tests = not arguments.only or "tests" in arguments.only
+    if wants_tests and not arguments.no_pytest:
+        print("proving tests ...", file=sys.stderr, flush=True)
         results.append(run_pytest())
     for module in modules:
         print(f"proving {module.name} ...", file=sys.stderr, flush=True)
         result = run_proof(module, seed=arguments.seed, short=arguments.short)
         results.append(result)
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    page = render(
-        results, seed=arguments.seed, short=arguments.short, date=date, before=before
-    )
-    print(page)
-    if not (arguments.no_write or arguments.short or arguments.only):
-        (ROOT / "docs").mkdir(exist_ok=True)
-        (ROOT / "docs" / "proof.md").write_text(page)
+    told = f"commit {of_commits(before)}, seed {arguments.seed}, {date}"
+    made = {result.name: section(result, told) for result in results}
+    print(render(made))
+    if not (arguments.no_write or arguments.short):
+        page = ROOT / "docs" / "proof.md"
+        page.parent.mkdir(exist_ok=True)
+        kept = sections_of(page.read_text()) if page.exists() else {}
+        page.write_text(render({**kept, **made} if arguments.only else made))
     return 0 if all(result.ok for result in results) else 1
 
 
