@@ -21,13 +21,13 @@ def test_a_wrong_address_is_404(owner: Client) -> None:
 
 
 def test_a_missing_row_names_what_is_missing(owner: Client) -> None:
-    response = owner.get("/person/999/")
+    response = owner.get("/person/999999999/")
     assert response.status_code == 404
     assert b"There is no such person." in response.content
 
 
 def test_htmx_gets_one_line_instead_of_a_page(owner: Client) -> None:
-    response = owner.get("/person/999/", headers=HTMX)
+    response = owner.get("/person/999999999/", headers=HTMX)
     assert response.status_code == 404
     assert response.content.startswith(b"<p data-problem>There is no such person.")
 
