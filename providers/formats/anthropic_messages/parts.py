@@ -68,7 +68,26 @@ class _Cites(msgspec.Struct):
 
 
 _BLOCKS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
 _BLOCK: Final = msgspec.json.Decoder(_Block)
+_TYPED: Final = msgspec.json.Decoder(_Typed)
+_KNOWN: Final = frozenset(
+    {
+        "text",
+        "image",
+        "document",
+        "search_result",
+        "thinking",
+        "redacted_thinking",
+        "tool_use",
+        "tool_result",
+    }
+)
 _SOURCE: Final = msgspec.json.Decoder(_Source)
 _CITES: Final = msgspec.json.Decoder(_Cites)
 _CACHE: Final = msgspec.json.Decoder(_Cache)
@@ -112,6 +131,9 @@ def _read_block(raw: msgspec.Raw, where: str) -> tuple[Part, ...]:
     try:
         block = _BLOCK.decode(raw)
     except UNREADABLE as error:
+        unknown = _unknown(raw)
+        if unknown is not None:
+            return (unknown,)
         raise invalid(where, f"not a content block ({error})") from None
     type_ = block.type
     if type_ == "tool_use":
@@ -121,6 +143,17 @@ def _read_block(raw: msgspec.Raw, where: str) -> tuple[Part, ...]:
     if type_ in ("thinking", "redacted_thinking"):
         return _reasoning(block)
     return (_result_part(block, raw, where),)
+
+
+def _unknown(raw: msgspec.Raw) -> Unknown | None:
+    """Keep a block of a type nobody here knows, whatever its members are."""
+    try:
+        type_ = _TYPED.decode(raw).type
+    except UNREADABLE:
+        return None
+    if not type_ or type_ in _KNOWN:
+        return None
+    return Unknown(dialect=ID, type=type_, payload=msgspec.Raw(bytes(raw)))
 
 
 def _result_part(block: _Block, raw: msgspec.Raw, where: str) -> ResultPart:

@@ -357,3 +357,16 @@ def test_what_cannot_be_read_is_refused_by_name(fields, param):
     with pytest.raises(FormatError) as caught:
         decoded(**fields)
     assert caught.value.param == param
+
+
+def test_unknown_block_is_kept_whatever_its_members_are():
+    content = [{"thinking": [], "type": "hologram"}]
+    messages = [{"role": "user", "content": content}]
+    (part,) = decoded(messages=messages).turns[0].parts
+    assert (part.type, json.loads(part.payload)) == ("hologram", content[0])
+
+
+def test_known_block_with_a_wrong_member_is_refused():
+    content = [{"thinking": [], "type": "thinking"}]
+    with pytest.raises(FormatError, match="not a content block"):
+        decoded(messages=[{"role": "user", "content": content}])
