@@ -314,7 +314,7 @@ async def test_the_cost_of_a_request_does_not_grow_with_the_pool(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sizes = {"small": (10, 10, 10), "large": (100_000, 10_000, 1000)}
-    costs = {}
+    asked = {}
     for label, (keys, models, providers) in sizes.items():
         directory = tmp_path / label
         publish_base(directory, 5, pool(keys=keys, models=models, providers=providers))
@@ -323,7 +323,12 @@ async def test_the_cost_of_a_request_does_not_grow_with_the_pool(
         # The same number of distinct names and keys: the pool's size is what differs.
         names = [f"model-{number % 10 * (models // 10) + 1}" for number in range(2000)]
         ids = [f"k{number % 10 * (keys // 10) + 1:07d}" for number in range(2000)]
-        costs[label] = _cost_us(store, names, ids)
+        asked[label] = (store, names, ids)
+    costs = dict.fromkeys(sizes, float("inf"))
+    # In turns, each at its best: a neighbour on the machine slows one of them only.
+    for _ in range(5):
+        for label, (store, names, ids) in asked.items():
+            costs[label] = min(costs[label], _cost_us(store, names, ids))
     ratio = costs["large"] / costs["small"]
     with capsys.disabled():
         print(
