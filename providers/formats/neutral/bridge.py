@@ -15,7 +15,6 @@ import time
 
 import msgspec
 
-from pricing.tokens import TokenUsage
 from providers.formats.base import (
     MAX_EVENT_BYTES,
     ChatRequest,
@@ -33,6 +32,7 @@ from providers.formats.neutral.events import Answer, AnyEvent
 from providers.formats.neutral.fit.fitted import Fitted, fit
 from providers.formats.neutral.fit.media import urls_to_fetch
 from providers.formats.neutral.gather import Meter, gather
+from providers.formats.neutral.metered import MeteredTap
 from providers.formats.neutral.repair import Repair, failed
 from providers.formats.neutral.restore import Restore
 from providers.formats.neutral.types import Request
@@ -151,7 +151,7 @@ class TranslationBridge:
         return TranslationTap(self._source, self._target, made, view, stream=stream)
 
 
-class TranslationTap:
+class TranslationTap(MeteredTap):
     """Translate one stream; see ``base.StreamTap`` for the contract."""
 
     def __init__(
@@ -169,79 +169,12 @@ class TranslationTap:
         self._repair = Repair()
         self._restore = Restore(made.fitted)
         self._encoder = source.open_encoder(view, stream)
-        self._meter = Meter()
+        super().__init__()
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._whole: bytearray | None = None
         self._in_bytes = 0
         self._started = False
-        self._closed = False
-        self.out_bytes = 0
-
-    @property
-    def useful(self) -> bool:
-        """Something was handed out."""
-        return self._meter.useful
-
-    @property
-    def error(self) -> ErrorDetail | None:
-        """The upstream's error."""
-        return self._meter.error
-
-    @property
-    def finished(self) -> bool:
-        """Every choice has its finish."""
-        return self._meter.finished
-
-    @property
-    def done(self) -> bool:
-        """The end was handed out."""
-        return self._closed and self.useful and self.error is None
-
-    @property
-    def complete(self) -> bool:
-        """The answer ended as its dialect ends."""
-        return self._meter.is_ended and self.useful and self.error is None
-
-    @property
-    def usage(self) -> TokenUsage | None:
-        """The last usage."""
-        return self._meter.usage
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What was odd about it."""
-        return self._meter.flags
-
-    @property
-    def vendor_cost_nano_usd(self) -> int | None:
-        """The cost the vendor stated."""
-        return self._meter.vendor_cost_nano_usd
-
-    @property
-    def model(self) -> str | None:
-        """The model the upstream says it served."""
-        return self._meter.model
-
-    @property
-    def response_id(self) -> str | None:
-        """The upstream's id."""
-        return self._meter.response_id
-
-    @property
-    def service_tier(self) -> str | None:
-        """The tier the upstream says it served."""
-        return self._meter.service_tier
-
-    @property
-    def finish_reasons(self) -> tuple[str, ...]:
-        """The raw reasons."""
-        return self._meter.finish_reasons
-
-    @property
-    def text_bytes(self) -> int:
-        """Bytes of text so far."""
-        return self._meter.text_bytes
 
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes, return the client's."""

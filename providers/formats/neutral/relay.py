@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from pricing.tokens import TokenUsage
 from providers.formats.base import (
     MAX_EVENT_BYTES,
     UNREADABLE,
@@ -28,6 +27,7 @@ from providers.formats.errors import ErrorDetail
 from providers.formats.neutral.codec import Codec, Reply, View
 from providers.formats.neutral.events import AnyEvent
 from providers.formats.neutral.gather import Meter, gather
+from providers.formats.neutral.metered import MeteredTap
 from providers.formats.neutral.repair import Repair, failed
 from providers.formats.neutral.types import Request
 from providers.formats.taps import ClientStream, StreamTap
@@ -120,7 +120,7 @@ class RelayBridge:
         return RelayTap(self._codec, self._relayed, request, sent, stream=stream)
 
 
-class RelayTap:
+class RelayTap(MeteredTap):
     """Relay one stream; see ``base.StreamTap`` for the contract."""
 
     def __init__(
@@ -140,78 +140,11 @@ class RelayTap:
         self._reply = Reply(model=sent.model)
         self._splitter = relayed.splitter()
         self._decoder = codec.open_decoder(self._reply)
-        self._meter = Meter()
+        super().__init__()
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._whole: bytearray | None = None
         self._started = False
-        self._closed = False
-        self.out_bytes = 0
-
-    @property
-    def useful(self) -> bool:
-        """Something was handed out."""
-        return self._meter.useful
-
-    @property
-    def error(self) -> ErrorDetail | None:
-        """The upstream's error."""
-        return self._meter.error
-
-    @property
-    def finished(self) -> bool:
-        """Every choice has its finish."""
-        return self._meter.finished
-
-    @property
-    def done(self) -> bool:
-        """The end was handed out."""
-        return self._closed and self.useful and self.error is None
-
-    @property
-    def complete(self) -> bool:
-        """The answer ended as its dialect ends."""
-        return self._meter.is_ended and self.useful and self.error is None
-
-    @property
-    def usage(self) -> TokenUsage | None:
-        """The last usage."""
-        return self._meter.usage
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What was odd about it."""
-        return self._meter.flags
-
-    @property
-    def vendor_cost_nano_usd(self) -> int | None:
-        """The cost the vendor stated."""
-        return self._meter.vendor_cost_nano_usd
-
-    @property
-    def model(self) -> str | None:
-        """The model the upstream says it served."""
-        return self._meter.model
-
-    @property
-    def response_id(self) -> str | None:
-        """The upstream's id."""
-        return self._meter.response_id
-
-    @property
-    def service_tier(self) -> str | None:
-        """The tier the upstream says it served."""
-        return self._meter.service_tier
-
-    @property
-    def finish_reasons(self) -> tuple[str, ...]:
-        """The raw reasons."""
-        return self._meter.finish_reasons
-
-    @property
-    def text_bytes(self) -> int:
-        """Bytes of text so far."""
-        return self._meter.text_bytes
 
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes, return what the client may have now."""
