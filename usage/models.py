@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from django.conf import settings
 from django.db import models
 
 from poolsite.models import Versioned
+from usage import losses
 
 
 class Team(Versioned):
@@ -233,14 +232,6 @@ class Request(TokenColumns):
         return str(self.id)
 
 
-_DONE: Final = {
-    "drop": "dropped",
-    "fold": "folded into text",
-    "clamp": "clamped",
-    "emulate": "asked for in another way",
-}
-
-
 class Attempt(TokenColumns):
     """One upstream call and its money; partitioned by day like its Request.
 
@@ -284,11 +275,7 @@ class Attempt(TokenColumns):
     @property
     def losses_in_words(self) -> str:
         """Say what a translation changed, and how."""
-        words = []
-        for loss in filter(None, self.losses.split(",")):
-            field, _, action = loss.partition(":")
-            words.append(f"{field} {_DONE.get(action, action)}".strip())
-        return ", ".join(words)
+        return losses.in_words(self.losses)
 
 
 class CostAdjustment(models.Model):
