@@ -30,6 +30,7 @@ DEAD_S: Final = 120
 MAX_ATTEMPTS: Final = 5
 SHORTEST_INTERVAL_S: Final = 30
 SWEEP_ROWS: Final = 200
+_TO_END_S: Final = 10
 _CLOCK: Final = SystemClock()
 _WAITING: Final = (Job.State.NEW, Job.State.INTERRUPTED)
 _log: Final = logging.getLogger(__name__)
@@ -123,14 +124,19 @@ def cancel(job: Job, *, clock: Clock = _CLOCK) -> bool:
     return bool(running.update(cancel_requested=True))
 
 
-def job_task(name: str) -> Callable[[Work], Any]:
+def job_task(name: str, *, longest_s: int = 50) -> Callable[[Work], Any]:
     """Make a Celery task of a function ``work(handle, **ids)`` that runs as a job.
 
     What it returns must be JSON and is stored as the job's result.
+
+    Units: after ``longest_s`` seconds the job is interrupted and goes on later from
+        what it has done, so work that never ends cannot hold a worker for ever.
     """
 
     def decorate(work: Work) -> Any:
-        @shared_task(name=name)
+        @shared_task(
+            name=name, soft_time_limit=longest_s, time_limit=longest_s + _TO_END_S
+        )
         def task(job_id: int) -> None:
             run(job_id, work)
 

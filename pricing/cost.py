@@ -66,6 +66,9 @@ class PriceSpec(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     priority_input: int | None = None
     priority_output: int | None = None
     priority_cache_read: int | None = None
+    batch_input: int | None = None
+    batch_output: int | None = None
+    batch_cache_read: int | None = None
 
 
 class CostLine(msgspec.Struct, frozen=True, gc=False):

@@ -45,6 +45,13 @@ class PriceVersion(models.Model):
     priority_input = models.BigIntegerField(null=True)
     priority_output = models.BigIntegerField(null=True)
     priority_cache_read = models.BigIntegerField(null=True)
+    batch_input = models.BigIntegerField(null=True)
+    batch_output = models.BigIntegerField(null=True)
+    batch_cache_read = models.BigIntegerField(null=True)
+    # Who states this price, where, and of when the statement is.
+    origin = models.CharField(max_length=40, blank=True, default="", db_default="")
+    origin_url = models.CharField(max_length=300, blank=True, default="", db_default="")
+    stated_on = models.DateField(null=True)
     valid_from = models.DateTimeField()
     valid_to = models.DateTimeField(null=True)
     reason = models.CharField(max_length=200, blank=True)
@@ -61,6 +68,10 @@ class CustomPrice(Versioned):
     model = models.CharField(max_length=200)
     is_pattern = models.BooleanField(default=False)
     version = models.ForeignKey(PriceVersion, on_delete=models.PROTECT)
+    # In force from and until; None is since ever and for ever.
+    valid_from = models.DateTimeField(null=True)
+    valid_to = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=200, blank=True, default="", db_default="")
     created_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True)
 
@@ -77,3 +88,32 @@ class CustomPrice(Versioned):
         return (
             f"{self.provider_slug}:{self.model}" if self.provider_slug else self.model
         )
+
+
+class Feed(Versioned):
+    """A public source of models and prices that is asked again and again.
+
+    Shapes: ``listing`` is the last good answer, read into our own shape and packed;
+        ``held`` are changes that wait for a person, ``diff`` what the last applied
+        answer changed; both as lines a screen shows.
+    """
+
+    name = models.CharField(max_length=24, unique=True)
+    # Blank is the source's own address.
+    url = models.CharField(max_length=300, blank=True)
+    enabled = models.BooleanField(default=True)
+    etag = models.CharField(max_length=200, blank=True)
+    digest = models.CharField(max_length=64, blank=True)
+    listing = models.BinaryField(null=True)
+    models_listed = models.PositiveIntegerField(default=0)
+    diff = models.JSONField(default=list)
+    held = models.JSONField(default=list)
+    # What a person said of held lines: {line key: "accepted" | "declined"}.
+    decisions = models.JSONField(default=dict)
+    checked_at = models.DateTimeField(null=True)
+    fetched_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, blank=True)
+    cleared_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name

@@ -6,7 +6,21 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
 
-from providers.api import access, errors, keys, money, pool, providers
+from providers.api import (
+    access,
+    account_status,
+    catalogue,
+    errors,
+    feeds,
+    keys,
+    models,
+    money,
+    pool,
+    prices,
+    probes,
+    providers,
+    recalculation,
+)
 from providers.api.auth import TokenAuth
 
 api = NinjaAPI(
@@ -16,7 +30,20 @@ api = NinjaAPI(
     auth=TokenAuth(),
     docs_url=None,  # the page would load code from elsewhere
 )
-for module in (providers, keys, money, access, pool):
+for module in (
+    catalogue,
+    account_status,
+    models,
+    probes,
+    prices,
+    recalculation,
+    feeds,
+    providers,
+    keys,
+    money,
+    access,
+    pool,
+):
     api.add_router("", module.router)
 errors.install(api)
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from providers.models.discovered import (
+    AccountStatus,
+    ModelList,
+    ProbeResult,
+    ProbeRun,
+)
 from providers.models.model import (
     Alias,
     AliasTarget,
@@ -13,11 +19,15 @@ from providers.models.model import (
 from providers.models.provider import ApiKey, Provider
 
 __all__ = [
+    "AccountStatus",
     "Alias",
     "AliasTarget",
     "ApiKey",
     "Fact",
     "FallbackRule",
+    "ModelList",
+    "ProbeResult",
+    "ProbeRun",
     "Provider",
     "ProviderModel",
     "StatusChange",

@@ -36,6 +36,11 @@ class ProviderModel(Versioned):
     probe_ok = models.BooleanField(null=True)
     probe_at = models.DateTimeField(null=True)
     probe_ms = models.PositiveIntegerField(null=True)
+    probe_note = models.CharField(max_length=200, blank=True, default="", db_default="")
+    # Capabilities an upstream answer proved or refuted: {"tools": true, ...}.
+    evidence = models.JSONField(default=dict)
+    # Since when the provider's own list is without it; its flags stay.
+    gone_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     seen_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)

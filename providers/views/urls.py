@@ -5,8 +5,14 @@ from __future__ import annotations
 from django.urls import path
 
 from providers.views import (
+    account_status_urls,
+    catalogue_urls,
     client_keys,
+    feed_urls,
+    model_urls,
     overview,
+    price_urls,
+    probe_urls,
     provider_parts,
     providers,
     requests,
@@ -16,6 +22,13 @@ from providers.views import (
 app_name = "providers"
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    # First match wins: these know paths that look like a provider's.
+    *catalogue_urls.urlpatterns,
+    *account_status_urls.urlpatterns,
+    *model_urls.urlpatterns,
+    *probe_urls.urlpatterns,
+    *price_urls.urlpatterns,
+    *feed_urls.urlpatterns,
     # /setup/
     path("setup/", setup.account, name="setup"),
     path("setup/provider/", setup.provider, name="setup-provider"),

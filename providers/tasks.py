@@ -1,0 +1,3 @@
+"""The roof's background work: three-line shells over the services that do it."""
+
+from __future__ import annotations

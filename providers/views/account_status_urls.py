@@ -1,0 +1,7 @@
+"""Screens of account status."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

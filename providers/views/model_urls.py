@@ -1,0 +1,7 @@
+"""Screens of models."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
