@@ -101,6 +101,7 @@ def relay(directory: Path, target: int) -> Iterator[Running]:
     command = [sys.executable, "-m", "granian", "--interface", "asginl"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--no-ws", "--log-level", "warning", "--loop", "uvloop"]
+    command += ["--runtime-mode", "mt"]
     command += ["bench.relay:app"]
     env = {"BENCH_TARGET": f"http://127.0.0.1:{target}"}
     with on_proxy_core(command, directory, port, env) as child:
