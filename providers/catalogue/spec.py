@@ -21,7 +21,14 @@ class CatalogueEntry(msgspec.Struct, frozen=True):
 
     Shapes:  ``environment`` are variable names people usually hold the key in;
              ``featured`` above 0 is its place among the first tiles;
-             ``other_formats`` are further dialects, with their own root or blank.
+             ``other_formats`` are further dialects, with their own root or blank;
+             ``alternates`` further roots of the same provider (regions, plans), tried
+             where a key is refused. ``base_url`` may hold names in braces, which the
+             form asks for. ``auth`` says how one gets in: api_key, oauth, cloud, none;
+             ``region`` where its servers and its terms are: global, cn, us, eu ...;
+             ``aliases`` are words people search it by; ``listing_id`` is its id in the
+             book of models, blank for its own; ``terms`` what one should know before
+             using it, in a sentence.
     """
 
     id: str
@@ -35,6 +42,18 @@ class CatalogueEntry(msgspec.Struct, frozen=True):
     needs_key: bool
     featured: int = 0
     other_formats: dict[str, str] = {}
+    alternates: tuple[str, ...] = ()
+    auth: tuple[str, ...] = ("api_key",)
+    auth_scheme: str = ""
+    region: str = "global"
+    free_tier: bool = False
+    website: str = ""
+    documentation: str = ""
+    aliases: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    listing_id: str = ""
+    terms: str = ""
+    beta: bool = False
 
 
 class _File(msgspec.Struct):
