@@ -77,11 +77,18 @@ class CustomPrice(Versioned):
 
     class Meta:
         constraints = [
+            # One that is in force since ever, and one for each moment from which
+            # another one is.
             models.UniqueConstraint(
                 fields=["provider_slug", "model"],
-                condition=models.Q(deleted_at=None),
+                condition=models.Q(deleted_at=None, valid_from=None),
                 name="customprice_live_once",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["provider_slug", "model", "valid_from"],
+                condition=models.Q(deleted_at=None),
+                name="customprice_live_once_from",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from poolsite import audit, version
 from poolsite.actor import Actor
 from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
 from poolsite.columns import ColumnError, check_columns
+from poolsite.models import Setting
+from pricing import selectors
 from pricing.cost import PriceSpec
 from pricing.models import CustomPrice
+from pricing.selectors import DEFAULT_MODEL
+from pricing.units import LABELS, PIECES, THRESHOLD
 from pricing.versions import Priced, ensure
 
 _CLOCK = SystemClock()
 _DEAREST: Final = 10**18
 """A billion dollars per million tokens: above this it is a typing error."""
+_LONGEST_PROMPT: Final = 1_000_000_000
+_EDGES: Final = "pricing.edges_seen"
 
 
 class PriceError(Exception):
-    """A price is refused; ``field`` names the input."""
+    """A price is refused; ``field`` names the input, ``code`` why, where it matters."""
+
+    code = ""
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
@@ -28,39 +37,68 @@ class PriceError(Exception):
 
 
 @one_change
-def set_price(
+def set_price(  # noqa: PLR0913 - a price and the time it holds for
     actor: Actor,
     model: str,
     spec: PriceSpec,
     *,
     provider_slug: str = "",
+    valid_from: datetime | None = None,
+    valid_to: datetime | None = None,
+    reason: str = "",
     clock: Clock = _CLOCK,
 ) -> CustomPrice:
-    """Set the price of a model (or pattern such as ``gpt-*``) from now on.
+    """Set the price of a model, of a pattern such as ``gpt-*``, or of the unknown.
 
+    Shapes:  without ``valid_from`` it replaces what is in force now; with one, what is
+             in force stays until then. ``*`` without a provider is the default: the
+             price of models nothing else has a price for.
     What was billed before keeps its own version.
 
-    Errors:  PriceError for a blank model, a negative price, or no price at all.
+    Errors:  PriceError for a blank model, a negative price, no price at all, or a time
+             that ends before it begins.
     """
     model = model.strip()
-    _check(model, provider_slug, spec)
-    priced = Priced(model, "custom", spec, provider_slug)
-    version_id = ensure([priced], clock=clock)[priced]
-    row = CustomPrice.objects.filter(
-        model=model, provider_slug=provider_slug, deleted_at=None
-    ).first()
-    before = {"price_version": row.version_id} if row else None
+    now = clock.now()
+    if valid_from is None:
+        row = selectors.custom_price(model, provider_slug, at=now)
+    else:
+        row = _from(model, provider_slug, valid_from)
     if row is None:
         row = CustomPrice(
-            model=model, provider_slug=provider_slug, created_at=clock.now()
+            model=model,
+            provider_slug=provider_slug,
+            created_at=now,
+            valid_from=valid_from,
         )
-    row.is_pattern = any(sign in model for sign in "*?[")
-    row.version_id = version_id
-    row.save()
-    version.bump(row)
-    after = {"price_version": version_id, **columns_of(spec)}
-    audit.record(actor, "price.set", row, before=before, after=after)
-    return row
+    values = {"valid_to": valid_to, "reason": reason}
+    return _write(actor, row, spec, values, clock)
+
+
+@one_change
+def change_price(  # noqa: PLR0913 - a price and the time it holds for
+    actor: Actor,
+    row: CustomPrice,
+    spec: PriceSpec,
+    *,
+    valid_from: datetime | None = None,
+    valid_to: datetime | None = None,
+    reason: str = "",
+    clock: Clock = _CLOCK,
+) -> CustomPrice:
+    """Change a price that was set: its columns, its time, its reason.
+
+    Errors:  PriceError, as ``set_price``; also when another one holds from then on, or
+             it was removed meanwhile.
+    """
+    row.refresh_from_db()
+    if row.deleted_at is not None:
+        raise PriceError("This price was removed meanwhile.")
+    other = _from(row.model, row.provider_slug, valid_from)
+    if other is not None and other.pk != row.pk:
+        raise PriceError("Another price begins at this time.", field="valid_from")
+    values = {"valid_from": valid_from, "valid_to": valid_to, "reason": reason}
+    return _write(actor, row, spec, values, clock)
 
 
 @one_change
@@ -75,6 +113,39 @@ def remove_price(actor: Actor, row: CustomPrice, *, clock: Clock = _CLOCK) -> No
     audit.record(actor, "price.remove", row)
 
 
+@one_change
+def remove_prices(
+    actor: Actor, model: str, provider_slug: str = "", *, clock: Clock = _CLOCK
+) -> int:
+    """Remove every price set for a model, those of other times too; return how many."""
+    rows = CustomPrice.objects.filter(
+        model=model, provider_slug=provider_slug, deleted_at=None
+    )
+    found = list(rows.order_by("pk"))
+    for row in found:
+        remove_price(actor, row, clock=clock)
+    return len(found)
+
+
+@one_change
+def pass_edges(*, clock: Clock = _CLOCK) -> int:
+    """Let the data plane see prices that begin or end meanwhile; return how many.
+
+    A price is in force by the time alone, but the data plane hears of changes: each
+    edge that passed is made one, once.
+    """
+    now = clock.now()
+    seen = Setting.objects.filter(key=_EDGES).first()
+    since = datetime.fromisoformat(seen.value) if seen else None
+    rows = selectors.edges_between(since, now)
+    if rows:
+        version.bump(*rows)
+        Setting.objects.update_or_create(
+            key=_EDGES, defaults={"value": now.isoformat()}
+        )
+    return len(rows)
+
+
 def columns_of(spec: PriceSpec) -> dict[str, int]:
     """Return the prices that are known, by column."""
     return {
@@ -84,20 +155,87 @@ def columns_of(spec: PriceSpec) -> dict[str, int]:
     }
 
 
-def _check(model: str, provider_slug: str, spec: PriceSpec) -> None:
-    if not model:
+def _write(
+    actor: Actor,
+    row: CustomPrice,
+    spec: PriceSpec,
+    values: dict[str, Any],
+    clock: Clock,
+) -> CustomPrice:
+    """Give a row its price and its time, with the audit event."""
+    before = None if row.pk is None else _seen(row)
+    for name, value in values.items():
+        setattr(row, name, value)
+    _check(row, spec)
+    priced = Priced(row.model, "custom", spec, row.provider_slug)
+    row.version_id = ensure([priced], clock=clock)[priced]
+    row.is_pattern = is_pattern(row.model, row.provider_slug)
+    row.save()
+    version.bump(row)
+    after = {**_seen(row), **columns_of(spec)}
+    audit.record(actor, "price.set", row, before=before, after=after)
+    return row
+
+
+def is_pattern(model: str, provider_slug: str = "") -> bool:
+    """Tell whether a name stands for many models; the default is not a pattern."""
+    if model == DEFAULT_MODEL and not provider_slug:
+        return False
+    return any(sign in model for sign in "*?[")
+
+
+def _from(
+    model: str, provider_slug: str, valid_from: datetime | None
+) -> CustomPrice | None:
+    return CustomPrice.objects.filter(
+        model=model,
+        provider_slug=provider_slug,
+        valid_from=valid_from,
+        deleted_at=None,
+    ).first()
+
+
+def _seen(row: CustomPrice) -> dict[str, Any]:
+    """Return what an audit event keeps of a row; a plain one is its version alone."""
+    kept: dict[str, Any] = {"price_version": row.version_id}
+    for name in ("valid_from", "valid_to"):
+        moment = getattr(row, name)
+        if moment is not None:
+            kept[name] = moment.isoformat()
+    if row.reason:
+        kept["reason"] = row.reason
+    return kept
+
+
+def _check(row: CustomPrice, spec: PriceSpec) -> None:
+    if not row.model:
         raise PriceError("Name the model.", field="model")
     try:
-        check_columns(
-            CustomPrice(model=model, provider_slug=provider_slug),
-            ["model", "provider_slug"],
-        )
+        check_columns(row, ["model", "provider_slug", "reason"])
     except ColumnError as exc:
         raise PriceError(str(exc), field=exc.field) from exc
-    for name, value in columns_of(spec).items():
-        if not 0 <= value <= _DEAREST:
-            raise PriceError("A price is neither negative nor absurd.", field=name)
-    if (spec.input is None or spec.output is None) and spec.per_request is None:
+    if row.valid_from and row.valid_to and row.valid_to <= row.valid_from:
+        raise PriceError("It ends before it begins.", field="valid_to")
+    columns = columns_of(spec)
+    for name, value in columns.items():
+        most = _LONGEST_PROMPT if name == THRESHOLD else _DEAREST
+        if not 0 <= value <= most:
+            raise PriceError(
+                f"{LABELS[name]}: it is neither negative nor absurd.", field=name
+            )
+    if (spec.input is None or spec.output is None) and columns.keys().isdisjoint(
+        PIECES
+    ):
         raise PriceError(
-            "Give an input and an output price, or a price per request.", field="input"
+            "Give an input and an output price, or a price per piece.", field="input"
         )
+    _check_long(spec, columns)
+
+
+def _check_long(spec: PriceSpec, columns: dict[str, int]) -> None:
+    """Refuse long-context prices without a threshold, and one without prices."""
+    has_prices = any(name.startswith("long_") and name != THRESHOLD for name in columns)
+    if has_prices and spec.long_threshold is None:
+        raise PriceError("Say from how many tokens on.", field=THRESHOLD)
+    if spec.long_threshold is not None and not has_prices:
+        raise PriceError("Give a price above it.", field="long_input")

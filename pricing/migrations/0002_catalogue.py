@@ -63,6 +63,25 @@ class Migration(migrations.Migration):
             name="valid_to",
             field=models.DateTimeField(null=True),
         ),
+        migrations.RemoveConstraint(
+            model_name="customprice", name="customprice_live_once"
+        ),
+        migrations.AddConstraint(
+            model_name="customprice",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at", None), ("valid_from", None)),
+                fields=("provider_slug", "model"),
+                name="customprice_live_once",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="customprice",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at", None)),
+                fields=("provider_slug", "model", "valid_from"),
+                name="customprice_live_once_from",
+            ),
+        ),
         migrations.AddField(
             model_name="priceversion",
             name="batch_cache_read",
