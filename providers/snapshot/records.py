@@ -19,6 +19,7 @@ from providers.formats.cli_backed.command import is_program, origin_or_address
 from providers.models import ApiKey, Provider, ProviderModel
 from providers.snapshot import types
 from providers.snapshot.prices import ModelPrice
+from providers.snapshot.speech import effective_base_url, format_plan_of
 from usage.models import Budget
 
 SETTING_PREFIX: Final = "proxy."
@@ -76,8 +77,7 @@ def provider_record(
 
     Fails:  None when its address is none.
     """
-    is_detected = row.format_mode == Provider.FormatMode.AUTO
-    base_url = (row.detected_base_url if is_detected else "") or row.base_url
+    base_url = effective_base_url(row)
     try:
         origin = origin_or_address(base_url)
     except ValueError:
@@ -95,7 +95,7 @@ def provider_record(
         id=row.pk,
         slug=row.slug,
         name=row.name,
-        format=(row.detected_format if is_detected else "") or row.api_format,
+        format=format_plan_of(row).selected,
         base_url=base_url,
         origin=origin,
         location=row.location,
