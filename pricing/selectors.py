@@ -14,7 +14,7 @@ from pricing.models import CustomPrice, PriceVersion
 from pricing.units import ONE, PIECES, TOKENS, write_price
 from pricing.versions import spec_of
 
-DEFAULT_MODEL: Final = "*"
+DEFAULT_MODEL: Final = "@default"
 """The name of the default price: of every model nothing else has a price for."""
 
 _NANO: Final = Decimal(1_000_000_000)

@@ -51,8 +51,8 @@ def set_price(  # noqa: PLR0913 - a price and the time it holds for
     """Set the price of a model, of a pattern such as ``gpt-*``, or of the unknown.
 
     Shapes:  without ``valid_from`` it replaces what is in force now; with one, what is
-             in force stays until then. ``*`` without a provider is the default: the
-             price of models nothing else has a price for.
+             in force stays until then. ``@default`` is the price of models nothing
+             else has a price for.
     What was billed before keeps its own version.
 
     Errors:  PriceError for a blank model, a negative price, no price at all, or a time
@@ -169,7 +169,7 @@ def _write(
     _check(row, spec)
     priced = Priced(row.model, "custom", spec, row.provider_slug)
     row.version_id = ensure([priced], clock=clock)[priced]
-    row.is_pattern = is_pattern(row.model, row.provider_slug)
+    row.is_pattern = is_pattern(row.model)
     row.save()
     version.bump(row)
     after = {**_seen(row), **columns_of(spec)}
@@ -177,10 +177,8 @@ def _write(
     return row
 
 
-def is_pattern(model: str, provider_slug: str = "") -> bool:
-    """Tell whether a name stands for many models; the default is not a pattern."""
-    if model == DEFAULT_MODEL and not provider_slug:
-        return False
+def is_pattern(model: str) -> bool:
+    """Tell whether a name stands for many models."""
     return any(sign in model for sign in "*?[")
 
 
@@ -210,6 +208,8 @@ def _seen(row: CustomPrice) -> dict[str, Any]:
 def _check(row: CustomPrice, spec: PriceSpec) -> None:
     if not row.model:
         raise PriceError("Name the model.", field="model")
+    if row.model == DEFAULT_MODEL and row.provider_slug:
+        raise PriceError("The default is one for all providers.", field="provider")
     try:
         check_columns(row, ["model", "provider_slug", "reason"])
     except ColumnError as exc:

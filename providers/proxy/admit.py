@@ -288,9 +288,11 @@ def _operation_size(
 
 def needs_price(limited: Limited, settings: SettingsRecord) -> bool:
     """Tell whether this caller may only use models whose price is known."""
-    if limited.key.unpriced == "block":
+    policy = limited.key.unpriced
+    if policy == "block":
         return True
-    return limited.has_hard_budget and settings.default_unpriced_price is None
+    is_wanted = limited.has_hard_budget or policy == "default"
+    return is_wanted and settings.default_unpriced_price is None
 
 
 def _unanswered() -> InternalError:

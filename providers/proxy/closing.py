@@ -153,6 +153,9 @@ class Closing:
             failure=call.failure,
             decision=call.decision,
         )
+        if recorder.is_unpriced and attempt is not None:
+            target = attempt.candidate.target
+            parts.metrics.request_unpriced(target.provider_slug, target.upstream_model)
 
     async def _tell(self, call: Call, error: ProxyError) -> None:
         """Tell the client, inside its stream when that is already open."""

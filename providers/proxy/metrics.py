@@ -31,6 +31,7 @@ CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 FLUSH_INTERVAL_S: Final = 1.0
 _BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _MOST_SERIES: Final = 2_000
+_MOST_UNPRICED: Final = 200
 _FILE: Final = re.compile(r"data-(\d+)-\d+\.json")
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -38,6 +39,7 @@ REQUESTS: Final = "pool_requests_total"
 ATTEMPTS: Final = "pool_attempts_total"
 STRANGERS: Final = "pool_strangers_refused_total"
 FLAGS: Final = "pool_usage_flags_total"
+UNPRICED: Final = "pool_unpriced_requests_total"
 DURATION: Final = "pool_request_seconds"
 
 _HELP: Final = {
@@ -45,6 +47,7 @@ _HELP: Final = {
     ATTEMPTS: "Upstream calls by provider and outcome.",
     STRANGERS: "Callers without a usable key, by reason.",
     FLAGS: "Oddities in the usage vendors report, by provider.",
+    UNPRICED: "Client calls of unknown cost by provider and model.",
     DURATION: "Duration of client calls in seconds.",
     "pool_in_flight": "Client calls under way.",
     "pool_ready": "1 when the worker takes work.",
@@ -95,6 +98,7 @@ class DataMetrics:
         self._clock = clock
         self._counters: dict[Series, float] = defaultdict(float)
         self._histograms: dict[Labels, list[float]] = {}
+        self._unpriced: set[tuple[str, str]] = set()
         self._gauges: Callable[[], Gauges] = Gauges
         pid, started = os.getpid(), clock.time_ns() // 1_000_000
         self._path = directory / f"data-{pid}-{started}.json"
@@ -127,6 +131,19 @@ class DataMetrics:
         """Count what a vendor's usage report got wrong."""
         for flag in flags:
             self._count(FLAGS, (("flag", flag), ("provider", provider_slug)))
+
+    def request_unpriced(self, provider_slug: str, model: str) -> None:
+        """Count a client call whose cost is not known in full.
+
+        Shapes:  models are those of the pool; beyond the first 200 pairs they share
+                 the label ``other``, lest they push other figures out.
+        """
+        pair = (provider_slug, model)
+        if pair not in self._unpriced:
+            if len(self._unpriced) >= _MOST_UNPRICED:
+                pair = (provider_slug, "other")
+            self._unpriced.add(pair)
+        self._count(UNPRICED, (("model", pair[1]), ("provider", pair[0])))
 
     def flush(self) -> None:
         """Write this worker's figures for the others.

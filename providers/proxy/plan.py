@@ -39,6 +39,8 @@ SAME_ORIGIN: Final = "host_is_down"
 OVER_BUDGET: Final = "over_budget"
 PROGRAMS_OFF: Final = "cli_providers_off"
 
+# What stands in where no price is known is not the model's own price.
+_DEFAULT: Final = "default"
 _NANO: Final = 1_000_000_000
 _MOST_PREPARED: Final = 20_000
 
@@ -200,6 +202,8 @@ class Plan:
         ):
             return RETIRED
         if self.wish.needs_price and not _has_price(model.price, self.wish.op):
+            return UNPRICED
+        if self._caller.key.unpriced == "block" and model.price_source == _DEFAULT:
             return UNPRICED
         return None
 

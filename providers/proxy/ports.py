@@ -111,6 +111,9 @@ class SnapshotPort(Protocol):
     def resolve(self, name: str) -> Resolution:
         """Resolve a requested name as design 4 orders it."""
 
+    def only(self, model_row: int) -> Resolution:
+        """Return the ways to one model at its own provider, none when it is off."""
+
     def visible_models(self, key: ClientKeyRecord) -> Sequence[VisibleModel]:
         """List the names a key may ask for, sorted."""
 
@@ -262,6 +265,9 @@ class Metrics(Protocol):
 
     def usage_flagged(self, provider_slug: str, flags: Iterable[str]) -> None:
         """Count what a vendor's usage report got wrong."""
+
+    def request_unpriced(self, provider_slug: str, model: str) -> None:
+        """Count a call whose cost is not known in full."""
 
 
 class Trust(Struct, frozen=True):

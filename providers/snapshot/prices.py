@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pricing import matcher, versions
+from pricing import matcher, selectors, versions
 from pricing.cost import PriceSpec
 from pricing.matcher import CustomRule, Matcher
 from pricing.models import CustomPrice
@@ -27,25 +27,17 @@ class ModelPrice(NamedTuple):
 class PriceTable:
     """Custom prices and the book, ready to match."""
 
-    def __init__(self, rules: Sequence[CustomRule]) -> None:
-        self._matcher = Matcher(rules)
+    def __init__(
+        self, rules: Sequence[CustomRule], *, default: CustomRule | None = None
+    ) -> None:
+        self._matcher = Matcher(rules, default=default)
 
     @classmethod
     def load(cls) -> PriceTable:
-        """Read the prices people set; one query."""
-        rows = CustomPrice.objects.filter(deleted_at=None).select_related("version")
-        return cls(
-            [
-                CustomRule(
-                    model=row.model,
-                    price=versions.spec_of(row.version),
-                    provider_slug=row.provider_slug,
-                    is_pattern=row.is_pattern,
-                    version_id=row.version_id,
-                )
-                for row in rows
-            ]
-        )
+        """Read the prices people set that hold now; one query."""
+        rules = [_rule(row) for row in selectors.prices_in_force()]
+        default = next((rule for rule in rules if _is_default(rule)), None)
+        return cls([rule for rule in rules if rule is not default], default=default)
 
     def look(self, provider: Provider, model_id: str) -> matcher.Match:
         """Return what a model would be priced with; writes nothing."""
@@ -71,6 +63,20 @@ class PriceTable:
             )
             for match, price in zip(found, priced, strict=True)
         ]
+
+
+def _rule(row: CustomPrice) -> CustomRule:
+    return CustomRule(
+        model=row.model,
+        price=versions.spec_of(row.version),
+        provider_slug=row.provider_slug,
+        is_pattern=row.is_pattern,
+        version_id=row.version_id,
+    )
+
+
+def _is_default(rule: CustomRule) -> bool:
+    return rule.model == selectors.DEFAULT_MODEL
 
 
 def _priced(match: matcher.Match) -> Priced | None:

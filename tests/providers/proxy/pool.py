@@ -59,6 +59,7 @@ class Counted:
         self.attempts: list[tuple[str, str]] = []
         self.strangers: list[str] = []
         self.flags: list[tuple[str, ...]] = []
+        self.unpriced: list[tuple[str, str]] = []
 
     def request_finished(self, outcome: Any, **_: Any) -> None:
         self.requests.append(outcome)
@@ -71,6 +72,9 @@ class Counted:
 
     def usage_flagged(self, slug: str, flags: Any) -> None:
         self.flags.append(tuple(flags))
+
+    def request_unpriced(self, slug: str, model: str) -> None:
+        self.unpriced.append((slug, model))
 
 
 class Tokens:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from poolsite.clock import ManualClock
 from pricing.cost import PriceSpec
@@ -144,6 +145,45 @@ async def test_a_key_that_blocks_unpriced_models_gets_none(
         pool.add_provider(upstream.base_url, price=None)
         pool.set_key(unpriced="block")
         assert (await pool.call()).status == 403
+
+
+async def test_a_call_of_unknown_cost_is_counted_with_its_model(
+    upstream: FaultUpstream,
+) -> None:
+    async with Pool() as pool:
+        pool.add_provider(upstream.base_url, price=None)
+        assert (await pool.call()).status == 200
+        [(provider, model)] = pool.metrics.unpriced
+        target = pool.attempts[0].target
+        assert (provider, model) == (target.provider_slug, target.upstream_model)
+        pool.set(default_unpriced_price=PriceSpec(input=10**9, output=10**9))
+        assert (await pool.call()).status == 200
+        assert len(pool.metrics.unpriced) == 1
+
+
+async def test_a_key_on_the_default_price_is_refused_while_there_is_none(
+    upstream: FaultUpstream,
+) -> None:
+    async with Pool() as pool:
+        pool.add_provider(upstream.base_url, price=None)
+        pool.set_key(unpriced="default")
+        refused = await pool.call()
+        assert refused.error["code"] == "model_unpriced"
+        pool.set(default_unpriced_price=PriceSpec(input=10**9, output=10**9))
+        assert (await pool.call()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"), [("allow", 200), ("default", 200), ("block", 403)]
+)
+async def test_a_default_price_is_no_price_of_the_model_itself(
+    policy: str, status: int, upstream: FaultUpstream
+) -> None:
+    async with Pool() as pool:
+        pool.add_provider(upstream.base_url)
+        pool.models[1] = replace(pool.models[1], price_source="default")
+        pool.set_key(unpriced=policy)
+        assert (await pool.call()).status == status
 
 
 async def test_a_budget_starts_anew_with_its_window(upstream: FaultUpstream) -> None:

@@ -106,6 +106,19 @@ def test_labels_stay_bounded_and_escaped(
     assert 'pool_attempts_total{overflow="true"} 7' in text
 
 
+def test_unpriced_models_share_a_label_beyond_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_module, "_MOST_UNPRICED", 2)
+    metrics = DataMetrics(tmp_path, ManualClock())
+    for name in ("a", "b", "c", "d", "a"):
+        metrics.request_unpriced("acme", name)
+    lines = metrics.render().decode().splitlines()
+    name = "pool_unpriced_requests_total"
+    assert f'{name}{{model="a",provider="acme"}} 2' in lines
+    assert f'{name}{{model="other",provider="acme"}} 2' in lines
+
+
 def test_what_a_dead_worker_counted_is_kept_and_its_state_is_not(
     tmp_path: Path,
 ) -> None:
