@@ -242,10 +242,14 @@ class Peppers:
 
 @dataclass(frozen=True, slots=True)
 class InternalClaim:
-    """What an internal token says: whose limits and which purpose."""
+    """What an internal token says: whose limits and which purpose.
+
+    Shapes: model_row binds the call to one model at one provider; None = to nobody.
+    """
 
     key_id: str
     purpose: str
+    model_row: int | None = None
 
 
 def make_internal_token(
@@ -255,14 +259,17 @@ def make_internal_token(
     purpose: str,
     clock: Clock,
     lifetime_s: int = INTERNAL_TOKEN_LIFETIME_S,
+    model_row: int | None = None,
 ) -> Secret:
     """Sign a short-lived token for a model call the product makes itself.
 
-    Shapes: key_id names the client key whose limits apply, purpose is one of
-        playground, probe, verify, replay.
+    Shapes: key_id names the client key whose limits apply, blank for nobody's;
+        purpose is one of playground, probe, verify, replay. With a model_row the call
+        goes to that model's own provider, whatever the name it asks for means.
     """
     expires = clock.time_ns() // 1_000_000_000 + lifetime_s
-    claim = json.dumps([expires, key_id, purpose], separators=(",", ":")).encode()
+    said = [expires, key_id, purpose, *([] if model_row is None else [model_row])]
+    claim = json.dumps(said, separators=(",", ":")).encode()
     signed = claim + hmac.digest(_internal_key(root), claim, "sha256")
     text = urlsafe_b64encode(signed).rstrip(b"=").decode("ascii")
     return Secret(INTERNAL_TOKEN_PREFIX + text)
@@ -289,11 +296,11 @@ def read_internal_token(
     made = hmac.digest(_internal_key(root), claim, "sha256")
     if not claim or not hmac.compare_digest(made, mac):
         return None
-    expires, key_id, purpose = json.loads(claim)
+    expires, key_id, purpose, *rest = json.loads(claim)
     left = expires - clock.time_ns() // 1_000_000_000
     if not 0 < left <= INTERNAL_TOKEN_LIFETIME_S + _CLOCK_SKEW_S:
         return None
-    return InternalClaim(key_id, purpose)
+    return InternalClaim(key_id, purpose, rest[0] if rest else None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

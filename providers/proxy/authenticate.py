@@ -16,6 +16,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from poolsite.clock import Clock
 from poolsite.crypto import (
@@ -267,7 +268,10 @@ def _prove_internal(
     record = snapshot.client_key(claim.key_id) if claim.key_id else OWN_CALLS
     if record is None:
         return None
-    return _Proof(text, _caller(record, claim.purpose, inbound))
+    caller = _caller(record, claim.purpose, inbound)
+    if claim.model_row is not None:
+        caller = replace(caller, model_row=claim.model_row)
+    return _Proof(text, caller)
 
 
 def _refusal(

@@ -65,12 +65,14 @@ class Caller(Struct, frozen=True):
 
     Shapes:  ``purpose`` client | playground | probe | verify | replay. ``session``,
              ``agent`` and ``client`` come from headers; the body may add a session.
+             ``model_row`` binds a call of our own to one model at one provider.
     """
 
     key: ClientKeyRecord
     purpose: str = "client"
     session: str = ""
     agent: str = ""
+    model_row: int | None = None
 
 
 class Candidate(Struct, frozen=True):

@@ -69,12 +69,21 @@ _CONTEXT: Final = re.compile(
 _HOPELESS: Final = frozenset({"model", "quota", "auth", "unreadable"})
 
 
-def final_error(failed: Sequence[Failed], inbound: WireFormat) -> ProxyError:
+_CANDID: Final = frozenset({"probe", "verify"})
+"""Purposes of our own that ask what exactly an upstream says."""
+
+
+def final_error(
+    failed: Sequence[Failed], inbound: WireFormat, *, purpose: str = "client"
+) -> ProxyError:
     """Choose and word the error of a call whose every attempt failed.
 
-    Shapes:  ``failed`` in order, at least one.
+    Shapes:  ``failed`` in order, at least one. A call of our own that probes is told
+             the upstream's status and words, whomever they concern.
     """
     candidate, failure = failed[-1]
+    if purpose in _CANDID and failure.kind != INEXPRESSIBLE:
+        return _candid(failure)
     if failure.scope == REQUEST:
         return _about_request(candidate, failure, inbound)
     candidate, failure = min(failed, key=_hope)
@@ -91,6 +100,19 @@ def final_error(failed: Sequence[Failed], inbound: WireFormat) -> ProxyError:
         waits = [each.retry_after_s for _, each in failed if each.retry_after_s]
         error.retry_after_s = min(waits) if waits else _DEFAULT_RETRY_S
     return error
+
+
+def _candid(failure: Failure) -> ProxyError:
+    """Say what the upstream said; secrets were taken out before."""
+    status, code, _ = _WORDS.get(failure.kind, _WORDS["server_error"])
+    detail = failure.detail
+    words = " ".join(word for word in (detail.message, detail.code) if word)
+    return UpstreamError(
+        words or failure.reason,
+        status=failure.status or status,
+        code=detail.code or code,
+        retry_after_s=failure.retry_after_s,
+    )
 
 
 def _about_request(

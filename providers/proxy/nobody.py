@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from providers.proxy.errors import ClientError, ProxyError, UpstreamError
+from providers.proxy.errors import (
+    ClientError,
+    InternalError,
+    ProxyError,
+    UpstreamError,
+)
 from providers.proxy.exchange import Caller
 from providers.proxy.plan import (
     COOLING,
@@ -25,8 +30,11 @@ def resolve(snapshot: SnapshotPort, caller: Caller, model: str) -> Resolution:
     """Find what a requested name leads to.
 
     Errors:  ClientError 404 with near names the key may see; 403 for a key that may
-             use no model at all; UpstreamError 503 when nobody serves it now.
+             use no model at all; UpstreamError 503 when nobody serves it now;
+             InternalError 503 when a call of our own is bound to what is not served.
     """
+    if caller.model_row is not None:
+        return _bound(snapshot, caller.model_row)
     if caller.key.model_access == NONE:
         raise ClientError(
             "This API key may not use any model.", status=403, code="model_not_allowed"
@@ -40,6 +48,21 @@ def resolve(snapshot: SnapshotPort, caller: Caller, model: str) -> Resolution:
             status=503,
             code="no_provider",
             retry_after_s=_DEFAULT_RETRY_S,
+        )
+    return found
+
+
+def _bound(snapshot: SnapshotPort, model_row: int) -> Resolution:
+    """Find the one model a call of our own is bound to: no alias, nobody else.
+
+    Not a 404, which would say something about the model; only the pool lacks it.
+    """
+    found = snapshot.only(model_row)
+    if not found.candidates:
+        raise InternalError(
+            "The pool does not serve this model now: it, its provider or its key is off.",
+            status=503,
+            code="model_not_served",
         )
     return found
 

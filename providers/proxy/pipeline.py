@@ -205,7 +205,7 @@ class Pipeline:
             if failure is None:
                 return
             candidate = await self._failover.next(call, candidate, failure)
-        raise final_error(call.failed, inbound.wire)
+        raise final_error(call.failed, inbound.wire, purpose=call.caller.purpose)
 
     def _check_open(self, call: Call) -> None:
         """Refuse work this process cannot take now."""

@@ -14,10 +14,10 @@ from typing import Final
 
 import msgspec
 
-from providers.routing.access import may_use_model, may_use_provider
-from providers.routing.order import Turns
+from providers.routing.access import may_use_model, may_use_provider, serves
+from providers.routing.order import Turns, groups_of
 from providers.routing.resolve import Answer, Index
-from providers.routing.types import Offer, Route
+from providers.routing.types import Group, Offer, Route
 from providers.snapshot import types
 
 _MOST_ANSWERS: Final = 4096
@@ -176,6 +176,19 @@ class Snapshot:
                 self._answers.clear()
             self._answers[answer.asked] = answer
         routes = self._turns.order(name, answer.groups) if answer.groups else ()
+        return Resolution(answer, routes, self._index)
+
+    def only(self, model_row: int) -> Resolution:
+        """Return the ways to one model row at its own provider, whatever its name."""
+        tables = self._tables
+        model = tables.models.get(model_row)
+        provider = None if model is None else tables.providers.get(model.provider_id)
+        groups: tuple[Group, ...] = ()
+        if model is not None and provider is not None and serves(provider, model):
+            groups = groups_of((Offer(provider, model),))
+        asked = "" if model is None else model.model_id
+        answer = Answer(asked, "provider", bool(groups), groups)
+        routes = self._turns.order(f"#{model_row}", groups) if groups else ()
         return Resolution(answer, routes, self._index)
 
     def visible_models(self, key: types.ClientKeyRecord) -> Sequence[VisibleModel]:
