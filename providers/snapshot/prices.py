@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from django.db.models import Q
+
 from pricing import matcher, selectors, versions
 from pricing.cost import PriceSpec
 from pricing.matcher import CustomRule, Matcher
-from pricing.models import CustomPrice
+from pricing.models import CustomPrice, PriceVersion
 from pricing.versions import Priced
 from providers.models import Provider
 
@@ -46,6 +48,26 @@ class PriceTable:
             model_id,
             is_local=provider.location == Provider.Location.LOCAL,
         )
+
+    @staticmethod
+    def known_versions(
+        found: Sequence[matcher.Match],
+    ) -> dict[matcher.Match, PriceVersion]:
+        """Return the version rows of prices that have one; one query."""
+        wanted = {match: _priced(match) for match in found}
+        digests = {each.digest for each in wanted.values() if each is not None}
+        ids = {match.version_id for match in wanted} - {None}
+        rows = list(PriceVersion.objects.filter(Q(digest__in=digests) | Q(pk__in=ids)))
+        by_id = {row.pk: row for row in rows}
+        by_digest = {row.digest: row for row in rows}
+        known = {}
+        for match, priced in wanted.items():
+            row = (
+                by_digest.get(priced.digest) if priced else by_id.get(match.version_id)
+            )
+            if row is not None:
+                known[match] = row
+        return known
 
     def match(self, wanted: Sequence[tuple[Provider, str]]) -> list[ModelPrice]:
         """Return the price of each model, making version rows that are missing.
