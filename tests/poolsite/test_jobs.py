@@ -340,3 +340,22 @@ def test_the_grounds_own_tasks_are_known_to_the_worker() -> None:
     import_module("poolsite.tasks")
     names = {"poolsite.sweep", "poolsite.survey_secrets", "poolsite.verify_audit"}
     assert names <= set(app.tasks)
+
+
+def test_check_stops_within_half_a_second_and_writes_nothing(
+    clock: ManualClock, sent: Sent
+) -> None:
+    job = jobs.start("x.work", clock=clock)
+    waited: list[float] = []
+
+    def work(handle: jobs.JobHandle) -> None:
+        handle.check()
+        jobs.cancel(job, clock=clock)
+        for passed in range(10):
+            waited.append(passed / 10)
+            handle.check()
+            clock.advance(0.1)
+
+    assert jobs.run(job.pk, work, clock=clock)
+    assert state_of(job) == "cancelled"
+    assert waited[-1] <= 0.6
