@@ -35,6 +35,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cloud_metadata: tuple[str, ...] = ()
     snapshot_max_age_s: int = 0
     cli_providers: bool = False
+    catalogue_refresh: bool = True
     plane: str = "all"
     debug: bool = False
 

@@ -52,6 +52,11 @@ VARIABLES: dict[str, tuple[str, Any, str]] = {
         False,
         "let providers be programs of this machine (claude-cli, codex-cli)",
     ),
+    "POOL_CATALOGUE_REFRESH": (
+        "bool",
+        True,
+        "ask the public lists of models and prices by itself",
+    ),
     "POOL_TRIAL_LICENCE": ("str", "", "trial licence text"),
 }
 _CHOICES = {
@@ -96,13 +101,15 @@ def load() -> Config:
         cloud_metadata=tuple(values["POOL_CLOUD_METADATA"]),
         snapshot_max_age_s=values["POOL_SNAPSHOT_MAX_AGE_S"],
         cli_providers=values["POOL_CLI_PROVIDERS"],
+        catalogue_refresh=values["POOL_CATALOGUE_REFRESH"],
     )
 
 
 def _read(name: str, kind: str, default: object) -> Any:
     reader = environ.Env()
     if kind == "bool":
-        return _switch(name, reader.str(name, default=""))
+        text = reader.str(name, default="")
+        return _switch(name, text) if text.strip() else default
     try:
         value = getattr(reader, kind)(name, default=default)
     except ValueError as exc:

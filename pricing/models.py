@@ -113,7 +113,13 @@ class Feed(Versioned):
     digest = models.CharField(max_length=64, blank=True)
     listing = models.BinaryField(null=True)
     models_listed = models.PositiveIntegerField(default=0)
+    # Of the last good answer: its size, and the models it stated itself.
+    body_bytes = models.PositiveIntegerField(default=0)
+    models_stated = models.PositiveIntegerField(default=0)
     diff = models.JSONField(default=list)
+    # Exact, also where ``diff`` holds a part of the lines: {kind: lines}.
+    counts = models.JSONField(default=dict)
+    changed_at = models.DateTimeField(null=True)
     held = models.JSONField(default=list)
     # What a person said of held lines: {line key: "accepted" | "declined"}.
     decisions = models.JSONField(default=dict)

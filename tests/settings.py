@@ -22,6 +22,8 @@ def _remove() -> None:
 
 atexit.register(_remove)
 os.environ["POOL_DATA_DIR"] = _directory
+# Nothing a test starts asks the internet for prices; a test that means to says so.
+os.environ["POOL_CATALOGUE_REFRESH"] = "off"
 
 from poolsite.settings import *  # noqa: E402, F403 - after the directory is chosen
 from poolsite.settings import DATABASES  # noqa: E402

@@ -89,6 +89,8 @@ def test_table_in_the_readme_lists_every_variable_as_it_is() -> None:
         shown = "generated into a 0600 file" if kind == "root" else str(default or "-")
         if kind == "int":
             shown = str(default)
+        if kind == "bool":
+            shown = "on" if default else "-"
         assert told[name] == (shown, text)
 
 
@@ -100,6 +102,14 @@ def test_programs_as_providers_are_off_unless_switched_on(
 ) -> None:
     monkeypatch.setenv("POOL_CLI_PROVIDERS", text)
     assert env.load().cli_providers is is_on
+
+
+@pytest.mark.parametrize(("text", "is_on"), [("", True), ("off", False), ("on", True)])
+def test_public_lists_are_asked_unless_switched_off(
+    monkeypatch: pytest.MonkeyPatch, text: str, is_on: bool
+) -> None:
+    monkeypatch.setenv("POOL_CATALOGUE_REFRESH", text)
+    assert env.load().catalogue_refresh is is_on
 
 
 def test_a_switch_with_a_typing_error_is_refused(

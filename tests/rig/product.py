@@ -66,6 +66,7 @@ class Product:
             "POOL_HOST": "127.0.0.1",
             "POOL_PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
+            "POOL_CATALOGUE_REFRESH": "off",
             **(env or {}),
         }
         self._child: Child | None = None

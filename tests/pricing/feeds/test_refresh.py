@@ -1,0 +1,374 @@
+"""Whatever a source answers, the previous catalogue keeps serving."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from django.db import connections
+
+from poolsite.clock import ManualClock
+from poolsite.models import Alert, ConfigVersion
+from pricing.feeds import current
+from pricing.feeds import refresh as module
+from pricing.feeds.fetch import Fetched
+from pricing.feeds.refresh import refresh, refresh_automatic
+from pricing.listing import Listing
+from pricing.models import Feed
+from tests.pricing.feeds.conftest import USD, World
+from tests.vendors import feeds
+from tests.vendors.server import Reply
+
+NAME = "models_dev"
+
+
+def still_serves(good: list[Listing]) -> bool:
+    """Compare by content, read anew."""
+    current.forget()
+    return current.listings() == good
+
+
+def refused(good: list[Listing], world: World, clock: ManualClock) -> str:
+    """Refresh, show that it failed and changed nothing; return the reason."""
+    before = Feed.objects.values("digest", "etag", "models_listed").get(name=NAME)
+    outcome = refresh(NAME, clock=clock)
+    assert outcome.state == "failed", outcome
+    assert still_serves(good)
+    assert Feed.objects.values("digest", "etag", "models_listed").get() == before
+    assert world.feed().last_error == outcome.message
+    return outcome.message
+
+
+def test_good_answer_is_taken_over(world: World, good: list[Listing]) -> None:
+    remote, embedded = good
+    assert remote.providers["acme"].models["m-2"].price is not None
+    assert "own-1" in embedded.providers["acme"].models
+    feed = world.feed()
+    assert (feed.models_listed, feed.models_stated) == (40, 40)
+    assert feed.counts == {"new": 39, "held": 0}
+    assert feed.etag == feeds.ETAG
+
+
+def test_304_changes_nothing_and_counts_as_read(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    clock.advance(3600)
+    outcome = refresh(NAME, clock=clock)
+    assert outcome.state == "unchanged"
+    assert world.vendor.last.headers["if-none-match"] == feeds.ETAG
+    assert still_serves(good)
+    assert world.feed().fetched_at == clock.now()
+
+
+def test_304_that_nobody_asked_for_is_an_error(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    Feed.objects.update(etag="")
+    world.answer(Reply(b"", status=304))
+    outcome = refresh(NAME, clock=clock)
+    assert "304" in outcome.message
+    assert still_serves(good)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            b"<!doctype html><h1>Sign in to the guest network</h1>", id="html"
+        ),
+        pytest.param(bytes(range(256)) * 64, id="binary"),
+        pytest.param(b'{"models": [1, 2, 3]}', id="another shape"),
+        pytest.param(b'["acme"]', id="a list"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[" * 200_000 + b"]" * 200_000, id="deep nesting"),
+        pytest.param(b'{"acme": ' * 20_000 + b"1" + b"}" * 20_000, id="deep objects"),
+        pytest.param(feeds.as_json(feeds.openrouter()), id="another source's shape"),
+        pytest.param(b'{"acme": {"models": {"m-1": {"cost": 1e999}}}}', id="infinity"),
+    ],
+)
+def test_garbage_keeps_the_previous_catalogue(
+    world: World, good: list[Listing], clock: ManualClock, body: bytes
+) -> None:
+    world.answer(body)
+    assert refused(good, world, clock)
+
+
+def test_truncated_body_keeps_the_previous_catalogue(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    body = feeds.as_json(feeds.models_dev(41))
+    world.answer(body[: len(body) * 2 // 3])
+    assert "no JSON" in refused(good, world, clock)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_cut_connection_keeps_the_previous_catalogue(
+    world: World, good: list[Listing], clock: ManualClock, share: float
+) -> None:
+    body = feeds.as_json(feeds.models_dev(41))
+    sent = body[: round(len(body) * share)]
+    with feeds.RawServer(feeds.raw_answer(sent, length=len(body))) as server:
+        world.point(NAME, server.root)
+        assert "cut" in refused(good, world, clock)
+
+
+def test_wrong_length_keeps_the_previous_catalogue(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    body = feeds.as_json(feeds.models_dev(41))
+    with feeds.RawServer(feeds.raw_answer(body, length=len(body) // 2)) as server:
+        world.point(NAME, server.root)
+        refused(good, world, clock)
+
+
+def test_hundred_times_larger_body_is_refused(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    body = feeds.as_json(feeds.models_dev(4_000))
+    assert len(body) > 90 * world.feed().body_bytes
+    world.answer(body)
+    assert "too large" in refused(good, world, clock)
+
+
+def test_larger_than_any_list_is_refused_the_first_time_too(
+    world: World, clock: ManualClock
+) -> None:
+    world.answer(b" " * (17 * 1024 * 1024))
+    assert "too large" in refresh(NAME, clock=clock).message
+    assert len(current.listings()) == 1
+
+
+def test_gzip_bomb_is_refused(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    world.answer(
+        Reply(
+            gzip.compress(b" " * 200_000_000, 1), headers={"content-encoding": "gzip"}
+        )
+    )
+    assert "too large" in refused(good, world, clock)
+    assert world.vendor.last.headers["accept-encoding"] == "identity"
+
+
+HOSTILE = {
+    "html": "<script>alert(1)</script>",
+    "right to left": "gpt‮eerf",
+    "control": "m\x00\x1b[31m",
+    "line end": "m-1\nacme",
+    "10 MB": "m" * 10_000_000,
+    "blank": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=list(HOSTILE))
+def test_hostile_name_never_hides_or_harms_the_others(
+    world: World, good: list[Listing], clock: ManualClock, name: str
+) -> None:
+    text = HOSTILE[name]
+    document = feeds.models_dev(41)
+    models = document["acme"]["models"]
+    models[text] = {**models["m-1"], "id": text, "name": text}
+    document[text] = {**document["acme"], "id": text, "name": text}
+    world.answer(feeds.as_json(document))
+    if name == "10 MB":
+        assert "too large" in refused(good, world, clock)
+        Feed.objects.update(body_bytes=0)
+    outcome = refresh(NAME, clock=clock)
+    current.forget()
+    remote = current.listings()[0]
+    if outcome.state == "failed":
+        assert still_serves(good)
+        return
+    assert {f"m-{n}" for n in range(1, 42)} <= remote.providers["acme"].models.keys()
+    for provider in remote.providers.values():
+        for model in provider.models.values():
+            assert model.id.isprintable()
+            assert len(model.id) <= 200
+            assert model.name.isprintable()
+
+
+def test_absurd_numbers_are_no_prices(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    bad = {"input": 10**30, "output": -1}
+    world.answer(feeds.models_dev(m_2=bad, m_3={"input": "free", "output": None}))
+    refresh(NAME, clock=clock)
+    current.forget()
+    models = current.listings()[0].providers["acme"].models
+    before = good[0].providers["acme"].models
+    assert models["m-2"].price == before["m-2"].price
+    assert models["m-3"].price == before["m-3"].price
+
+
+def test_shrunk_list_is_refused(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    world.answer(feeds.models_dev(19))
+    assert "19 models where at least 20" in refused(good, world, clock)
+
+
+def test_first_answer_from_the_own_address_must_be_a_real_list(
+    world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = module.SOURCES[NAME]
+    here = msgspec.structs.replace(source, url=world.feed().url)
+    monkeypatch.setitem(module.SOURCES, NAME, here)
+    Feed.objects.update(url="")
+    world.answer(feeds.models_dev(40))
+    assert "at least 1,000" in refresh(NAME, clock=clock).message
+    assert len(current.listings()) == 1
+
+
+def test_slow_server_is_left_at_the_deadline(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    head = feeds.raw_answer(b'{"acme":', length=10_000)
+    with feeds.RawServer(head, hang=True) as server:
+        world.point(NAME, server.root)
+        outcome = refresh(NAME, clock=clock, deadline_s=0.2)
+    assert "in time" in outcome.message
+    assert still_serves(good)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 502, 503])
+def test_error_status_keeps_the_previous_catalogue(
+    world: World, good: list[Listing], clock: ManualClock, status: int
+) -> None:
+    world.answer(Reply(feeds.models_dev(41), status=status))
+    assert str(status) in refused(good, world, clock)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirect_is_not_followed_and_named(
+    world: World, good: list[Listing], clock: ManualClock, status: int
+) -> None:
+    to = {"location": "https://elsewhere.example.com/list?token=abc"}
+    world.answer(Reply(b"", status=status, headers=to))
+    message = refused(good, world, clock)
+    assert "elsewhere.example.com" in message
+    assert "abc" not in message
+    assert len(world.vendor.asked) == 2
+
+
+def test_unknown_host_keeps_the_previous_catalogue(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    Feed.objects.update(url="http://nobody.invalid/api.json")
+    assert "resolve" in refused(good, world, clock)
+
+
+def test_dead_address_keeps_the_previous_catalogue(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    with feeds.RawServer(b"") as server:
+        url = server.root
+    world.point(NAME, url)
+    assert "Nothing answers" in refused(good, world, clock)
+
+
+def test_private_address_is_not_asked_unless_allowed(
+    world: World, good: list[Listing], clock: ManualClock, settings: Any
+) -> None:
+    settings.CONFIG = msgspec.structs.replace(settings.CONFIG, allow_private=())
+    asked = len(world.vendor.asked)
+    assert "private" in refused(good, world, clock)
+    assert len(world.vendor.asked) == asked
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_apply_one_answer_once(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    world.answer(feeds.models_dev(m_2={"input": 3, "output": 4}))
+    before = ConfigVersion.objects.get(pk=1).version
+    outcomes = []
+    together = threading.Barrier(2)
+
+    def work() -> None:
+        together.wait(5)
+        try:
+            outcomes.append(refresh(NAME, clock=clock))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(each.state for each in outcomes) == ["applied", "unchanged"]
+    assert ConfigVersion.objects.get(pk=1).version == before + 1
+    assert world.feed().counts == {"changed": 2, "held": 0}
+
+
+def test_answer_to_an_address_changed_meanwhile_is_dropped(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    document = feeds.models_dev(m_2={"input": 3, "output": 4})
+    feed = world.feed()
+    source = module.SOURCES[NAME]
+    Feed.objects.filter(name=NAME).update(url="http://127.0.0.1:1/other")
+    got = Fetched(feeds.as_json(document), '"v2"')
+    outcome = module._take_over(source, feed, got, clock)
+    assert outcome.state == "unchanged"
+    assert still_serves(good)
+
+
+def test_nothing_is_asked_when_automatic_refresh_is_off(
+    world: World, clock: ManualClock, settings: Any
+) -> None:
+    settings.CONFIG = msgspec.structs.replace(settings.CONFIG, catalogue_refresh=False)
+    assert refresh_automatic(clock=clock) == []
+    assert world.vendor.asked == []
+
+
+def test_source_that_is_switched_off_is_not_asked(
+    world: World, clock: ManualClock, settings: Any
+) -> None:
+    settings.CONFIG = msgspec.structs.replace(settings.CONFIG, catalogue_refresh=True)
+    for name in ("litellm", "openrouter"):
+        Feed.objects.create(name=name, enabled=False)
+    world.answer(feeds.models_dev())
+    assert [each.feed for each in refresh_automatic(clock=clock)] == [NAME]
+    Feed.objects.update(enabled=False)
+    assert refresh_automatic(clock=clock) == []
+    assert len(current.listings()) == 2
+
+
+def test_alert_comes_after_three_days_and_goes_with_success(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    world.answer(Reply(b"", status=500))
+    clock.advance(timedelta(days=2).total_seconds())
+    refresh(NAME, clock=clock)
+    assert not Alert.objects.exists()
+    clock.advance(timedelta(days=2).total_seconds())
+    refresh(NAME, clock=clock)
+    assert Alert.objects.get().kind == "feed_stale"
+    world.answer(feeds.models_dev())
+    refresh(NAME, clock=clock)
+    assert Alert.objects.get().resolved_at == clock.now()
+
+
+def test_source_never_read_raises_no_alert(world: World, clock: ManualClock) -> None:
+    world.answer(Reply(b"", status=500))
+    refresh(NAME, clock=clock)
+    clock.advance(timedelta(days=30).total_seconds())
+    refresh(NAME, clock=clock)
+    assert not Alert.objects.exists()
+
+
+def test_huge_price_of_a_good_list_is_held_not_applied(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    world.answer(feeds.models_dev(m_2={"input": 11, "output": 2}))
+    outcome = refresh(NAME, clock=clock)
+    assert outcome.counts == {"held": 1}
+    assert still_serves(good)
+    [line] = world.feed().held
+    assert (line["model"], line["before"], line["after"]) == ("m-2", USD, 11 * USD)
