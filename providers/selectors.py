@@ -9,7 +9,14 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
-from providers.models import Alias, Fact, Provider, ProviderModel
+from providers.models import (
+    AccountStatus,
+    Alias,
+    ApiKey,
+    Fact,
+    Provider,
+    ProviderModel,
+)
 from providers.snapshot.prices import PriceTable
 
 _LIVE_KEY = Q(api_keys__deleted_at=None)
@@ -20,7 +27,9 @@ def providers_with_counts() -> list[Provider]:
     """Return live providers, best first, with counts of keys and models.
 
     Shapes:  each has ``key_count``, ``usable_key_count``, ``model_count``, and
-             ``resting``: why it or a key of it is not asked now, None when it is.
+             ``resting``: why it or a key of it is not asked now, None when it is;
+             ``account_left`` and ``account_unit``: the least any of its accounts has
+             left, None when none reports.
     Cost:    one query.
     """
     usable = _LIVE_KEY & Q(api_keys__enabled=True, api_keys__state="ok")
@@ -29,8 +38,43 @@ def providers_with_counts() -> list[Provider]:
         usable_key_count=Count("api_keys", filter=usable, distinct=True),
         model_count=Count("models", filter=_LIVE_MODEL, distinct=True),
     )
-    rows = rows.annotate(resting=Subquery(_reason_to_rest()))
+    account = _least_left()
+    rows = rows.annotate(
+        resting=Subquery(_reason_to_rest()),
+        account_left=Subquery(account.values("left")[:1]),
+        account_unit=Subquery(account.values("unit")[:1]),
+    )
     return list(rows.order_by("-priority", "name"))
+
+
+def _least_left() -> QuerySet[AccountStatus]:
+    """Look up the account of a provider with the least left."""
+    rows = AccountStatus.objects.filter(provider=OuterRef("pk"), left__isnull=False)
+    return rows.order_by("left", "pk")
+
+
+def keys_with_accounts(provider: Provider) -> QuerySet[ApiKey]:
+    """Return a provider's keys, best first, with what their accounts report.
+
+    Shapes:  each has ``account_left``, ``account_unit``, ``account_error``,
+             ``account_kind`` and ``account_at``; None where nothing was ever asked.
+    Cost:    one query.
+    """
+    name = Concat(Value("key:"), Cast(OuterRef("pk"), CharField()))
+    told = AccountStatus.objects.filter(
+        provider=OuterRef("provider_id"), credential=name
+    )
+    return (
+        provider.api_keys.filter(deleted_at=None)
+        .annotate(
+            account_left=Subquery(told.values("left")[:1]),
+            account_unit=Subquery(told.values("unit")[:1]),
+            account_error=Subquery(told.values("error")[:1]),
+            account_kind=Subquery(told.values("kind")[:1]),
+            account_at=Subquery(told.values("fetched_at")[:1]),
+        )
+        .order_by("-priority", "id")
+    )
 
 
 def _reason_to_rest() -> QuerySet[Fact, Any]:

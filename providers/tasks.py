@@ -1,3 +1,19 @@
 """The roof's background work: three-line shells over the services that do it."""
 
 from __future__ import annotations
+
+from poolsite import jobs
+from providers.services import account_status
+from providers.services.probing import runner, runs
+
+
+@jobs.periodic_task("providers.refresh_account_status", interval_s=1800)
+def refresh_account_status() -> None:
+    """Ask vendors every half hour what is left of the accounts."""
+    account_status.refresh_all()
+
+
+@jobs.job_task(runs.TASK, longest_s=runner.LONGEST_S)
+def probe(handle: jobs.JobHandle, run_id: int) -> dict[str, int]:
+    """Ask the models of one round for a token each."""
+    return runner.run_probes(handle, run_id)

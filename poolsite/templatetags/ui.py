@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -93,6 +94,21 @@ def tokens(number: int | None, why: str = "Not reported") -> SafeString:
         '<span class="num" title="{}">{}</span>',
         numbers.exact_count(number),
         numbers.short_count(number),
+    )
+
+
+@register.simple_tag
+def left(
+    value: Decimal | str | None, unit: str, why: str = "Not reported"
+) -> SafeString:
+    """Show what is left of an account, exactly in the tooltip."""
+    if value in (None, ""):
+        return unknown(why)
+    return format_html(
+        '<span class="num" title="{} {}">{}</span>',
+        value,
+        unit,
+        numbers.left(value, unit),
     )
 
 

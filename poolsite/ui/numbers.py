@@ -7,10 +7,12 @@ Nothing here knows of Django or of HTML; the template tags wrap these in markup.
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import Final
 
 UNKNOWN: Final = "-"
 _THOUSAND: Final = 1_000
+_CURRENCIES: Final = {"USD": "$", "CNY": "\N{YEN SIGN}", "EUR": "\N{EURO SIGN}"}
 _DAY_S: Final = 86_400
 _DIVIDERS: Final = str.maketrans("-_()[]/", "       ")
 _SUFFIXES: Final = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
@@ -35,6 +37,20 @@ def _three_digits(value: float) -> str:
     if size >= 10:
         return f"{value:.1f}"
     return f"{value:.2f}"
+
+
+def left(value: Decimal | str | None, unit: str) -> str:
+    """Write what is left of an account: ``$12.50``, ``¥88.80``, ``74 %``, ``9 DIEM``."""
+    if value in (None, ""):
+        return UNKNOWN
+    number = Decimal(str(value))
+    if unit == "percent":
+        return f"{number:.0f} %"
+    sign = _CURRENCIES.get(unit)
+    if sign is None:
+        return f"{number.normalize():,f} {unit}".strip()
+    minus = "-" if number < 0 else ""
+    return f"{minus}{sign}{abs(number):,.2f}"
 
 
 def exact_count(number: int | None) -> str:

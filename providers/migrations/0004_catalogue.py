@@ -15,6 +15,11 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="providermodel",
+            name="by_hand",
+            field=models.JSONField(default=list),
+        ),
+        migrations.AddField(
+            model_name="providermodel",
             name="evidence",
             field=models.JSONField(default=dict),
         ),
@@ -112,6 +117,11 @@ class Migration(migrations.Migration):
                 ),
                 ("primary_item", models.CharField(blank=True, max_length=40)),
                 ("items", models.JSONField(default=list)),
+                (
+                    "left",
+                    models.DecimalField(decimal_places=9, max_digits=28, null=True),
+                ),
+                ("unit", models.CharField(blank=True, max_length=12)),
                 ("plan", models.CharField(blank=True, max_length=60)),
                 ("error", models.CharField(blank=True, max_length=40)),
                 ("fetched_at", models.DateTimeField(null=True)),

@@ -33,7 +33,8 @@ class AccountStatus(models.Model):
     """What a vendor last said about the account behind one credential.
 
     Shapes: ``credential`` is ``key:12`` or ``account:3``; ``items`` are
-        ``{"key", "label", "value", "unit", "resets_at"}`` with decimal text values.
+        ``{"key", "label", "value", "unit", "limit", "resets_at"}`` with decimal text
+        values; ``left`` is the primary one's, None when none says what is left.
         ``fetched_at`` is of the last good answer, which an error leaves in place.
     """
 
@@ -50,6 +51,8 @@ class AccountStatus(models.Model):
     kind = models.CharField(max_length=12, choices=Kind, default=Kind.UNSUPPORTED)
     primary_item = models.CharField(max_length=40, blank=True)
     items = models.JSONField(default=list)
+    left = models.DecimalField(max_digits=28, decimal_places=9, null=True)
+    unit = models.CharField(max_length=12, blank=True)
     plan = models.CharField(max_length=60, blank=True)
     error = models.CharField(max_length=40, blank=True)
     fetched_at = models.DateTimeField(null=True)

@@ -12,9 +12,11 @@ from django.views.decorators.http import require_GET
 
 from poolsite.models import Alert
 from poolsite.money import format_usd
+from poolsite.ui import numbers
 from poolsite.ui.render import render, unchanged, wants_piece
 from providers import selectors
 from providers.models import Provider
+from providers.services import account_status
 from providers.views import status
 from usage import log, recent, rollups
 from usage.log_names import Names, names_for
@@ -123,6 +125,8 @@ def _attention(states: Sequence[tuple[Provider, str]], now: recent.Span) -> list
             found.append(
                 Task(provider.name, provider.last_error or text, state, link, verb)
             )
+        elif account_status.is_low(provider.account_left, provider.account_unit):  # type: ignore[attr-defined] # annotated
+            found.append(_of_account(provider))
     found += [_of_budget(window) for window in recent.near_budgets()]
     if now.unpriced:
         text = f"{now.unpriced:,} requests went to a model without a known price."
@@ -135,6 +139,17 @@ def _attention(states: Sequence[tuple[Provider, str]], now: recent.Span) -> list
 def _open_alerts() -> Sequence[Alert]:
     rows = Alert.objects.filter(resolved_at=None).order_by("-last_at")
     return list(rows[:_LISTED])
+
+
+def _of_account(provider: Provider) -> Task:
+    left = numbers.left(provider.account_left, provider.account_unit)  # type: ignore[attr-defined] # annotated
+    return Task(
+        provider.name,
+        f"{left} left on the account.",
+        "",
+        reverse("providers:account-status", args=[provider.slug]),
+        tone="warn",
+    )
 
 
 def _of_alert(alert: Alert) -> Task:

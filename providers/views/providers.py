@@ -248,7 +248,7 @@ def detail(
     context: dict[str, Any] = {
         "provider": provider,
         "state": selectors.provider_state(provider),
-        "keys": provider.api_keys.filter(deleted_at=None).order_by("-priority", "id"),
+        "keys": selectors.keys_with_accounts(provider),
         "models": matching if shows_all else matching[:_MODELS_SHOWN],
         "model_count": len(models),
         "matching": len(matching),

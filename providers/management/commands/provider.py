@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from providers import selectors
+from poolsite.ui import numbers
+from providers import selectors, selectors_accounts
 from providers.discovery import check
 from providers.management.base import (
     PoolCommand,
@@ -17,7 +18,7 @@ from providers.management.base import (
     get_provider,
     read_secret,
 )
-from providers.services import credentials, models, providers
+from providers.services import account_status, credentials, models, providers
 
 _SETTABLE = {
     "name": "name",
@@ -54,6 +55,10 @@ class Command(PoolCommand):
         test = action(sub, "test", self.test, "try the provider now")
         test.add_argument("id")
         test.add_argument("--json", action="store_true")
+        account = action(sub, "account", self.account, "what is left on its accounts")
+        account.add_argument("id")
+        account.add_argument("--check", action="store_true", help="ask the vendor now")
+        account.add_argument("--json", action="store_true")
         for name, handler in (("enable", self.enable), ("disable", self.disable)):
             action(sub, name, handler, f"{name} a provider").add_argument("id")
         action(sub, "remove", self.remove, "remove a provider").add_argument("id")
@@ -112,6 +117,21 @@ class Command(PoolCommand):
                 self.say(f"{stage.name}: {mark} ({stage.latency_ms} ms) {stage.text}")
         if not result.ok:
             raise CommandError(result.error)
+
+    def account(self, options: dict[str, Any]) -> None:
+        provider = get_provider(options["id"])
+        if options["check"]:
+            account_status.refresh(provider, force=True)
+        rows = selectors_accounts.table(provider)
+        if options["json"]:
+            self.print_json(rows)
+            return
+        for row in rows:
+            left = numbers.left(row["left"], row["unit"]) if row["left"] else ""
+            why = account_status.error_in_words(row["error"]) if row["error"] else ""
+            self.say(f"{row['credential']}: {left or 'not reported'} {why}".rstrip())
+        if not rows:
+            self.say("Nothing was asked yet; --check does.")
 
     def enable(self, options: dict[str, Any]) -> None:
         self._switch(options["id"], enabled=True)
