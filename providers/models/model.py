@@ -39,6 +39,8 @@ class ProviderModel(Versioned):
     probe_note = models.CharField(max_length=200, blank=True, default="", db_default="")
     # Capabilities an upstream answer proved or refuted: {"tools": true, ...}.
     evidence = models.JSONField(default=dict)
+    # Names of facts a person set: no list, catalogue or guess replaces them.
+    by_hand = models.JSONField(default=list)
     # Since when the provider's own list is without it; its flags stay.
     gone_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()

@@ -16,9 +16,10 @@ from providers.services.errors import ServiceError
 _CLOCK = SystemClock()
 _MAX_NAME: Final = 200
 _MOST_TARGETS: Final = 100
-FACTS: Final = frozenset(
-    {"enabled", "source", "display_name", "context_window", "max_output_tokens"}
+_DISCOVERABLE: Final = frozenset(
+    {"display_name", "context_window", "max_output_tokens", "deprecated"}
 )
+FACTS: Final = _DISCOVERABLE | {"enabled", "source", "description"}
 
 
 class Target(NamedTuple):
@@ -80,6 +81,8 @@ def add_models(
 def set_model_facts(actor: Actor, model: ProviderModel, **facts: Any) -> None:
     """Set what is known of a model: FACTS; nothing happens when all is so already.
 
+    A list of the provider never replaces what was set here.
+
     Errors:  ServiceError naming the field.
     """
     unknown = set(facts) - FACTS
@@ -96,7 +99,9 @@ def set_model_facts(actor: Actor, model: ProviderModel, **facts: Any) -> None:
         check_columns(model, sorted(changed))
     except ColumnError as exc:
         raise ServiceError(str(exc), field=exc.field) from exc
-    model.save(update_fields=sorted(changed))
+    own = sorted({*model.by_hand, *(_DISCOVERABLE & facts.keys())})
+    model.by_hand = own
+    model.save(update_fields=[*sorted(changed), "by_hand"])
     version.bump(model)
     old = {name: before[name] for name in changed}
     audit.record(actor, "model.update", model, before=old, after=changed)
@@ -115,6 +120,35 @@ def set_model_enabled(actor: Actor, model: ProviderModel, *, enabled: bool) -> N
     model.save(update_fields=["enabled"])
     version.bump(model)
     audit.record(actor, "model.enable" if enabled else "model.disable", model)
+
+
+@one_change
+def switch_models(
+    actor: Actor, models: Iterable[ProviderModel], *, enabled: bool
+) -> list[ProviderModel]:
+    """Offer many models to clients, or stop offering them; return what changed."""
+    ids = [model.pk for model in models]
+    rows = list(
+        ProviderModel.objects.filter(
+            pk__in=ids, deleted_at=None, provider__deleted_at=None
+        )
+        .exclude(enabled=enabled)
+        .order_by("pk")
+    )
+    if not rows:
+        return []
+    for row in rows:
+        row.enabled = enabled
+    ProviderModel.objects.filter(pk__in=[row.pk for row in rows]).update(
+        enabled=enabled
+    )
+    version.bump(*rows)
+    audit.record(
+        actor,
+        "model.enable" if enabled else "model.disable",
+        after={"models": [row.model_id for row in rows][:50], "count": len(rows)},
+    )
+    return rows
 
 
 @one_change

@@ -78,7 +78,7 @@ def _everything(now: datetime) -> Iterator[Live]:
     yield from _providers(rows, now)
     by_id = {row.pk: row for row in rows}
     models = ProviderModel.objects.filter(
-        deleted_at=None, enabled=True, provider__in=by_id
+        deleted_at=None, gone_at=None, enabled=True, provider__in=by_id
     )
     prices = PriceTable.load()
     for chunk in _chunks(models.order_by("pk").iterator(chunk_size=_CHUNK)):
@@ -256,6 +256,7 @@ def _is_model_live(row: ProviderModel) -> bool:
     return (
         row.enabled
         and row.deleted_at is None
+        and row.gone_at is None
         and provider.enabled
         and provider.deleted_at is None
     )
