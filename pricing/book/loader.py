@@ -12,7 +12,17 @@ from importlib.resources import files
 import msgspec
 
 from poolsite.money import per_million_nano_from_usd
+from pricing.book.embedded import embedded_listing
 from pricing.cost import PriceSpec
+
+__all__ = [
+    "Book",
+    "BookError",
+    "BookModel",
+    "embedded_book",
+    "embedded_listing",
+    "read_book",
+]
 
 
 class BookError(ValueError):
