@@ -27,14 +27,8 @@ setup: $(DEV_STAMP) $(BIN)/pool
 run: $(RUN_STAMP) $(BIN)/pool
 	@exec $(BIN)/pool serve
 
-# The embedded default first, then everything that touches a database on PostgreSQL.
 test: setup
-	$(BIN)/pytest -q -m "not long"
-	$(BIN)/python -m tests.servers postgres redis -- \
-	  $(BIN)/pytest -q -m "not long and not process and not browser" \
-	  --ignore=tests/providers/formats --ignore=tests/providers/proxy \
-	  --ignore=tests/providers/routing \
-	  tests/poolsite tests/pricing tests/providers tests/usage
+	$(BIN)/python -m tests.stages
 
 check: setup
 	$(BIN)/ruff format --check .
