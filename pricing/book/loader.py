@@ -12,7 +12,7 @@ from importlib.resources import files
 import msgspec
 
 from poolsite.money import per_million_nano_from_usd
-from pricing.book.embedded import embedded_listing
+from pricing.book.listing_file import embedded_listing
 from pricing.cost import PriceSpec
 
 __all__ = [
