@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poolsite import jobs
-from providers.services import account_status
+from providers.services import account_status, recalculation
 from providers.services.probing import runner, runs
 
 
@@ -17,3 +17,9 @@ def refresh_account_status() -> None:
 def probe(handle: jobs.JobHandle, run_id: int) -> dict[str, int]:
     """Ask the models of one round for a token each."""
     return runner.run_probes(handle, run_id)
+
+
+@jobs.job_task("usage.recalculation.count", longest_s=3_600)
+def count_recalculation(handle: jobs.JobHandle, run_id: int) -> object:
+    """Count what a recalculation would change."""
+    return recalculation.count(handle, run_id)

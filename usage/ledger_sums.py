@@ -55,22 +55,20 @@ def add_attempt(deltas: Deltas, asked: Columns, row: Columns, meaning: Meaning) 
     """Add one attempt; ``asked`` has the columns of the request it belongs to."""
     bucket = rollups.quarter(asked["at"])
     money = rollups.money_of(row)
-    for kind, ref in _request_refs(asked, meaning):
+    for kind, ref in request_refs(asked, meaning):
         sums = deltas.at(kind, ref, bucket)
         sums.attempts += 1
         sums.add_money(money)
     if asked["purpose_dim"] not in meaning.shown_purposes:
         return
-    cube_key = _cube_key(asked, row["provider_dim"], row["model_dim"])
+    cube = cube_key(asked, row["provider_dim"], row["model_dim"])
     targets = [
         deltas.at(kind, ref, bucket)
-        for kind, ref in _attempt_refs(row["model_dim"], row)
+        for kind, ref in attempt_refs(row["model_dim"], row)
     ]
-    targets.append(deltas.cube_at(cube_key))
+    targets.append(deltas.cube_at(cube))
     is_error = row["outcome_dim"] not in meaning.good_outcomes
-    is_unpriced = row["cost_nano_usd"] is None and any(
-        row[name] is not None for name in _TOKENS
-    )
+    is_unpriced = lacks_price(row, row["cost_nano_usd"])
     is_estimated = bool(row["estimated"])
     times = rollups.times_of(row)
     for sums in targets:
@@ -82,13 +80,16 @@ def add_attempt(deltas: Deltas, asked: Columns, row: Columns, meaning: Meaning) 
         sums.add_times(times)
 
 
+def lacks_price(row: Columns, cost: int | None) -> bool:
+    """Tell an attempt that used tokens nobody could price."""
+    return cost is None and any(row[name] is not None for name in _TOKENS)
+
+
 def add_request(deltas: Deltas, row: Columns, meaning: Meaning) -> None:
     """Add one request, apart from the money: that comes with its attempts."""
     bucket = rollups.quarter(row["at"])
     is_shown = row["purpose_dim"] in meaning.shown_purposes
-    targets = [
-        deltas.at(kind, ref, bucket) for kind, ref in _request_refs(row, meaning)
-    ]
+    targets = [deltas.at(kind, ref, bucket) for kind, ref in request_refs(row, meaning)]
     if is_shown:
         money = rollups.money_of(row)
         for kind, ref in (
@@ -103,9 +104,9 @@ def add_request(deltas: Deltas, row: Columns, meaning: Meaning) -> None:
     if not is_shown:
         return
     provider, model = row["provider_dim"] or 0, row["model_served_dim"] or 0
-    deltas.cube_at(_cube_key(row, provider, model)).requests += 1
+    deltas.cube_at(cube_key(row, provider, model)).requests += 1
     if row["provider_dim"] is not None:
-        for kind, ref in _attempt_refs(model, row):
+        for kind, ref in attempt_refs(model, row):
             deltas.at(kind, ref, bucket).requests += 1
 
 
@@ -121,7 +122,8 @@ def _add_end(targets: Iterable[Sums], row: Columns) -> None:
         sums.add_times(times)
 
 
-def _request_refs(asked: Columns, meaning: Meaning) -> Iterable[tuple[str, int]]:
+def request_refs(asked: Columns, meaning: Meaning) -> Iterable[tuple[str, int]]:
+    """Yield the rows a request's own sums and its attempts' money go to."""
     if asked["purpose_dim"] is not None:
         yield rollups.PURPOSE, asked["purpose_dim"]
     if asked["purpose_dim"] not in meaning.shown_purposes:
@@ -139,13 +141,15 @@ def _request_refs(asked: Columns, meaning: Meaning) -> Iterable[tuple[str, int]]
             yield kind, asked[column]
 
 
-def _attempt_refs(model_dim: int, row: Columns) -> Iterable[tuple[str, int]]:
+def attempt_refs(model_dim: int, row: Columns) -> Iterable[tuple[str, int]]:
+    """Yield the rows an attempt's own sums go to."""
     yield rollups.PROVIDER, row["provider_dim"]
     yield rollups.MODEL_SERVED, model_dim
     if row["credential_dim"] is not None:
         yield rollups.CREDENTIAL, row["credential_dim"]
 
 
-def _cube_key(asked: Columns, provider_dim: int, model_dim: int) -> CubeKey:
+def cube_key(asked: Columns, provider_dim: int, model_dim: int) -> CubeKey:
+    """Name the cube row of a provider and a model serving this request."""
     day = asked["at"].date()
     return CubeKey(day, provider_dim, model_dim, asked["client_key_id"] or 0)

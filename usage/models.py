@@ -7,6 +7,8 @@ from django.db import models
 
 from poolsite.models import Versioned
 from usage import losses
+from usage.adjustments import CostAdjustment as CostAdjustment
+from usage.adjustments import RecalculationRun as RecalculationRun
 
 
 class Team(Versioned):
@@ -276,20 +278,6 @@ class Attempt(TokenColumns):
     def losses_in_words(self) -> str:
         """Say what a translation changed, and how."""
         return losses.in_words(self.losses)
-
-
-class CostAdjustment(models.Model):
-    """A later correction of one attempt's cost; the ledger row never changes."""
-
-    run = models.UUIDField(db_index=True)
-    attempt_id = models.UUIDField(db_index=True)
-    at = models.DateTimeField()
-    delta_nano_usd = models.BigIntegerField()
-    price_version_id = models.BigIntegerField(null=True)
-    created_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"{self.attempt_id} {self.delta_nano_usd:+d}"
 
 
 class RollupColumns(models.Model):

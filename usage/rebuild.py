@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from usage import ledger_sums, rollups
+from usage import corrections, ledger_sums, rollups
+from usage.corrections import Corrections
 from usage.dimensions import Dimensions
 from usage.ledger_sums import Meaning
 from usage.models import (
     Attempt,
-    CostAdjustment,
     Request,
     Rollup15,
     RollupCube,
@@ -44,17 +44,18 @@ def rebuild_day(day: date) -> int:
     meaning = Meaning.of(Dimensions().resolve(ledger_sums.STRINGS))
     deltas = rollups.Deltas()
     asked: dict[Any, Row] = {}
-    for row in _rows(Request, span):
+    for row in _requests(span):
         asked[row["id"]] = {name: row[name] for name in _ASKED}
         ledger_sums.add_request(deltas, row, meaning)
     count = 0
     for chunk in _chunks(_rows(Attempt, span)):
-        corrections = _corrections(chunk)
+        known = corrections.of_requests({row["request_id"] for row in chunk})
         for row in chunk:
             owner = asked.get(row["request_id"])
             if owner is None:
                 continue  # its request is still running
-            _correct(row, corrections)
+            if row["id"] in known:
+                row["cost_nano_usd"] = known[row["id"]].cost(row["cost_nano_usd"])
             ledger_sums.add_attempt(deltas, owner, row, meaning)
             count += 1
     Rollup15.objects.filter(
@@ -67,32 +68,34 @@ def rebuild_day(day: date) -> int:
 
 
 def _rows(model: Any, span: dict[str, datetime]) -> Iterator[Row]:
-    """Read ledger rows; a request learns its serving credential from the attempt."""
     rows = model._default_manager.filter(**span).order_by("at", "id").values()
-    if model is Attempt:
-        yield from rows.iterator(chunk_size=_CHUNK)
-        return
-    for chunk in _chunks(rows.iterator(chunk_size=_CHUNK)):
-        served = [row["serving_attempt"] for row in chunk if row["serving_attempt"]]
-        found = Attempt.objects.filter(id__in=served, **span)
-        credentials = dict(found.values_list("id", "credential_dim"))
+    yield from rows.iterator(chunk_size=_CHUNK)
+
+
+def _requests(span: dict[str, datetime]) -> Iterator[Row]:
+    """Read requests; each learns its serving credential and its corrected cost."""
+    for chunk in _chunks(_rows(Request, span)):
+        ids = [row["id"] for row in chunk]
+        found = Attempt.objects.filter(request_id__in=ids, **span)
+        tried: dict[Any, list[Row]] = {}
+        credentials: dict[Any, int | None] = {}
+        names = ("request_id", "credential_dim", *corrections.COLUMNS)
+        for each in found.values(*names):
+            tried.setdefault(each["request_id"], []).append(each)
+            credentials[each["id"]] = each["credential_dim"]
+        known = corrections.of_requests(ids)
         for row in chunk:
             row["credential_dim"] = credentials.get(row["serving_attempt"])
+            _correct(row, tried.get(row["id"], []), known)
             yield row
 
 
-def _corrections(chunk: list[Row]) -> dict[Any, int]:
-    ids = [row["id"] for row in chunk]
-    found: dict[Any, int] = {}
-    rows = CostAdjustment.objects.filter(attempt_id__in=ids)
-    for attempt, delta in rows.values_list("attempt_id", "delta_nano_usd"):
-        found[attempt] = found.get(attempt, 0) + delta
-    return found
-
-
-def _correct(row: Row, corrections: dict[Any, int]) -> None:
-    if row["id"] in corrections:
-        row["cost_nano_usd"] = (row["cost_nano_usd"] or 0) + corrections[row["id"]]
+def _correct(row: Row, tried: list[Row], known: Corrections) -> None:
+    own = [known[each["id"]] for each in tried if each["id"] in known]
+    if own:
+        delta = sum(each.delta_nano_usd for each in own)
+        row["cost_nano_usd"] = (row["cost_nano_usd"] or 0) + delta
+        row["unpriced"] = corrections.request_lacks_price(row["unpriced"], tried, known)
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from poolsite.clock import SystemClock
-from poolsite.jobs import periodic_task
+from poolsite.jobs import JobHandle, job_task, periodic_task
 from usage import partitions
+from usage.recalculation import services, work
 
 
 @periodic_task("usage.partitions", interval_s=3600)
 def make_partitions() -> None:
     """Keep partitions of the ledger ahead of the clock."""
     partitions.ensure(SystemClock().now())
+
+
+@job_task(services.APPLY, longest_s=work.LONGEST_S)
+def apply_recalculation(handle: JobHandle, run_id: int) -> dict[str, Any]:
+    """Write the corrections of a recalculation."""
+    return work.apply(handle, run_id)
+
+
+@job_task(services.UNDO, longest_s=work.LONGEST_S)
+def undo_recalculation(handle: JobHandle, run_id: int) -> dict[str, Any]:
+    """Take the corrections of a recalculation back."""
+    return work.undo(handle, run_id)

@@ -1,0 +1,80 @@
+"""Read recalculations for screens, commands and the admin API."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from usage.models import RecalculationRun
+from usage.recalculation.services import State, state_left
+
+LIMIT: Final = 50
+_HEAVY: Final = ("prices",)
+
+
+def runs() -> QuerySet[RecalculationRun]:
+    """Return runs with their people and jobs, without the prices they keep."""
+    rows = RecalculationRun.objects.select_related("job", "created_by")
+    return rows.defer(*_HEAVY)
+
+
+def by_key(keys: set[UUID]) -> dict[UUID, RecalculationRun]:
+    """Return the runs behind adjustments; one query, none for no keys."""
+    if not keys:
+        return {}
+    return {run.key: run for run in runs().filter(key__in=keys)}
+
+
+def latest(count: int = LIMIT) -> list[dict[str, Any]]:
+    """Return the newest runs in short; one query."""
+    return [summary(run) for run in runs().order_by("-pk")[:count]]
+
+
+def summary(run: RecalculationRun) -> dict[str, Any]:
+    """Return what a line of a list says.
+
+    Units:  nano-USD; ``done`` and ``total`` count requests looked at.
+    """
+    found = run.found or {}
+    job = run.job
+    return {
+        "id": run.pk,
+        "state": state_left(run),
+        "since": run.since,
+        "until": run.until,
+        "providers": run.providers,
+        "models": run.model_glob,
+        "only_unpriced": run.only_unpriced,
+        "with_reported": run.with_reported,
+        "reason": run.reason,
+        "by": run.created_by.email if run.created_by else "",
+        "created_at": run.created_at,
+        "changed": found.get("changed"),
+        "delta_nano_usd": found.get("delta_nano_usd"),
+        "applied": run.applied,
+        "applied_nano_usd": run.applied_nano_usd,
+        "undone": run.undone,
+        "undone_nano_usd": run.undone_nano_usd,
+        "done": job.done if job else None,
+        "total": job.total if job else None,
+        "message": job.message if job else "",
+    }
+
+
+def facts(run: RecalculationRun) -> dict[str, Any]:
+    """Return everything about one run, the figures of its count included."""
+    return {**summary(run), "found": run.found, "can": list(can(run))}
+
+
+def can(run: RecalculationRun) -> tuple[str, ...]:
+    """Return what may be done with a run now."""
+    state = state_left(run)
+    if state == State.READY:
+        return ("apply",)
+    if state == State.STOPPED:
+        return ("apply", "undo")
+    if state in (State.APPLIED, State.HALF_UNDONE):
+        return ("undo",)
+    return ("cancel",) if run.is_busy and state == run.state else ()

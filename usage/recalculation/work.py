@@ -1,0 +1,333 @@
+"""The three jobs of a recalculation: count, apply, undo.
+
+Each may be interrupted at any moment. A count starts over; what writes goes on from
+the place its last part reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import F
+
+from poolsite.jobs import JobCancelledError, JobHandle
+from poolsite.models import Job
+from pricing.selectors import versions
+from usage import dimensions
+from usage.models import CostAdjustment, Dimension, RecalculationRun
+from usage.recalculation import choose, post
+from usage.recalculation.choose import Row, Slice, Span
+from usage.recalculation.found import Found
+from usage.recalculation.post import Change, Part
+from usage.recalculation.price import Pair, Price, Rules, Verdict, look
+from usage.selectors import strings
+
+REPORTED: Final = "provider"
+"""The price source of a cost that the provider stated itself."""
+
+LONGEST_S: Final = 3_600
+State = RecalculationRun.State
+Named = tuple[str, str]
+"""A provider's id and a model's, as the provider calls it."""
+Lookup = Callable[[Sequence[Named]], Sequence[Price]]
+"""Finds the prices in force now; the floor above knows the providers."""
+
+
+def count(handle: JobHandle, run_id: int, lookup: Lookup) -> dict[str, Any]:
+    """Find out what a run would change, and keep the prices it was found with.
+
+    Errors:  JobCancelledError; the run is dropped then.
+    Cost:    about 25 us an attempt.
+    """
+    run = _mine(handle, run_id, State.COUNTING)
+    try:
+        found, rules = _count(handle, run, lookup)
+    except JobCancelledError:
+        _leave(handle, run, State.DROPPED)
+        raise
+    now = handle.clock.now()
+    result = found.as_json()
+    _leave(
+        handle,
+        run,
+        State.READY,
+        found=result,
+        counted_at=now,
+        prices=[
+            [*pair, price.version_id]
+            for pair, price in sorted(rules.prices.items(), key=lambda item: item[0])
+        ],
+    )
+    return {"changed": result["changed"], "delta_nano_usd": result["delta_nano_usd"]}
+
+
+def apply(handle: JobHandle, run_id: int) -> dict[str, Any]:
+    """Write what the count found, from where the run stands.
+
+    Errors:  JobCancelledError; what was written stays and may be undone.
+    Cost:    about 40 us an attempt; transactions of less than 500 rows.
+    """
+    run = _mine(handle, run_id, State.APPLYING)
+    try:
+        _apply(handle, run)
+    except JobCancelledError:
+        _leave(handle, run, State.STOPPED)
+        raise
+    _leave(handle, run, State.APPLIED)
+    run.refresh_from_db(fields=["applied", "applied_nano_usd"])
+    return {"changed": run.applied, "delta_nano_usd": run.applied_nano_usd}
+
+
+def undo(handle: JobHandle, run_id: int) -> dict[str, Any]:
+    """Take back what a run wrote, each correction once.
+
+    Errors:  JobCancelledError; the rest can be taken back later.
+    Cost:    as ``apply``.
+    """
+    run = _mine(handle, run_id, State.UNDOING)
+    try:
+        _undo(handle, run)
+    except JobCancelledError:
+        _leave(handle, run, State.HALF_UNDONE)
+        raise
+    _leave(handle, run, State.UNDONE)
+    run.refresh_from_db(fields=["undone", "undone_nano_usd"])
+    return {"changed": run.undone, "delta_nano_usd": run.undone_nano_usd}
+
+
+def _mine(handle: JobHandle, run_id: int, state: str) -> RecalculationRun:
+    """Return the run as long as this job is the one it waits for.
+
+    Errors:  JobCancelledError for a run that somebody else moved on.
+    """
+    run = RecalculationRun.objects.filter(
+        pk=run_id, state=state, job_id=handle.id
+    ).first()
+    if run is None:
+        raise JobCancelledError
+    return run
+
+
+def _leave(handle: JobHandle, run: RecalculationRun, state: str, **values: Any) -> None:
+    """Free the run for what comes next, unless another worker took it over."""
+    if state in (State.DROPPED, State.STOPPED, State.HALF_UNDONE) and not (
+        Job.objects.filter(pk=handle.id, cancel_requested=True).exists()
+    ):
+        return
+    RecalculationRun.objects.filter(
+        pk=run.pk, state=run.state, job_id=handle.id
+    ).update(state=state, is_busy=False, changed_at=handle.clock.now(), **values)
+
+
+# Counting
+
+
+class _Prices:
+    """The prices of the pairs that turn up, asked for as they do."""
+
+    def __init__(self, run: RecalculationRun, lookup: Lookup, rules: Rules) -> None:
+        self._run = run
+        self._lookup = lookup
+        self._rules = rules
+        self._seen: set[Pair] = set()
+
+    def learn(self, part: Slice) -> None:
+        """Find the prices of pairs that were not met before."""
+        met = {
+            (row["provider_dim"], row["model_dim"])
+            for rows in part.tried.values()
+            for row in rows
+        }
+        new = sorted(met - self._seen)
+        if not new:
+            return
+        self._seen.update(new)
+        words = strings(number for pair in new for number in pair)
+        named = [(pair, (words[pair[0]], words[pair[1]])) for pair in new]
+        chosen = [(pair, name) for pair, name in named if self._is_chosen(*name)]
+        prices = self._lookup([name for _, name in chosen])
+        for (pair, _), price in zip(chosen, prices, strict=True):
+            self._rules.prices[pair] = price
+
+    def _is_chosen(self, provider: str, model: str) -> bool:
+        wanted, glob = self._run.providers, self._run.model_glob
+        return (not wanted or provider in wanted) and (
+            not glob or fnmatchcase(model, glob)
+        )
+
+
+def _count(
+    handle: JobHandle, run: RecalculationRun, lookup: Lookup
+) -> tuple[Found, Rules]:
+    span = Span(run.since, run.until)
+    total = choose.count_requests(span)
+    handle.step(0, total, "Counting")
+    found, rules, done = Found(), _rules(run), 0
+    prices = _Prices(run, lookup, rules)
+    for part in choose.slices(span):
+        handle.check()
+        prices.learn(part)
+        for asked in part.asked:
+            for row in part.tried.get(asked["id"], ()):
+                seen = look(row, part.corrections.get(row["id"]), rules)
+                if seen.verdict is not Verdict.OUT:
+                    found.add(asked, row, seen)
+        done += len(part.asked)
+        handle.step(done, total, "Counting")
+    return found, rules
+
+
+def _rules(run: RecalculationRun) -> Rules:
+    number = (
+        Dimension.objects.filter(kind=dimensions.PRICE_SOURCE, value=REPORTED)
+        .values_list("pk", flat=True)
+        .first()
+    )
+    return Rules(
+        only_unpriced=run.only_unpriced,
+        with_reported=run.with_reported,
+        reported_dim=number,
+    )
+
+
+# Applying
+
+
+def _apply(handle: JobHandle, run: RecalculationRun) -> None:
+    span, after = Span(run.since, run.until), None
+    if run.cursor_at is not None and run.cursor_id is not None:
+        after = (run.cursor_at, run.cursor_id)
+    rules = _kept_rules(run)
+    left = choose.count_requests(span, after)
+    done, total = 0, left
+    handle.step(0, total, "Writing corrections")
+    writer = _Applier(handle, run)
+    for slice_ in choose.slices(span, after):
+        handle.check()
+        for asked in slice_.asked:
+            rows = slice_.tried.get(asked["id"], [])
+            writer.add(asked, rows, slice_, _changes(rows, slice_, rules))
+        done += len(slice_.asked)
+        handle.step(done, total, "Writing corrections")
+    writer.flush()
+
+
+class _Applier:
+    """Collects requests into parts and writes each part when it is full."""
+
+    def __init__(self, handle: JobHandle, run: RecalculationRun) -> None:
+        self._handle = handle
+        self._run = run
+        self._means = post.meaning()
+        self._part = Part(run, self._means, is_undo=False)
+        self._written_id: UUID | None = run.cursor_id
+        self._last: Row | None = None
+
+    def add(
+        self, asked: Row, rows: list[Row], slice_: Slice, changes: dict[UUID, Change]
+    ) -> None:
+        self._last = asked
+        if changes:
+            self._part.add(asked, rows, slice_.corrections, changes)
+        if self._part.is_full:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._last is None or not self._part.count:
+            return
+        at, last = choose.cursor_of(self._last)
+        self._part.write(
+            self._handle.clock.now(),
+            was={"cursor_id": self._written_id},
+            reached={
+                "cursor_at": at,
+                "cursor_id": last,
+                "applied": F("applied") + self._part.count,
+                "applied_nano_usd": F("applied_nano_usd") + self._part.sum_nano_usd,
+            },
+        )
+        self._written_id = last
+        self._part = Part(self._run, self._means, is_undo=False)
+
+
+def _kept_rules(run: RecalculationRun) -> Rules:
+    """Return the rules with the prices the run was counted with."""
+    rules = _rules(run)
+    kept = [((provider, model), version) for provider, model, version in run.prices]
+    specs = versions({version for _, version in kept if version is not None})
+    for pair, version in kept:
+        spec = specs[version][1] if version in specs else None
+        rules.prices[pair] = Price(spec, version)
+    return rules
+
+
+def _changes(rows: list[Row], slice_: Slice, rules: Rules) -> dict[UUID, Change]:
+    found: dict[UUID, Change] = {}
+    for row in rows:
+        seen = look(row, slice_.corrections.get(row["id"]), rules)
+        if seen.verdict is Verdict.CHANGED:
+            found[row["id"]] = Change(seen.delta, seen.version_id)
+    return found
+
+
+# Undoing
+
+
+def _undo(handle: JobHandle, run: RecalculationRun) -> None:
+    means, reached = post.meaning(), run.undone_to
+    done = run.undone
+    handle.step(done, run.applied, "Taking corrections back")
+    while rows := _written(run, reached):
+        handle.check()
+        for part, last in _opposites(run, means, rows):
+            part.write(
+                handle.clock.now(),
+                was={"undone_to": reached},
+                reached={
+                    "undone_to": last,
+                    "undone": F("undone") + part.count,
+                    "undone_nano_usd": F("undone_nano_usd") + part.sum_nano_usd,
+                },
+            )
+            reached = last
+            done += part.count
+        handle.step(done, run.applied, "Taking corrections back")
+
+
+def _written(run: RecalculationRun, after: int) -> list[Row]:
+    """Return the run's next corrections; its undos have higher numbers than all."""
+    rows = CostAdjustment.objects.filter(run=run.key, pk__gt=after).order_by("pk")
+    names = ("pk", "request_id", "attempt_id", "at", "delta_nano_usd", "is_undo")
+    found = list(rows.values(*names, "price_version_id")[: choose.SLICE])
+    return [row for row in found if not row["is_undo"]]
+
+
+def _opposites(
+    run: RecalculationRun, means: Any, rows: list[Row]
+) -> list[tuple[Part, int]]:
+    """Make the parts that take these corrections back, with the place each reaches."""
+    ids = list(dict.fromkeys(row["request_id"] for row in rows))
+    times = [row["at"] for row in rows]
+    asked = choose.asked_by_id(ids, Span(min(times), max(times)))
+    by_id = {each["id"]: each for each in asked}
+    slice_ = choose.slice_of(asked)
+    parts: list[tuple[Part, int]] = []
+    part = Part(run, means, is_undo=True)
+    for request_id in ids:
+        own = [row for row in rows if row["request_id"] == request_id]
+        changes = {
+            row["attempt_id"]: Change(-row["delta_nano_usd"], row["price_version_id"])
+            for row in own
+        }
+        part.add(
+            by_id[request_id], slice_.tried[request_id], slice_.corrections, changes
+        )
+        if part.is_full:
+            parts.append((part, own[-1]["pk"]))
+            part = Part(run, means, is_undo=True)
+    if part.count:
+        parts.append((part, rows[-1]["pk"]))
+    return parts
