@@ -79,12 +79,12 @@ def differences(provider: Provider, kept: ModelList | None = None) -> Diff:
         row = rows.get(name)
         if row is None:
             if permits(provider.model_access, globs, name):
-                facts = gather(name, listed[name], known.get(name))
+                facts = gather(name, listed[name], known.get(name, listed[name].family))
                 diff.lines.append(Line(NEW, name, facts))
             else:
                 diff.kept_out += 1
             continue
-        line = _compared(row, listed[name], known.get(name))
+        line = _compared(row, listed[name], known.get(name, listed[name].family))
         if line is not None:
             diff.lines.append(line)
     if kept is not None and kept.fetched_at is not None:

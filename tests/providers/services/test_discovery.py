@@ -204,11 +204,32 @@ def test_sync_refuses_when_the_list_cannot_be_had(
 
 def test_a_provider_without_a_list_has_the_built_in_one(clock: ManualClock) -> None:
     row = make_provider(
-        "cli", base_url="claude", api_format="claude-cli", location="local"
+        "cli", base_url="cli:claude", api_format="claude-cli", location="local"
     )
     kept = discovery.refresh(row, clock=clock)
     assert (kept.shape, kept.error) == ("built-in", "")
     assert len(kept.entries) == 1
+
+
+@pytest.mark.parametrize("api_format", ["codex", "bedrock", "vertex"])
+def test_a_provider_that_cannot_be_asked_lists_what_the_catalogue_knows(
+    api_format: str, clock: ManualClock
+) -> None:
+    kept = discovery.refresh(make_provider("p", api_format=api_format), clock=clock)
+    assert (kept.shape, kept.error) == ("built-in", "")
+    entries = entries_of(kept)
+    assert len(entries) >= 5
+    assert api_format != "codex" or all("codex" in name for name in entries)
+
+
+def test_the_catalogue_fills_in_what_a_list_leaves_out(
+    provider: Provider, vendor: Vendor, clock: ManualClock
+) -> None:
+    vendor.on("GET", "/v1/models", lists.openai("gpt-4o-mini", "house-model"))
+    discovery.sync(SYSTEM, provider, clock=clock)
+    row = provider.models.get(model_id="gpt-4o-mini")
+    assert (row.context_window, row.capabilities["vision"]) == (128_000, True)
+    assert provider.models.get(model_id="house-model").context_window is None
 
 
 def test_many_models_are_applied_in_short_transactions(
