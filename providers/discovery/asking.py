@@ -218,6 +218,13 @@ class Asker:
         said = wire.read_error(heard.answer.status, heard.answer.body).message
         return self.clean(said)
 
+    def code(self, heard: Heard, wire_id: str = "") -> str:
+        """Return the short code of an error, blank without one."""
+        if heard.answer is None:
+            return ""
+        wire = registry.get(wire_id) if wire_id else self.wire
+        return wire.read_error(heard.answer.status, heard.answer.body).code or ""
+
     def clean(self, text: str) -> str:
         """Return a stranger's text fit for a screen: one line, short, no secret."""
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -315,7 +315,7 @@ def _listed(answer: Answer, api_format: str) -> tuple[Stage, list[str]]:
             text = "The list of models is of another wire format; which is it?"
             cure = "Choose another wire format, or have it found out."
             return Stage("provider", False, text, 0, answer.status, cure), []
-        models = sorted(_model_ids(listed))
+        models = sorted(model_ids(listed))
     except ValueError:
         text = "The answer is not a model list; is the base URL right?"
         cure = "It usually ends in /v1."
@@ -369,7 +369,7 @@ def _is_shape_of(api_format: str, listed: Any) -> bool:
     return own in listed or not {"data", "models"} & listed.keys()
 
 
-def _model_ids(data: Any) -> Iterable[str]:
+def model_ids(data: Any) -> Iterable[str]:
     """Return the distinct names in a model list, at most MOST_MODELS.
 
     Errors:  ValueError when it is no list.

@@ -87,10 +87,11 @@ def is_refusal(question: Question, candidate: Candidate, heard: Heard) -> bool:
 
 def proves_key(question: Question, candidate: Candidate, heard: Heard) -> bool:
     """Tell whether an answer other than a list means that the key was accepted."""
-    if question.lists or heard.answer is None:
+    if question.lists or is_refusal(question, candidate, heard):
         return False
     if candidate.api_format in _BEDROCK:
-        return heard.status in (200, 400, 404) and not heard.is_html
+        # Only AWS names its refusals; a stranger's 404 proves nothing.
+        return heard.status == 200 or bool(aws_code(heard))
     return heard.status == 200
 
 

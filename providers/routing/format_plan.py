@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final, Literal, cast
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -164,7 +164,8 @@ def _open(
     facts: FormatFacts, preferred: tuple[str, ...], memory: str, detected: str
 ) -> FormatPlan:
     found = detected or facts.detected_format
-    selected, source = preferred[0], cast("Source", "family_default")
+    selected = preferred[0]
+    source: Source = "family_default"
     if memory:
         selected, source = memory, "model_memory"
     elif found:
