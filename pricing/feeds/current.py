@@ -31,8 +31,8 @@ def listings() -> list[Listing]:
 
     Shapes:  OpenRouter's own list (of provider ``openrouter`` only), models.dev, the
              LiteLLM price file, each if it was ever read, and the embedded catalogue
-             last. A price the release settled by hand stands in every listing of a
-             source that still says what it first said: see ``diff.is_settled``.
+             last. Where the release settled a price by hand, the listing of a source
+             that still says what it first said has none: see ``diff.is_settled``.
              A source that is switched off is not asked, but what it said still holds
              until somebody clears it.
     Cost:    one small query; one more, and the unpacking, when a source has changed.
@@ -85,7 +85,7 @@ def _limited(listing: Listing, only: Iterable[str]) -> Listing:
 
 
 def _settled(listing: Listing, kept: Kept, embedded: Listing) -> Listing:
-    """Put the release's settled prices over what a source first said."""
+    """Leave out what a source first said where the release has settled a price."""
     providers = {
         key: _with_settled(provider, kept, embedded)
         for key, provider in listing.providers.items()
@@ -102,9 +102,7 @@ def _with_settled(
         stated = provider.models.get(key)
         since = kept.since.get(key_of(provider.id, key), "")
         if stated is not None and is_settled(model, since, embedded.date):
-            changed[key] = msgspec.structs.replace(
-                stated, price=model.price, origin=model.origin
-            )
+            changed[key] = msgspec.structs.replace(stated, price=None)
     if not changed:
         return provider
     return msgspec.structs.replace(provider, models={**provider.models, **changed})

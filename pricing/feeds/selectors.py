@@ -109,6 +109,16 @@ class Lines:
     page: int
     pages: int
 
+    @property
+    def previous(self) -> int:
+        """The page before this one."""
+        return self.page - 1
+
+    @property
+    def following(self) -> int:
+        """The page after this one."""
+        return self.page + 1
+
 
 def embedded_state() -> dict[str, Any]:
     """Say what was shipped with this release; no query."""
@@ -150,6 +160,11 @@ def changed_lines(name: str, text: str = "", page: int = 1) -> Lines:
 def held_lines(name: str, text: str = "", page: int = 1) -> Lines:
     """Return a page of the prices that wait for a person; one query."""
     return _page(_stored(name, "held"), text, page)
+
+
+def all_held(name: str) -> list[ShownLine]:
+    """Return every price that waits for a person; one query."""
+    return [_shown(line) for line in _stored(name, "held")]
 
 
 def held_keys(name: str, text: str = "") -> list[str]:

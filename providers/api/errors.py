@@ -18,6 +18,7 @@ from oauth.services import AccountError
 from poolsite.money import AmountError
 from poolsite.people import PeopleError
 from poolsite.tokens import TokenError
+from pricing.feeds.services import FeedSettingError
 from pricing.services import PriceError
 from providers.imports.pool import ImportFileError
 from providers.services.errors import ServiceError
@@ -28,6 +29,7 @@ _REFUSALS: Final = (
     AmountError,
     ImportFileError,
     PeopleError,
+    FeedSettingError,
     PriceError,
     ServiceError,
     TokenError,

@@ -20,6 +20,7 @@ from poolsite.prepare import RefusedError
 from poolsite.rotation import RotationError
 from poolsite.setup import SetupError
 from poolsite.tokens import TokenError
+from pricing.feeds.services import FeedSettingError
 from pricing.services import PriceError
 from providers.imports.pool import ImportFileError
 from providers.models import Provider
@@ -33,6 +34,7 @@ _REFUSALS: Final = (
     BackupError,
     ImportFileError,
     PeopleError,
+    FeedSettingError,
     PriceError,
     RefusedError,
     RotationError,

@@ -40,7 +40,7 @@ def listed(model: str, input_usd: float, output_usd: float, **more: Any) -> List
 def shipped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listing]:
     """Ship a small catalogue: one model of the sources, one of its own."""
     listing = embedded(listed("m-1", 1, 2), listed("own-1", 5, 6))
-    monkeypatch.setattr(loader, "embedded_listing", lambda: listing, raising=False)
+    monkeypatch.setattr(loader, "embedded_listing", lambda: listing)
     current.forget()
     yield listing
     current.forget()

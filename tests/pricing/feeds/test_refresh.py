@@ -17,6 +17,7 @@ from pricing.feeds import current
 from pricing.feeds import refresh as module
 from pricing.feeds.fetch import Fetched
 from pricing.feeds.refresh import refresh, refresh_automatic
+from pricing.feeds.sources import SOURCES
 from pricing.listing import Listing
 from pricing.models import Feed
 from tests.pricing.feeds.conftest import USD, World
@@ -215,9 +216,9 @@ def test_shrunk_list_is_refused(
 def test_first_answer_from_the_own_address_must_be_a_real_list(
     world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = module.SOURCES[NAME]
+    source = SOURCES[NAME]
     here = msgspec.structs.replace(source, url=world.feed().url)
-    monkeypatch.setitem(module.SOURCES, NAME, here)
+    monkeypatch.setitem(SOURCES, NAME, here)
     Feed.objects.update(url="")
     world.answer(feeds.models_dev(40))
     assert "at least 1,000" in refresh(NAME, clock=clock).message
@@ -311,7 +312,7 @@ def test_answer_to_an_address_changed_meanwhile_is_dropped(
 ) -> None:
     document = feeds.models_dev(m_2={"input": 3, "output": 4})
     feed = world.feed()
-    source = module.SOURCES[NAME]
+    source = SOURCES[NAME]
     Feed.objects.filter(name=NAME).update(url="http://127.0.0.1:1/other")
     got = Fetched(feeds.as_json(document), '"v2"')
     outcome = module._take_over(source, feed, got, clock)
