@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from poolsite import views
+from poolsite import job_views, views
 from poolsite.ui.preferences import preferences
 
 app_name = "ground"
@@ -22,6 +22,10 @@ urlpatterns = [
     path("users/<int:pk>/role/", views.user_role, name="user-role"),
     path("users/<int:pk>/enable/", views.user_enable, name="user-enable"),
     path("users/<int:pk>/disable/", views.user_disable, name="user-disable"),
+    # /jobs/
+    path("jobs/<int:pk>/", job_views.job_detail, name="job"),
+    path("jobs/<int:pk>/events/", job_views.job_events, name="job-events"),
+    path("jobs/<int:pk>/cancel/", job_views.job_cancel, name="job-cancel"),
     # /audit/
     path("audit/", views.audit_list, name="audit-list"),
 ]

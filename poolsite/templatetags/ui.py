@@ -14,7 +14,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from poolsite import money as amounts
-from poolsite.ui import charts, numbers, pills
+from poolsite.models import Job
+from poolsite.ui import charts, numbers, pills, sse
 from poolsite.ui.shell import url_or_empty
 
 register = template.Library()
@@ -304,6 +305,12 @@ def tile(name: str, size: str = "") -> SafeString:
 def url_if(name: str, *args: Any) -> str:
     """Return a url, or nothing while that screen does not exist."""
     return url_or_empty(name, *args)
+
+
+@register.simple_tag(takes_context=True)
+def job_piece(context: template.Context, job: Job) -> SafeString:
+    """Show how far a job is, with the very piece its live stream sends."""
+    return mark_safe(sse.piece(context["request"], job))  # noqa: S308 # a rendered template
 
 
 @register.inclusion_tag("ui/_confirm_link.html")

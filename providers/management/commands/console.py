@@ -21,6 +21,7 @@ from granian.server.embed import Server
 
 from poolsite.health import with_health
 from poolsite.lock import REASON_VARIABLE
+from poolsite.ui import sse
 
 _HEADER_TIMEOUT_MS = 10_000
 
@@ -64,8 +65,14 @@ class Command(BaseCommand):
 
 async def _serve(server: Server) -> None:
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        # The server waits for open streams, and these end only when told to.
+        sse.close_all()
+        server.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
     await server.serve()
 
 

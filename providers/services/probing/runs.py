@@ -117,7 +117,8 @@ def _send(actor: Actor, run: ProbeRun, total: int, clock: Clock) -> None:
         clock=clock,
         run_id=run.pk,
     )
-    Job.objects.filter(pk=job.pk).update(total=total)
+    job.total = total
+    job.save(update_fields=["total"])
     run.job = job
     run.save(update_fields=["job"])
 

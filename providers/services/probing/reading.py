@@ -1,0 +1,89 @@
+"""Read rounds of probes for screens, the admin API and the command line."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Sum, Value, When
+
+from providers.models import ProbeResult, ProbeRun
+from providers.services.probing.runs import counts
+
+PAGE_SIZE: Final = 50
+_MOST_RUNS: Final = 20
+State = ProbeResult.State
+# What needs a look comes first, what still waits last.
+_ORDER: Final = (
+    State.MISSING,
+    State.UNPROVEN,
+    State.OK,
+    State.SKIPPED,
+    State.WAITING,
+)
+
+
+def recent_runs(most: int = _MOST_RUNS) -> list[ProbeRun]:
+    """Return the newest rounds with their job and, as ``told``, counts by state.
+
+    Cost:  one query.
+    """
+    tallies = {
+        f"n_{state}": Count("results", filter=Q(results__state=state))
+        for state in State.values
+    }
+    rows = ProbeRun.objects.select_related("job__created_by").annotate(
+        cost=Sum("results__cost_nano_usd"), **tallies
+    )
+    return list(rows.order_by("-pk")[:most])
+
+
+def results_of(run: ProbeRun, state: str = "") -> QuerySet[ProbeResult]:
+    """Return a round's results with model and provider, what needs a look first."""
+    rows = run.results.select_related("model__provider")
+    if state in State.values:
+        rows = rows.filter(state=state)
+    place = Case(
+        *(When(state=each, then=Value(n)) for n, each in enumerate(_ORDER)),
+        default=Value(len(_ORDER)),
+        output_field=IntegerField(),
+    )
+    return rows.annotate(place=place).order_by("place", "pk")
+
+
+def run_facts(run: ProbeRun) -> dict[str, Any]:
+    """Say how a round stands, in plain values; three queries at most."""
+    job = run.job
+    told = counts(run)
+    total = sum(told.values())
+    cost = run.results.aggregate(cost=Sum("cost_nano_usd"))["cost"]
+    return {
+        "id": run.pk,
+        "state": job.state if job is not None else "unknown",
+        "message": job.message if job is not None else "",
+        "total": total,
+        "done": total - told[State.WAITING],
+        **told,
+        "cost_nano_usd": cost,
+        "concurrency": run.concurrency,
+        "timeout_s": run.timeout_s,
+        "disable_missing": run.disable_missing,
+        "created_at": run.created_at,
+        "finished_at": job.finished_at if job is not None else None,
+    }
+
+
+def result_table(run: ProbeRun) -> list[dict[str, Any]]:
+    """List every result of a round; one query."""
+    return [
+        {
+            "provider": row.model.provider.slug,
+            "model": row.model.model_id,
+            "result": row.state,
+            "status": row.status_code,
+            "latency_ms": row.latency_ms,
+            "cost_nano_usd": row.cost_nano_usd,
+            "note": row.error,
+            "request_id": row.request_id,
+        }
+        for row in results_of(run)
+    ]
