@@ -30,8 +30,9 @@ class PriceSpec(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
              characters, calls); USD 3 per million tokens is 3_000_000_000.
              None = unknown or not listed, 0 = free.
     Shapes:  ``long_*`` replaces its base column when the prompt has more than
-             ``long_threshold`` tokens; ``flex_*`` and ``priority_*`` when the vendor
-             served that tier. What a tier leaves None is billed at the base column.
+             ``long_threshold`` tokens; ``flex_*``, ``priority_*`` and ``batch_*`` when
+             the vendor served that tier. What a tier leaves None is billed at the base
+             column, but for what vendors price by another column: ``FOLLOWED``.
 
     A None column with tokens to bill falls back as ``FALLBACKS`` says: a vendor that
     lists no cached rate bills the plain input rate. Unknown input or output prices
@@ -102,6 +103,16 @@ FALLBACKS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Columns tried in order for each counter; the first that is not None is billed."""
 
+FOLLOWED: Final[dict[str, str]] = {
+    "cache_write": "input",
+    "cache_write_1h": "input",
+    "reasoning": "output",
+}
+"""Columns that move with another one in a tier: a write is a multiple of the input."""
+
+TIERS: Final = frozenset({"flex", "priority", "batch"})
+"""Service tiers with columns of their own; every other word is the usual price."""
+
 UNIT_COLUMNS: Final[dict[str, str]] = {
     "image": "per_image",
     "second": "per_second",
@@ -134,19 +145,20 @@ def cost_nano_usd(
 ) -> int | None:
     """Price one attempt.
 
-    Shapes:  ``service_tier`` is the tier the vendor says it served (``flex``,
-             ``priority``); others are billed at the base price. ``requests`` is 0
-             for an attempt the vendor does not count as a request.
+    Shapes:  ``service_tier`` is the tier the vendor says it served, in its own
+             letters (``flex``, ``PRIORITY``, ``batch``); others are billed at the base
+             price. ``requests`` is 0 for an attempt the vendor does not count as one.
     Units:   nano-USD, one rounding up over the sum of all lines.
     Fails:   None when there is no price, when nothing was reported, or when a counter
              above zero meets a price that is unknown.
     """
     if price is None or usage == EMPTY:
         return None
-    if _is_plain(usage, price, service_tier):
+    tier = _tier(service_tier)
+    if _is_plain(usage, price, tier):
         return _plain_cost(usage, price, requests)
     total = 0
-    for _, count, _, rate in _billed(usage, price, service_tier, requests):
+    for _, count, _, rate in _billed(usage, price, tier, requests):
         if rate is None:
             return None
         total += count * rate
@@ -173,7 +185,8 @@ def cost_lines(
     rounded = 0
     known = price is not None
     spec = price or PriceSpec()
-    for kind, count, column, rate in _billed(usage, spec, service_tier, requests):
+    tier = _tier(service_tier)
+    for kind, count, column, rate in _billed(usage, spec, tier, requests):
         share: int | None = None
         known = known and rate is not None
         if known and rate is not None:
@@ -200,7 +213,15 @@ def parse_vendor_cost(text: str | bytes | float) -> int | None:
     return cost if 0 <= cost <= _MAX_VENDOR_COST else None
 
 
-def _is_plain(usage: TokenUsage, price: PriceSpec, service_tier: str | None) -> bool:
+def _tier(service_tier: str | None) -> str:
+    """Return a tier that has columns of its own, blank for every other."""
+    if not service_tier:
+        return ""
+    word = service_tier.strip().lower()
+    return word if word in TIERS else ""
+
+
+def _is_plain(usage: TokenUsage, price: PriceSpec, tier: str) -> bool:
     """Tell the usual case: text in, text out, and no rule that changes a rate."""
     return not (
         usage.cache_read_tokens
@@ -213,8 +234,7 @@ def _is_plain(usage: TokenUsage, price: PriceSpec, service_tier: str | None) -> 
         or usage.units is not None
         or (usage.reasoning_tokens and price.reasoning is not None)
         or price.long_threshold is not None
-        or service_tier == "flex"
-        or service_tier == "priority"
+        or tier
     )
 
 
@@ -233,7 +253,7 @@ def _plain_cost(usage: TokenUsage, price: PriceSpec, requests: int) -> int | Non
 
 
 def _billed(
-    usage: TokenUsage, price: PriceSpec, service_tier: str | None, requests: int
+    usage: TokenUsage, price: PriceSpec, tier: str, requests: int
 ) -> list[tuple[str, int, str, int | None]]:
     """List (counter, count, column, rate) for everything above zero."""
     is_long = (
@@ -243,7 +263,7 @@ def _billed(
 
     def bill(kind: str, count: int | None, column: str) -> None:
         if count:
-            name, rate = _rate(price, column, is_long, service_tier)
+            name, rate = _rate(price, column, is_long, tier)
             rows.append((kind, count, name, rate))
 
     for kind, column in _INPUT_COUNTERS:
@@ -283,7 +303,7 @@ def _bill_units(
 
 
 def _rate(
-    price: PriceSpec, column: str, is_long: bool, service_tier: str | None
+    price: PriceSpec, column: str, is_long: bool, tier: str
 ) -> tuple[str, int | None]:
     """Find the rate of a counter: fallback column, then long context, then tier."""
     for name in FALLBACKS[column]:
@@ -297,11 +317,16 @@ def _rate(
         long: int | None = getattr(price, f"long_{name}", None)
         if long is not None:
             label, rate = f"long_{name}", long
-    if service_tier in ("flex", "priority"):
-        tier: int | None = getattr(price, f"{service_tier}_{name}", None)
-        if tier is not None:
-            # Vendors state tiers for short prompts: on a long one the same discount
-            # or surcharge applies to the long price, rounded up to a whole rate.
-            scaled = ceil_div(rate * tier, base) if label != name and base else tier
-            label, rate = f"{service_tier}_{label}", scaled
+    if tier:
+        # Vendors state tiers for short prompts: on a long one the same discount or
+        # surcharge applies to the long price, rounded up to a whole rate.
+        for known in (name, FOLLOWED.get(name, name)):
+            usual: int | None = getattr(price, known)
+            tiered: int | None = getattr(price, f"{tier}_{known}", None)
+            if tiered is not None and usual:
+                is_plain = label == name == known
+                scaled = tiered if is_plain else ceil_div(rate * tiered, usual)
+                return f"{tier}_{label}", scaled
+            if tiered is not None and known == name:
+                return f"{tier}_{label}", tiered  # of what is free otherwise
     return label, rate

@@ -1,7 +1,8 @@
 """Which family a model id belongs to, and what is known about families.
 
-Families carry what holds for a model nobody listed yet: how many bytes make a token and
-what its tier usually costs. Everything is data in ``book/families.json``.
+Families carry what holds for a model nobody listed: how many bytes make a token, what
+its tier usually costs, which price follows from another one. Everything is data in
+``book/families.json``. A family never prices a version it does not know.
 """
 
 from __future__ import annotations
@@ -13,9 +14,15 @@ from typing import Final
 
 import msgspec
 
+from poolsite.money import (
+    ceil_div,
+    per_million_nano_from_usd,
+    per_million_nano_from_usd_per_unit,
+)
+from pricing.cost import PriceSpec
+
 _SPLIT: Final = re.compile(r"[-_.:@/ ]+")
-_VERSIONED: Final = re.compile(r"[-_:@/ ]+")
-_LETTERS: Final = re.compile(r"^[a-z]+")
+_SIZE: Final = re.compile(r"\d+x?\d*b")
 
 # Ids of models that are not billed like their family's chat models, whatever they are
 # called; open weights under a vendor's name have no price of that vendor.
@@ -55,17 +62,31 @@ _OTHER_KINDS: Final = frozenset(
 class Family(msgspec.Struct, frozen=True):
     """Hold what is known of a family.
 
+    Shapes:  without tiers nothing is guessed; ``default_tier`` is for an id that names
+             the family and nothing else.
     Units:   ``bytes_per_1000_tokens`` of UTF-8 text; tier prices are USD per million
              tokens as decimal text: input, output, cache read.
     """
 
     keywords: tuple[str, ...]
-    default_tier: str
     bytes_per_1000_tokens: int
     image_tokens: int
-    tiers: dict[str, tuple[str, str, str]]
+    tiers: dict[str, tuple[str, str, str]] = {}
+    default_tier: str = ""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Hold which prices follow from the input price, as a vendor publishes it.
+
+    Shapes:  for models whose bare, folded id begins with ``begins``.
+    Units:   percent of the input price; ``per_tool_call`` in USD a call, decimal text.
+    """
+
+    begins: str
+    cache_read_percent: int | None = None
     cache_write_percent: int | None = None
     cache_write_1h_percent: int | None = None
+    per_tool_call: str | None = None
 
 
 class FamilyDefault(msgspec.Struct, frozen=True):
@@ -83,6 +104,7 @@ class FamilyBook(msgspec.Struct, frozen=True):
     unit: str
     default: FamilyDefault
     families: dict[str, Family]
+    rules: tuple[Rule, ...]
 
 
 @cache
@@ -109,24 +131,60 @@ def family_of(model: str) -> str | None:
     return found
 
 
-def tier_of(family: Family, model: str) -> str:
-    """Return the tier of a family an id names, its default tier otherwise.
+def tier_of(model: str) -> tuple[str, str] | None:
+    """Return family and tier of an id that says nothing else, None for every other.
 
-    Shapes:  a tier fits when all its words are words of the id; among several the
-             longest wins, so ``5-mini`` beats ``mini`` and ``5``.
+    Shapes:  every word must be the family's or make up one of its tiers: a word nobody
+             knows may name a dearer model, a number a newer one. Sizes (``70b``) are
+             tiers, versions never.
     """
-    present: set[str] = set()
-    for word in _VERSIONED.split(model.lower()):
-        # "qwen3" and "llama3.3" carry their version in the name's own word; a tier "4"
-        # is generation 4, so "4.5" is read as 4 and never as 5.
-        for text in (word, _LETTERS.sub("", word, count=1)):
-            present |= {text, text.partition(".")[0]}
-    best = family.default_tier
-    best_size = 0
-    for tier in family.tiers:
-        if all(word in present for word in tier.split("-")) and len(tier) > best_size:
-            best, best_size = tier, len(tier)
-    return best
+    name = family_of(model)
+    if name is None or is_other_kind(model):
+        return None
+    family = family_book().families[name]
+    rest = [word for word in words_of(model) if word not in family.keywords]
+    if any(map(_is_version, rest)):
+        return None
+    tier = "-".join(rest) or family.default_tier
+    return (name, tier) if tier in family.tiers else None
+
+
+def tier_price(family: str, tier: str) -> PriceSpec:
+    """Return what a tier usually costs."""
+    texts = family_book().families[family].tiers[tier]
+    rates = [per_million_nano_from_usd(text, exact=True) for text in texts]
+    return PriceSpec(input=rates[0], output=rates[1], cache_read=rates[2])
+
+
+def completed(reading: str, price: PriceSpec) -> tuple[PriceSpec, tuple[str, ...]]:
+    """Add what follows from the input price by the vendor's own rule.
+
+    Shapes:  ``reading`` is the bare, folded id; returns the price and the columns that
+             were added. What a source states is never changed, a free model stays as
+             it is, and without a rule an unknown price stays unknown.
+    """
+    rule = next(
+        (each for each in family_book().rules if reading.startswith(each.begins)), None
+    )
+    if rule is None or not price.input:
+        return price, ()
+    follows = {
+        "cache_read": _percent(price.input, rule.cache_read_percent),
+        "cache_write": _percent(price.input, rule.cache_write_percent),
+        "cache_write_1h": _percent(price.input, rule.cache_write_1h_percent),
+        "long_cache_read": _percent(price.long_input, rule.cache_read_percent),
+        "long_cache_write": _percent(price.long_input, rule.cache_write_percent),
+        "long_cache_write_1h": _percent(price.long_input, rule.cache_write_1h_percent),
+        "per_tool_call": _each(rule.per_tool_call),
+    }
+    added = {
+        name: value
+        for name, value in follows.items()
+        if value is not None and getattr(price, name) is None
+    }
+    if not added:
+        return price, ()
+    return msgspec.structs.replace(price, **added), tuple(added)
 
 
 def is_other_kind(model: str) -> bool:
@@ -142,3 +200,21 @@ def words_of(model: str) -> list[str]:
 def _is_named(word: str, keyword: str) -> bool:
     """Tell whether a word of an id carries a keyword."""
     return word == keyword or (len(keyword) > 2 and word.startswith(keyword))
+
+
+def _is_version(word: str) -> bool:
+    """Tell a word with a number that is no size."""
+    has_digit = any(sign.isdigit() for sign in word)
+    return has_digit and _SIZE.fullmatch(word) is None
+
+
+def _percent(rate: int | None, percent: int | None) -> int | None:
+    """Return a share of a rate, None where either is not known."""
+    if rate is None or percent is None:
+        return None
+    return ceil_div(rate * percent, 100)
+
+
+@cache
+def _each(text: str | None) -> int | None:
+    return None if text is None else per_million_nano_from_usd_per_unit(text)

@@ -1,35 +1,34 @@
 """Find the price of an upstream model among everything that states one.
 
-Runs when the snapshot is built, never on the request path. An id is written in many
-ways (vendor prefixes, dates, regions, dots or hyphens, effort suffixes); the matcher
-tries the plainest reading first and says how it got to its answer.
+Runs when the snapshot is built, never on the request path. What people set comes first,
+then what the provider itself says, then what is publicly listed; a guess comes last, is
+marked as one, and is never made of a version nobody lists.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
 import msgspec
 
-from poolsite.money import ceil_div, per_million_nano_from_usd
-from pricing.book.loader import Book, BookModel, embedded_book
+from pricing.book.index import Found, PriceIndex, embedded_index
 from pricing.cost import PriceSpec
-from pricing.families import (
-    Family,
-    family_book,
-    family_of,
-    is_other_kind,
-    tier_of,
-    words_of,
+from pricing.families import completed, tier_of, tier_price
+from pricing.readings import (
+    bare,
+    fold,
+    is_fine_tuned,
+    is_free_variant,
+    readings,
 )
 
 CUSTOM_PROVIDER: Final = "custom_provider"
 CUSTOM_MODEL: Final = "custom_model"
 CUSTOM_PATTERN: Final = "custom_pattern"
 LOCAL: Final = "local"
+LIVE: Final = "live"
 BOOK: Final = "book"
 HEURISTIC: Final = "heuristic"
 DEFAULT: Final = "default"
@@ -40,6 +39,7 @@ SOURCES: Final = (
     CUSTOM_MODEL,
     CUSTOM_PATTERN,
     LOCAL,
+    LIVE,
     BOOK,
     HEURISTIC,
     DEFAULT,
@@ -47,48 +47,8 @@ SOURCES: Final = (
 )
 """Where a price may come from, the first that has one wins."""
 
+FREE_VARIANT: Final = ":free"
 _FREE: Final = PriceSpec(input=0, output=0)
-
-_SPACES: Final = re.compile(r"[\s_]+")
-_HYPHENS: Final = re.compile(r"-{2,}")
-_REGION: Final = re.compile(
-    r"^(?:(?:us|eu|apac|jp|au|ca|global|us-gov)\.)?"
-    r"(?:anthropic|meta|mistral|amazon|cohere|deepseek|openai|qwen|moonshot|minimax|"
-    r"google|zai)\."
-)
-_DATE: Final = re.compile(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|\d\d-20\d\d)$")
-_VERSION: Final = re.compile(r"(?:[:-]v\d+)?(?::\d+)?$")
-_CHANNEL: Final = re.compile(r"(?:-latest|-preview|:latest|:beta|:thinking|:extended)$")
-_EFFORT: Final = re.compile(r"-(?:minimal|low|medium|high|xhigh)$")
-
-# A longer id is the same model only if what follows does not name another one.
-_OTHER_TIER: Final = frozenset(
-    (
-        "pro",
-        "mini",
-        "nano",
-        "max",
-        "plus",
-        "lite",
-        "flash",
-        "ultra",
-        "fast",
-        "turbo",
-        "highspeed",
-        "lightning",
-        "search",
-        "32k",
-        "vl",
-        "coder",
-        "code",
-        "codex",
-        "distill",
-        "omni",
-        "air",
-        "deep",
-        "research",
-    )
-)
 
 
 class CustomRule(msgspec.Struct, frozen=True):
@@ -108,25 +68,38 @@ class CustomRule(msgspec.Struct, frozen=True):
 class Match(msgspec.Struct, frozen=True):
     """Hold the price found, and how.
 
-    Shapes:  ``source`` is one of ``SOURCES``; ``key`` the entry that matched (a book
-             id, a rule's model, ``family:tier``), blank for unknown. ``version_id``
-             is set for rules that already have a version row.
+    Shapes:  ``source`` is one of ``SOURCES``; ``key`` the entry that matched: a listed
+             model as ``provider/id``, a rule's model, ``family:tier``, blank for
+             unknown. ``version_id`` is set for rules that already have a version row.
+             ``origin`` names who states the price, at ``url``, of which ``date``;
+             ``derived`` the columns that follow from others by a vendor's rule.
     """
 
     price: PriceSpec | None
     source: str
     key: str = ""
     version_id: int | None = None
+    origin: str = ""
+    url: str = ""
+    date: str = ""
+    derived: tuple[str, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Hold what is listed of a model beside its price, in tokens; None = not known."""
+
+    context_window: int | None = None
+    max_output: int | None = None
 
 
 class Matcher:
-    """Match many models against one set of rules and one book."""
+    """Match many models against one set of rules and one index of listings."""
 
     def __init__(
         self,
         rules: Iterable[CustomRule] = (),
         *,
-        book: Book | None = None,
+        index: PriceIndex | None = None,
         default: CustomRule | None = None,
     ) -> None:
         self._exact: dict[tuple[str, str], CustomRule] = {}
@@ -137,7 +110,7 @@ class Matcher:
                 patterns.append(rule)
                 continue
             self._exact[rule.provider_slug, rule.model.strip().lower()] = rule
-            self._plain.setdefault((rule.provider_slug, _fold(rule.model)), rule)
+            self._plain.setdefault((rule.provider_slug, fold(rule.model)), rule)
         # A provider's own pattern goes first, then the one with more letters in it.
         self._patterns = sorted(
             patterns,
@@ -147,64 +120,70 @@ class Matcher:
                 rule.model,
             ),
         )
-        self._models = (book or embedded_book()).models
-        self._folded = {_fold(key): key for key in self._models}
+        self._index = embedded_index() if index is None else index
         self._default = default
 
     def match(
-        self, provider_slug: str, model_id: str, *, is_local: bool = False
+        self,
+        provider_slug: str,
+        model_id: str,
+        *,
+        listing_id: str = "",
+        is_local: bool = False,
+        stated: PriceSpec | None = None,
     ) -> Match:
         """Return the price of one model at one provider.
 
-        Shapes:  ``is_local`` is a provider on the owner's own machines: what no rule
-                 prices is free there, whatever the book says of the name.
+        Shapes:  ``listing_id`` is the provider's id in the listings, blank for one they
+                 do not know. ``is_local`` is a provider on the owner's own machines:
+                 what no rule prices is free there, whatever is listed of the name.
+                 ``stated`` is what the provider's own model list says it charges.
         """
         rule = self._custom(provider_slug, model_id)
         if rule is not None:
             return rule
         if is_local:
             return Match(_FREE, LOCAL, LOCAL)
-        # OpenRouter's zero-priced variants: list prices of the paid one do not apply.
-        if not model_id.strip().lower().endswith(":free"):
-            key = self.book_key(model_id)
-            if key is not None:
-                return Match(self._models[key].price, BOOK, key)
-            guess = heuristic(model_id)
-            if guess is not None:
-                return guess
+        if stated is not None:
+            key = f"{provider_slug}/{model_id}"
+            return _completed(Match(stated, LIVE, key, origin=provider_slug), model_id)
+        found = self._listed(listing_id, model_id) or heuristic(model_id)
+        if found is not None:
+            return found
         if self._default is not None:
             default = self._default
             return Match(default.price, DEFAULT, DEFAULT, default.version_id)
         return Match(None, UNKNOWN)
 
-    def entry(self, model_id: str) -> BookModel | None:
-        """Return the book's entry, for limits no model list stated."""
-        key = self.book_key(model_id)
-        return None if key is None else self._models[key]
+    def limits(self, listing_id: str, model_id: str) -> Limits:
+        """Return a model's listed limits, for what no model list stated.
 
-    def book_key(self, model_id: str) -> str | None:
-        """Return the book's entry for an id.
-
-        Shapes:  exact first; then every reading of the id from plain to bare, dots
-                 and hyphens alike; then the longest entry the id begins with; then
-                 entries that begin with the id, if they all cost the same.
+        Shapes:  the provider's own entry, else the maker's: a host may allow less, but
+                 nobody more than the model can.
         """
-        if model_id in self._models:
-            return model_id
-        readings = list(dict.fromkeys(_readings(model_id)))
-        for reading in readings:
-            key = self._folded.get(reading)
-            if key is not None:
-                return key
-        for reading in readings:
-            key = self._longest_prefix(reading)
-            if key is not None:
-                return key
-        for reading in readings:
-            key = self._common_prefix(reading)
-            if key is not None:
-                return key
-        return None
+        own = self._index.find(listing_id, model_id)
+        made = self._index.generic(model_id) if _lacks_limits(own) else None
+        entries = [each.model for each in (own, made) if each is not None]
+        return Limits(
+            _first(each.context_window for each in entries),
+            _first(each.max_output for each in entries),
+        )
+
+    def _listed(self, listing_id: str, model_id: str) -> Match | None:
+        """Return what is publicly listed: of this provider, then of the maker."""
+        own = self._index.find(listing_id, model_id)
+        if own is not None and own.model.price is not None:
+            return _match(own, LIVE if own.is_own else BOOK)
+        if is_free_variant(model_id):
+            # By OpenRouter's convention; the paid one's list price does not apply.
+            return Match(_FREE, HEURISTIC, FREE_VARIANT)
+        made = self._index.generic(model_id)
+        if made is not None:
+            return _match(made, BOOK)
+        if is_fine_tuned(model_id):
+            return None
+        guess = self._index.guess(model_id)
+        return None if guess is None else _match(guess, HEURISTIC)
 
     def _custom(self, provider_slug: str, model_id: str) -> Match | None:
         """Return a person's price: this provider's, then anyone's, then by pattern."""
@@ -224,114 +203,59 @@ class Matcher:
 
     def _reading(self, slug: str, model_id: str) -> CustomRule | None:
         """Return the rule that names the same model in another spelling."""
-        for reading in _readings(model_id):
+        if not self._plain:
+            return None
+        for reading in readings(model_id):
             rule = self._plain.get((slug, reading))
             if rule is not None:
                 return rule
         return None
 
-    def _longest_prefix(self, reading: str) -> str | None:
-        """Return the longest entry that an id continues without leaving the model."""
-        best: str | None = None
-        for folded, key in self._folded.items():
-            if len(folded) >= len(reading) or not reading.startswith(folded):
-                continue
-            longer = best is None or len(folded) > len(_fold(best))
-            if longer and _continues(folded, reading[len(folded) :]):
-                best = key
-        return best
-
-    def _common_prefix(self, reading: str) -> str | None:
-        """Return an entry for an id that is cut short, if its reading is certain."""
-        if "-" not in reading:
-            return None
-        keys = [
-            key
-            for folded, key in self._folded.items()
-            if folded.startswith(reading + "-")
-        ]
-        prices = {self._models[key].price for key in keys}
-        return keys[0] if len(prices) == 1 else None
-
 
 def heuristic(model_id: str) -> Match | None:
     """Guess a price by family and tier; None where even that would be invented.
 
-    Shapes:  ``key`` is ``family:tier``. Embeddings, speech, images and the like are
-             not guessed: they are not billed as chat.
+    Shapes:  ``key`` is ``family:tier``. Only an id that names a family and nothing but
+             its tier is guessed: no version, no word that nobody knows, no embeddings,
+             speech, images and the like, no model somebody trained further.
     """
-    name = family_of(model_id)
-    if name is None or is_other_kind(model_id):
+    if is_fine_tuned(model_id):
         return None
-    family = family_book().families[name]
-    tier = tier_of(family, model_id)
-    return Match(_tier_price(family, tier), HEURISTIC, f"{name}:{tier}")
+    found = tier_of(bare(model_id))
+    if found is None:
+        return None
+    match = Match(tier_price(*found), HEURISTIC, ":".join(found))
+    return _completed(match, found[0])
 
 
-def _tier_price(family: Family, tier: str) -> PriceSpec:
-    """Return a tier's price; cache writes follow from the input where a family says."""
-    rates = [per_million_nano_from_usd(text, exact=True) for text in family.tiers[tier]]
-    return PriceSpec(
-        input=rates[0],
-        output=rates[1],
-        cache_read=rates[2],
-        cache_write=_percent(rates[0], family.cache_write_percent),
-        cache_write_1h=_percent(rates[0], family.cache_write_1h_percent),
+def _match(found: Found, source: str) -> Match:
+    match = Match(
+        found.model.price,
+        source,
+        found.key,
+        origin=found.model.origin or found.source,
+        url=found.url,
+        date=found.date,
     )
+    return _completed(match, found.model.id)
 
 
-def _percent(rate: int, percent: int | None) -> int | None:
-    """Return a share of a rate, None where no share is known."""
-    return None if percent is None else ceil_div(rate * percent, 100)
+def _completed(match: Match, model_id: str) -> Match:
+    """Add the columns that follow from the input price."""
+    if match.price is None:
+        return match
+    price, derived = completed(bare(model_id), match.price)
+    if not derived:
+        return match
+    return msgspec.structs.replace(match, price=price, derived=derived)
 
 
-def _readings(model_id: str) -> Iterator[str]:
-    """Yield the ways to read an id, from as written to bare, dots as hyphens.
-
-    Source:  vendor paths (``accounts/fireworks/models/x``), Bedrock regions and
-             versions (``us.anthropic.x-v1:0``), Vertex dates (``x@20250514``),
-             effort suffixes some clients add for their logs.
-    """
-    text = _HYPHENS.sub("-", _SPACES.sub("-", model_id.strip().lower()))
-    for part in dict.fromkeys((text, text.rpartition("/")[2])):
-        for start in dict.fromkeys((part, _REGION.sub("", part))):
-            yield from _shortened(start)
+def _lacks_limits(found: Found | None) -> bool:
+    return found is None or None in (found.model.context_window, found.model.max_output)
 
 
-def _shortened(text: str) -> Iterator[str]:
-    """Yield an id and what is left of it as endings are cut off, one after another."""
-    yield _fold(text)
-    changed = True
-    while changed:
-        changed = False
-        for ending in (_VERSION, _DATE, _CHANNEL, _EFFORT):
-            cut = ending.sub("", text).rstrip("-:")
-            if cut and cut != text:
-                text = cut
-                changed = True
-                yield _fold(text)
-
-
-def _fold(text: str) -> str:
-    """Return an id with every separator the same."""
-    plain = _HYPHENS.sub("-", _SPACES.sub("-", text.strip().lower()))
-    # Azure's names may not hold a dot.
-    plain = plain.replace("gpt-35-", "gpt-3.5-")
-    return plain.replace(".", "-").replace(":", "-").replace("@", "-")
-
-
-def _continues(folded: str, rest: str) -> bool:
-    """Tell whether an id that goes on after an entry still names the same model.
-
-    A version digit right after it (``gpt-5`` and ``gpt-5-7``) or a tier's name
-    (``gpt-5`` and ``gpt-5-pro``) makes it another one.
-    """
-    if not rest.startswith("-"):
-        return False
-    words = words_of(rest)
-    if not words or not _OTHER_TIER.isdisjoint(words) or is_other_kind(rest):
-        return False
-    return not (words[0].isdigit() and len(words[0]) <= 2)
+def _first(values: Iterable[int | None]) -> int | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _letters(pattern: str) -> int:

@@ -20,7 +20,7 @@ from django.db.models import F, Q, QuerySet
 from oauth.models import Account
 from poolsite import version
 from poolsite.models import Tombstone
-from pricing.models import CustomPrice
+from pricing.models import CustomPrice, Feed
 from providers.models import Alias, ApiKey, Provider, ProviderModel
 from providers.snapshot import records, types
 from providers.snapshot.prices import PriceTable
@@ -80,7 +80,7 @@ def _everything(now: datetime) -> Iterator[Live]:
     models = ProviderModel.objects.filter(
         deleted_at=None, gone_at=None, enabled=True, provider__in=by_id
     )
-    prices = PriceTable.load()
+    prices = PriceTable.load(now)
     for chunk in _chunks(models.order_by("pk").iterator(chunk_size=_CHUNK)):
         yield from _models(chunk, by_id, prices)
     yield from _aliases(Alias.objects.filter(deleted_at=None, enabled=True))
@@ -148,8 +148,8 @@ class _Changed:
 
     def _model_changes(self, providers: Sequence[int]) -> Iterator[Change]:
         where = Q(changed_at_version__gt=self._since) | Q(provider__in=providers)
-        if self._rows(CustomPrice).exists():
-            where = Q()
+        if self._rows(CustomPrice).exists() or self._rows(Feed).exists():
+            where = Q()  # any model may have another price now
         rows = ProviderModel.objects.filter(where).select_related("provider")
         live = []
         for row in rows.order_by("pk"):
@@ -159,7 +159,7 @@ class _Changed:
                 yield types.MODEL, str(row.pk), None
         if live:
             by_id = {row.provider_id: row.provider for row in live}
-            yield from _models(live, by_id, PriceTable.load())
+            yield from _models(live, by_id, PriceTable.load(self._now))
 
     def _alias_changes(self) -> Iterator[Change]:
         rows = self._rows(Alias)

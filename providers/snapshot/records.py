@@ -177,7 +177,8 @@ def account_credential(row: Account) -> types.CredentialRecord:
 
 
 def model_record(row: ProviderModel, price: ModelPrice) -> types.ModelRecord:
-    """Return a model with the price in force."""
+    """Return a model with the price in force; a listed limit where it states none."""
+    limits = price.limits
     return types.ModelRecord(
         id=row.pk,
         provider_id=row.provider_id,
@@ -185,8 +186,8 @@ def model_record(row: ProviderModel, price: ModelPrice) -> types.ModelRecord:
         price=price.spec,
         price_version_id=price.version_id,
         price_source=price.source,
-        max_output_tokens=row.max_output_tokens,
-        context_window=row.context_window,
+        max_output_tokens=row.max_output_tokens or limits.max_output,
+        context_window=row.context_window or limits.context_window,
         capabilities=_capabilities(row.capabilities),
         created_s=int(row.created_at.timestamp()),
         formats=tuple(str(name) for name in row.formats),

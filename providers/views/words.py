@@ -17,6 +17,7 @@ SOURCES: Final = {
     "custom_model": "set by hand",
     "custom_pattern": "set by hand, by pattern",
     "local": "local models cost nothing",
+    "live": "the provider's own list",
     "book": "price book",
     "heuristic": "guessed from the model's family",
     "provider": "reported by the provider",
