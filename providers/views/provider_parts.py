@@ -1,4 +1,4 @@
-"""A provider's API keys and models: add, switch, remove, synchronise."""
+"""A provider's API keys and models: add, switch, remove."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from poolsite.ui import access
-from poolsite.ui.render import Confirmation, confirm, refused, render, saved
+from poolsite.ui.render import Confirmation, confirm, render, saved
 from poolsite.views import actor_of
-from providers.discovery.check import check_provider
 from providers.models import ApiKey, Provider, ProviderModel
 from providers.services import credentials, models
 from providers.services.errors import ServiceError
@@ -73,24 +72,6 @@ def key_switch(request: HttpRequest, slug: str, pk: int, switch: str) -> HttpRes
 
 
 # Models
-
-
-@require_POST
-@access.require_role(access.OPERATOR)
-def model_sync(request: HttpRequest, slug: str) -> HttpResponse:
-    """Add what the provider lists; nothing is removed."""
-    provider = live(slug)
-    result = check_provider(provider)
-    if not result.ok:
-        return refused(request, _url(provider), f"Nothing changed. {result.error}")
-    added = models.add_models(
-        actor_of(request),
-        provider,
-        result.models,
-        source=ProviderModel.Source.DISCOVERED,
-    )
-    text = f"{len(result.models)} models listed, {len(added)} new."
-    return saved(request, _url(provider), text)
 
 
 @_FORM

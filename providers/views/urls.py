@@ -57,7 +57,6 @@ urlpatterns = [
         providers.provider_remove,
         name="provider-remove",
     ),
-    path("providers/<slug:slug>/sync/", provider_parts.model_sync, name="model-sync"),
     path("providers/<slug:slug>/keys/add/", provider_parts.key_add, name="api-key-add"),
     path(
         "providers/<slug:slug>/keys/<int:pk>/<str:switch>/",
