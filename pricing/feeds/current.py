@@ -31,8 +31,8 @@ def listings() -> list[Listing]:
 
     Shapes:  OpenRouter's own list (of provider ``openrouter`` only), models.dev, the
              LiteLLM price file, each if it was ever read, and the embedded catalogue
-             last. Where the release settled a price by hand, the listing of a source
-             that still says what it first said has none: see ``diff.is_settled``.
+             last. Where the release settled a price against a source, the listing of
+             that source has none while it says what it first said: ``diff.is_settled``.
              A source that is switched off is not asked, but what it said still holds
              until somebody clears it.
     Cost:    one small query; one more, and the unpacking, when a source has changed.
@@ -87,7 +87,10 @@ def _limited(listing: Listing, only: Iterable[str]) -> Listing:
 def _settled(listing: Listing, kept: Kept, embedded: Listing) -> Listing:
     """Leave out what a source first said where the release has settled a price."""
     providers = {
-        key: _with_settled(provider, kept, embedded)
+        # A vendor's own list is its own word.
+        key: provider
+        if key == listing.source
+        else _with_settled(provider, kept, embedded)
         for key, provider in listing.providers.items()
     }
     return msgspec.structs.replace(listing, providers=providers)
@@ -101,7 +104,9 @@ def _with_settled(
     for key, model in shipped.models.items() if shipped else ():
         stated = provider.models.get(key)
         since = kept.since.get(key_of(provider.id, key), "")
-        if stated is not None and is_settled(model, since, embedded.date):
+        if stated is not None and is_settled(
+            model, kept.listing.source, since, embedded.date
+        ):
             changed[key] = msgspec.structs.replace(stated, price=None)
     if not changed:
         return provider

@@ -24,7 +24,6 @@ MOST_MODELS: Final = 40_000
 JUMP: Final = 10
 ACCEPTED: Final = "accepted"
 DECLINED: Final = "declined"
-OVERLAY: Final = "overlay"
 _LONGEST_NAME: Final = 200
 _PRICES: Final = PriceSpec.__struct_fields__
 _FACTS: Final = ("context_window", "max_output", "kind", "deprecated")
@@ -110,17 +109,23 @@ def decide(kept: Kept, line: Line, *, date: str) -> Kept:
     return msgspec.structs.replace(kept, listing=listing, since=since)
 
 
-def is_settled(model: ListedModel, since: str, settled_on: str) -> bool:
-    """Tell whether the release's own price of a model beats a source's.
+def is_settled(
+    model: ListedModel | None, source: str, since: str, settled_on: str
+) -> bool:
+    """Tell whether the price shipped for a model beats what a source states.
 
-    A price settled by hand when the release was made (origin ``overlay``) was settled
-    knowing what the sources said that day. So a source that still says what it said
-    when it was first read is overruled, and one that said something new after the
-    release's date is believed again.
+    Shapes:  ``model`` is the embedded one, ``source`` the name of who states another
+             price, ``since`` from when on it has said something new, blank for never.
+
+    The release chose its prices knowing what every source said that day, and another
+    one than this source's was right. So a source that still says what it said when it
+    was first read is overruled; one that says something new after the release's date is
+    believed again, until a later release has settled it once more. A price the release
+    took from this very source is not settled against it: a difference is its news.
     """
-    return (
-        model.origin == OVERLAY and model.price is not None and not since > settled_on
-    )
+    if model is None or model.price is None or model.origin == source:
+        return False
+    return since <= settled_on
 
 
 class _Merge:
@@ -198,39 +203,39 @@ class _Merge:
         if old is None and embedded is None:
             self._note(Line("new", provider, new.id))
             return new
-        if old is None and _is_overruled(embedded, self._embedded.date):
+        settled = self._is_settled(provider, place, embedded)
+        if old is None and settled:
             return new
-        base = self._in_force(place, old, embedded)
+        shipped = embedded.price if embedded and (old is None or settled) else None
+        base = shipped or (old.price if old else None)
         if new.price is None:
             price = old.price if old else None
         elif base is None or (old is not None and old.price == new.price):
             price = new.price
         else:
-            price = self._price(place, base, new.price)
+            price = self._price(place, base, new.price, is_shipped=base is shipped)
         if old is None:
             return msgspec.structs.replace(new, price=price)
         self._facts(provider, old, new)
         return _over(old, msgspec.structs.replace(new, price=price))
 
-    def _in_force(
-        self, place: str, old: ListedModel | None, embedded: ListedModel | None
-    ) -> PriceSpec | None:
-        """Return the price that a newly stated one is compared with."""
-        if embedded is not None and (
-            old is None
-            or is_settled(embedded, self._since.get(place, ""), self._embedded.date)
-        ):
-            return embedded.price
-        return old.price if old else None
+    def _is_settled(
+        self, provider: str, place: str, embedded: ListedModel | None
+    ) -> bool:
+        if self._stated.source == provider:
+            return False  # its own word of itself
+        since = self._since.get(place, "")
+        return is_settled(embedded, self._stated.source, since, self._embedded.date)
 
-    def _price(self, place: str, base: PriceSpec, new: PriceSpec) -> PriceSpec:
-        if base == new:
-            return new
+    def _price(
+        self, place: str, base: PriceSpec, new: PriceSpec, *, is_shipped: bool
+    ) -> PriceSpec:
         provider, model = place.split("\n")
         kept: dict[str, int | None] = {}
         for column in _PRICES:
             before, after = getattr(base, column), getattr(new, column)
-            if before == after:
+            # What was shipped may hold columns of several sources: silence is no news.
+            if before == after or (is_shipped and after is None):
                 continue
             line = Line("changed", provider, model, column, before, after)
             if is_jump(column, before, after) and not self._may(line):
@@ -294,11 +299,6 @@ def decision_key(line: Line) -> str:
     """Name a value somebody decides about, so that the same one is asked once."""
     text = msgspec.json.encode([line.provider, line.model, line.column, line.after])
     return hashlib.sha256(text).hexdigest()[:16]
-
-
-def _is_overruled(embedded: ListedModel | None, settled_on: str) -> bool:
-    """Tell whether what a source says first of a model is overruled by the release."""
-    return embedded is not None and is_settled(embedded, "", settled_on)
 
 
 def _over(old: ListedModel, new: ListedModel) -> ListedModel:

@@ -33,6 +33,7 @@ def embedded(*models: ListedModel, date: str = "2025-12-01") -> Listing:
 def listed(model: str, input_usd: float, output_usd: float, **more: Any) -> ListedModel:
     """Return a model with a price."""
     price = PriceSpec(input=round(input_usd * USD), output=round(output_usd * USD))
+    more.setdefault("origin", "models.dev")
     return ListedModel(model, price=price, **more)
 
 

@@ -20,7 +20,9 @@ NO_DECISIONS: Mapping[str, str] = {}
 
 def stated(*models: ListedModel, date: str = "2026-01-02") -> Listing:
     by_id = {model.id: model for model in models}
-    return Listing("s", "u", date, {"acme": ListedProvider("acme", models=by_id)})
+    return Listing(
+        "models.dev", "u", date, {"acme": ListedProvider("acme", models=by_id)}
+    )
 
 
 def merge(
@@ -52,7 +54,7 @@ def test_model_that_vanished_stays_with_its_facts() -> None:
 
 def test_provider_that_vanished_stays() -> None:
     known = kept(listed("m", 1, 2))
-    empty = Listing("s", "u", "2026-01-02", {})
+    empty = Listing("models.dev", "u", "2026-01-02", {})
     merged = diff.merge(known, empty, embedded=NOTHING, decisions={})
     assert merged.kept.listing.providers == known.listing.providers
     assert merged.counts == {"gone": 1}
@@ -176,6 +178,28 @@ def test_settled_price_is_neither_held_nor_undone_by_what_a_source_said_first() 
     assert key_of("acme", "m") not in again.kept.since
 
 
+def test_price_shipped_from_the_same_source_is_not_settled_against_it() -> None:
+    same = embedded(listed("m", 5, 5, origin="models.dev"))
+    merged = merge(None, listed("m", 6, 5), shipped=same)
+    assert [(line.before, line.after) for line in merged.lines] == [(5 * USD, 6 * USD)]
+    assert price(merged) == PriceSpec(input=6 * USD, output=5 * USD)
+
+
+def test_own_list_of_a_vendor_is_never_overruled() -> None:
+    by_id = {"m": listed("m", 6, 5)}
+    own = Listing(
+        "acme", "u", "2026-01-02", {"acme": ListedProvider("acme", models=by_id)}
+    )
+    merged = diff.merge(None, own, embedded=embedded(SETTLED), decisions={})
+    assert [line.after for line in merged.lines] == [6 * USD]
+
+
+def test_silence_about_a_column_shipped_from_elsewhere_is_no_news() -> None:
+    both = PriceSpec(input=USD, output=2 * USD, cache_read=5)
+    shipped = embedded(ListedModel("m", price=both, origin="models.dev"))
+    assert not merge(None, listed("m", 1, 2), shipped=shipped).lines
+
+
 def test_source_that_says_something_new_is_compared_with_the_settled_price() -> None:
     shipped = embedded(SETTLED)
     first = merge(None, listed("m", 100, 2), shipped=shipped)
@@ -197,7 +221,7 @@ def test_name_that_cannot_be_shown_is_left_out(name: str) -> None:
         "acme": ListedProvider("acme", models={name: odd, "x": model}),
         name: ListedProvider(name, models={"x": model}),
     }
-    listing = Listing("s", "u", "2026-01-02", providers)
+    listing = Listing("models.dev", "u", "2026-01-02", providers)
     merged = diff.merge(None, listing, embedded=NOTHING, decisions={})
     assert merged.kept.listing.providers.keys() == {"acme"}
     assert merged.kept.listing.providers["acme"].models.keys() == {"x"}
