@@ -136,7 +136,7 @@ def pass_edges(*, clock: Clock = _CLOCK) -> int:
     """
     now = clock.now()
     seen = Setting.objects.filter(key=_EDGES).first()
-    since = datetime.fromisoformat(seen.value) if seen else None
+    since = datetime.fromisoformat(str(seen.value)) if seen else None
     rows = selectors.edges_between(since, now)
     if rows:
         version.bump(*rows)
@@ -163,7 +163,7 @@ def _write(
     clock: Clock,
 ) -> CustomPrice:
     """Give a row its price and its time, with the audit event."""
-    before = None if row.pk is None else _seen(row)
+    before = None if row._state.adding else _seen(row)
     for name, value in values.items():
         setattr(row, name, value)
     _check(row, spec)

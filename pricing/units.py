@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from poolsite.money import (
+    NANO_PER_USD,
     AmountError,
     per_million_nano_from_usd,
     per_million_nano_from_usd_per_unit,
@@ -113,6 +114,14 @@ class Example(NamedTuple):
 
     words: str
     nano_usd: int | None
+
+    @property
+    def shown(self) -> str:
+        """Write the amount in full, with four decimals at least."""
+        if self.nano_usd is None:
+            return ""
+        whole, rest = divmod(self.nano_usd, NANO_PER_USD)
+        return f"${whole:,}.{f'{rest:09d}'.rstrip('0').ljust(4, '0')}"
 
 
 def read_price(text: str, *, per: str = MILLION) -> int:

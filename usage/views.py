@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from poolsite.money import usd_from_nano
 from poolsite.ui.render import render
+from usage import unpriced
 from usage.breakdown import SERIES, Breakdown, Line, breakdown
 from usage.spend_chart import SpendChart, draw
 
@@ -51,7 +52,7 @@ GROUPS: Final = {
 
 @require_GET
 def usage(request: HttpRequest) -> HttpResponse:
-    """Show totals, the course of the spending and one line a value; ten queries."""
+    """Show totals, the course of the spending and one line a value; 12 queries."""
     chosen = RANGES.get(request.GET.get("range", ""), RANGES["7d"])
     by = request.GET.get("by", "")
     by = by if by in GROUPS else "provider"
@@ -70,6 +71,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "has_more": found.has_more,
         "dearest": max((line.cost_nano_usd for line in found.lines), default=0),
         "as_of": timezone.now(),
+        "unpriced": unpriced.last_day(),
         "chart": _chart(found, chosen),
         "zone": "UTC" if found.course.step_hours >= _DAY_HOURS else own_zone,
     }

@@ -29,7 +29,7 @@ SAYS: Final = {
     "custom_model": "the price set before",
     "custom_pattern": "the price set for its pattern",
     "book": "the price book",
-    "provider": "the provider's own list",
+    "live": "the provider's own list",
     "heuristic": "the guess by its family",
 }
 """Who states a price a new one is compared with, in words before "says"."""
