@@ -27,6 +27,8 @@ HIGHEST_UNIT_PRICE: Final = Decimal(100)
 """USD for one image, second, request or call."""
 
 _LONGEST_URL: Final = 500
+_LONGEST_NUMBER: Final = 40
+_MOST_PLACES: Final = 30
 _MOST_MODALITIES: Final = 20
 _MILLION: Final = Decimal(1_000_000)
 _DATE: Final = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
@@ -195,12 +197,15 @@ def _number(value: Any) -> Decimal | None:
     if isinstance(value, int):
         return Decimal(value) if value >= 0 else None
     if isinstance(value, str):
-        if len(value) > 40 or not value.isascii() or "_" in value:
+        if len(value) > _LONGEST_NUMBER or not value.isascii() or "_" in value:
             return None
         value = _safe_decimal(value.strip())
     if not isinstance(value, Decimal) or not value.is_finite() or value < 0:
         return None
-    return abs(value)
+    # An exponent may be absurd where the digits are few: arithmetic would overflow.
+    if value and not -_MOST_PLACES <= value.adjusted() <= _MOST_PLACES:
+        return None
+    return value.copy_abs()
 
 
 def _times_million(number: Decimal | None) -> Decimal | None:

@@ -6,7 +6,7 @@ import json
 from typing import Any, Final, TypeAlias
 
 from pricing.feeds.provider_ids import table
-from pricing.listing import ListedProvider, Listing
+from pricing.listing import KINDS, ListedProvider, Listing
 from scripts.catalogue.hand import FOLDER
 
 Entry: TypeAlias = dict[str, Any]
@@ -18,6 +18,7 @@ SOURCE: Final = (
 
 _LOCAL: Final = ("http://localhost", "http://127.0.0.1")
 _FULL_PATHS: Final = ("/chat/completions", "/messages", "/responses")
+_TELLING: Final = ("tools", "vision", "reasoning", "json_schema", "cache", "web_search")
 _PLANS: Final = ("coding", "token-plan", "-plan")
 
 
@@ -33,11 +34,34 @@ def make(models_dev: Listing) -> list[Entry]:
         if known is not None and known.documentation:
             entry.setdefault("documentation", known.documentation)
     theirs = {ours: name for name, ours in table("models_dev").items()}
+    regions = json.loads((FOLDER / "regions.json").read_text())
     for entry in found.values():
         alias = theirs.get(entry["id"])
         if alias:
             entry["aliases"] = sorted({*entry.get("aliases", ()), alias})
+        if entry["id"] in regions:
+            entry.setdefault("region", regions[entry["id"]])
     return [found[name] for name in sorted(found)]
+
+
+def listing_id(entry: Entry) -> str:
+    """Return under which id the listing has the models of an entry."""
+    return str(entry.get("listing_id") or entry["id"])
+
+
+def add_capabilities(catalogue: list[Entry], listing: Listing) -> None:
+    """Say of each entry what any of its listed models is for and can do."""
+    for entry in catalogue:
+        known = listing.providers.get(listing_id(entry))
+        if known is None or "capabilities" in entry:
+            continue
+        models = known.models.values()
+        kinds = {model.kind for model in models} - {"other"}
+        can = {word for model in models for word in model.capabilities}
+        entry["capabilities"] = [
+            *(word for word in sorted(KINDS) if word in kinds),
+            *(word for word in _TELLING if word in can),
+        ]
 
 
 def text(catalogue: list[Entry], date: str) -> str:

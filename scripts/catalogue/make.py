@@ -49,8 +49,10 @@ def made(inputs: Inputs, root: Path) -> Made:
         litellm.read(_bytes(inputs.litellm), date=inputs.date),
     )
     catalogue = entries.make(sources.models_dev)
-    wanted = {entry["id"] for entry in catalogue} | set(sources.models_dev.providers)
+    wanted = {entries.listing_id(entry) for entry in catalogue}
+    wanted |= set(sources.models_dev.providers)
     listing, disputed = merge(sources, wanted, inputs.date)
+    entries.add_capabilities(catalogue, listing)
     files = {
         MODELS: write.listing_text(listing),
         PROVIDERS: entries.text(catalogue, inputs.date),
