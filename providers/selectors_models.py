@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any, Final, cast
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import (
+    CharField,
+    JSONField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
+from django.db.models.functions import Cast, Concat
+from django.utils import timezone
 
 from pricing.matcher import Match
 from pricing.models import PriceVersion
 from providers.models import AliasTarget, Fact, Provider, ProviderModel
 from providers.snapshot.prices import PriceTable
-from usage import dimensions, recent
-from usage.models import Dimension
-from usage.recent import Month, Use
+from usage import dimensions, recent, rollups
+from usage.models import Dimension, Rollup15
+from usage.recent import Month
 
 PAGE: Final = 50
 _MOST_ROWS: Final = 500
@@ -63,7 +76,7 @@ class ModelRow:
     model_id: str
     offers: list[Offer] = field(default_factory=list)
     aliases: list[str] = field(default_factory=list)
-    use: Use = field(default_factory=Use)
+    requests_24h: int = 0
 
     @property
     def enabled(self) -> int:
@@ -136,21 +149,23 @@ def model_page(
 ) -> ModelPage:
     """Return a page of model ids with who serves them, by name.
 
-    Cost:  eight queries, and for a wanted price one look at every model's.
+    Cost:  four queries and those of the prices; a look at the price of every model
+           when one is wanted.
     """
     table = PriceTable.load()
     by_id = {provider.pk: provider for provider in providers}
     found = _found(wanted)
     if wanted.price_to is None:
-        total = found.aggregate(n=Count("model_id", distinct=True))["n"]
-        names = _names(found.filter(model_id__gt=after) if after else found, size + 1)
+        ids = found.order_by().values_list("model_id", flat=True).distinct()
+        # Sorted here: every database would do it in its own way.
+        names = sorted(ids)
     else:
-        cheap = _cheap(found, table, by_id, wanted.price_to)
-        total = len(cheap)
-        names = [name for name in cheap if name > after][: size + 1]
-    more = len(names) > size
-    rows = _rows(names[:size], table, by_id)
-    return ModelPage(rows, names[size - 1] if more else "", total)
+        names = _cheap(found, table, by_id, wanted.price_to)
+    start = bisect_right(names, after) if after else 0
+    shown = names[start : start + size]
+    rows = _rows(shown, table, by_id)
+    more = start + size < len(names)
+    return ModelPage(rows, shown[-1] if more else "", len(names))
 
 
 def _found(wanted: Wanted) -> QuerySet[ProviderModel]:
@@ -180,11 +195,6 @@ def _found(wanted: Wanted) -> QuerySet[ProviderModel]:
 
 def _live() -> QuerySet[ProviderModel]:
     return ProviderModel.objects.filter(deleted_at=None, provider__deleted_at=None)
-
-
-def _names(rows: QuerySet[ProviderModel], most: int) -> list[str]:
-    ids = rows.order_by("model_id").values_list("model_id", flat=True).distinct()
-    return list(ids[:most])
 
 
 def _cheap(
@@ -221,10 +231,8 @@ def _rows(
         found[row.model_id].offers.append(offer)
     for name, alias in _aliases(names):
         found[name].aliases.append(alias)
-    refs = refs_of(names)
-    used = recent.last_day("model", refs=refs.values()) if refs else {}
-    for name, made in found.items():
-        made.use = used.get(name, made.use)
+    for name, requests in _requests_24h(names):
+        found[name].requests_24h = requests
     return [made for made in found.values() if made.offers]
 
 
@@ -241,10 +249,18 @@ def _aliases(names: Iterable[str]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(pairs))
 
 
-def refs_of(names: Iterable[str]) -> dict[str, int]:
-    """Return the ledger's numbers of model ids it has seen; one query."""
-    rows = Dimension.objects.filter(kind=dimensions.MODEL, value__in=list(names))
-    return dict(rows.values_list("value", "pk"))
+def _requests_24h(names: Sequence[str]) -> list[tuple[str, int]]:
+    """Return how often models served in the last day; one query."""
+    seen = Dimension.objects.filter(kind=dimensions.MODEL, value__in=list(names))
+    name = Dimension.objects.filter(pk=OuterRef("ref")).values("value")
+    since = timezone.now() - timedelta(hours=24)
+    rows = Rollup15.objects.filter(
+        kind=rollups.MODEL_SERVED, bucket__gt=since, ref__in=seen.values("pk")
+    )
+    sums = (
+        rows.order_by().values("ref").annotate(n=Sum("requests"), name=Subquery(name))
+    )
+    return list(sums.values_list("name", "n"))
 
 
 # One model
@@ -268,7 +284,7 @@ class Detail:
 
 
 def model_detail(model_id: str, providers: Sequence[Provider]) -> Detail | None:
-    """Return one model, None when nobody has it; eight queries.
+    """Return one model, None when nobody has it; four queries and the prices'.
 
     Shapes:  each row carries its provider's ``model_list``.
     """
@@ -277,6 +293,7 @@ def model_detail(model_id: str, providers: Sequence[Provider]) -> Detail | None:
         _live()
         .filter(model_id=model_id)
         .select_related("provider__model_list")
+        .annotate(refusal=Subquery(_refusal(), output_field=JSONField()))
         .order_by("-enabled", "-provider__priority", "pk")[:_MOST_ROWS]
     )
     if not rows:
@@ -289,16 +306,16 @@ def model_detail(model_id: str, providers: Sequence[Provider]) -> Detail | None:
         row.provider = by_id.get(row.provider_id, row.provider)
         row.kept_list = kept  # type: ignore[attr-defined] # for the screen
         offers.append(Offer(row, table.look(row.provider, model_id)))
-    ref = refs_of([model_id]).get(model_id)
-    months = recent.last_month("model", [ref]) if ref is not None else {}
+    seen = Dimension.objects.filter(kind=dimensions.MODEL, value=model_id)
+    months = recent.last_month("model", cast("Any", seen.values("pk")))
     return Detail(
         model_id=model_id,
         offers=offers,
         served_by=len(rows),
         aliases=[alias for _, alias in _aliases([model_id])],
         versions=_versions(model_id, offers),
-        month=months.get(ref or 0, Month()),
-        refused=_refused(model_id, [offer.row.provider_id for offer in offers]),
+        month=next(iter(months.values()), Month()),
+        refused={offer.row.provider_id: _refused(offer.row) for offer in offers},
     )
 
 
@@ -311,15 +328,18 @@ def _versions(model_id: str, offers: Sequence[Offer]) -> list[PriceVersion]:
     return list(rows.order_by("-valid_from", "-pk")[:20])
 
 
-def _refused(model_id: str, provider_ids: Sequence[int]) -> dict[int, list[str]]:
-    keys = {f"{pk}:{model_id}"[:250]: pk for pk in provider_ids}
-    rows = Fact.objects.filter(kind="refusal", key__in=list(keys))
-    found = {}
-    for key, payload in rows.values_list("key", "payload"):
-        fields = payload.get("fields") if isinstance(payload, dict) else None
-        if isinstance(fields, list):
-            found[keys[key]] = [str(name)[:60] for name in fields[:20]]
-    return found
+def _refusal() -> QuerySet[Fact, Any]:
+    """Look up what a provider's model was found to refuse."""
+    number = Cast(OuterRef("provider_id"), CharField())
+    key = Concat(number, Value(":"), OuterRef("model_id"))
+    return Fact.objects.filter(kind="refusal", key=key).values("payload")[:1]
+
+
+def _refused(row: ProviderModel) -> list[str]:
+    payload = row.refusal  # type: ignore[attr-defined] # annotated
+    fields = payload.get("fields") if isinstance(payload, dict) else None
+    found = fields if isinstance(fields, list) else []
+    return [str(name)[:60] for name in found[:20]]
 
 
 def rows_called(ids: Iterable[str], provider: str = "") -> list[ProviderModel]:
@@ -347,7 +367,7 @@ def table_of(page: ModelPage) -> list[dict[str, Any]]:
                 "input_nano_usd_per_million": price.input if price else None,
                 "output_nano_usd_per_million": price.output if price else None,
                 "price_source": match.source if match else "unknown",
-                "requests_24h": row.use.requests,
+                "requests_24h": row.requests_24h,
                 "aliases": row.aliases,
                 "gone": row.is_gone,
             }

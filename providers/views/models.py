@@ -284,7 +284,7 @@ def model_changes(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         return _apply(request, provider)
     kept = ModelList.objects.filter(provider=provider).first()
-    diff = differences(provider, kept)
+    diff = differences(provider, kept) if kept else Diff()
     context = {
         "provider": provider,
         "kept": kept,
