@@ -134,7 +134,7 @@ def stream(request: HttpRequest, job_id: int) -> HttpResponse | StreamingHttpRes
     if _streams.open >= MOST_STREAMS or _streams.closing.is_set():
         return _busy()
     answer = StreamingHttpResponse(
-        _events(request, job_id, timezone.get_current_timezone()),
+        _Stream(request, job_id, timezone.get_current_timezone()),
         content_type="text/event-stream",
     )
     answer["Cache-Control"] = "no-store"
@@ -156,24 +156,47 @@ def _busy() -> HttpResponse:
         status=503,
     )
     answer["Retry-After"] = "10"
+    # Expected, and told to the page: no line in the log for each try.
+    answer._has_been_logged = True  # type: ignore[attr-defined] # Django's own mark
     return answer
 
 
-async def _events(
-    request: HttpRequest, job_id: int, zone: tzinfo
-) -> AsyncIterator[bytes]:
-    """Yield the frames of one stream.
+class _Stream:
+    """The frames of one stream, and its place among the few there may be.
 
-    A place is taken here and not before: an answer that is dropped unread never runs.
+    The place is taken by the first frame, since an answer that is dropped unread is
+    never closed either, and given back once, by the last frame or by ``close``.
     """
-    with _streams.lock:
-        _streams.open += 1
-    try:
-        yield b"retry: %d\n\n" % RETRY_MS
+
+    def __init__(self, request: HttpRequest, job_id: int, zone: tzinfo) -> None:
+        self._request = request
+        self._job_id = job_id
+        self._zone = zone
+        self._has_place = False
+
+    def close(self) -> None:
+        """Give the place back; Django calls it when an answer is over."""
+        with _streams.lock:
+            _streams.open -= self._has_place
+            self._has_place = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _streams.lock:
+            _streams.open += 1
+            self._has_place = True
+        try:
+            yield b"retry: %d\n\n" % RETRY_MS
+            async for frame in self._frames():
+                yield frame
+        finally:
+            self.close()
+
+    async def _frames(self) -> AsyncIterator[bytes]:
         pinged = time.monotonic()
         end, last = pinged + LONGEST_S, ""
+        look_at = sync_to_async(_look)
         while time.monotonic() < end and not _streams.closing.is_set():
-            look = await sync_to_async(_look)(request, job_id, zone)
+            look = await look_at(self._request, self._job_id, self._zone)
             if look.text != last:
                 last = look.text
                 yield event("progress", last)
@@ -182,14 +205,11 @@ async def _events(
                 return
             if time.monotonic() - pinged >= PING_S:
                 pinged = time.monotonic()
-                if not await sync_to_async(_may_stay)(request):
+                if not await sync_to_async(_may_stay)(self._request):
                     yield event("done", "signed out")
                     return
                 yield b": ping\n\n"
             await asyncio.sleep(EVERY_S)
-    finally:
-        with _streams.lock:
-            _streams.open -= 1
 
 
 def _look(request: HttpRequest, job_id: int, zone: tzinfo) -> _Look:
@@ -213,7 +233,7 @@ def _may_stay(request: HttpRequest) -> bool:
     """Tell whether whoever opened the stream is still signed in."""
     try:
         key = request.session.session_key
-        is_known = bool(key) and request.session.exists(key)
+        is_known = key is not None and request.session.exists(key)
         return is_known and get_user(request).is_active
     finally:
         _let_go()

@@ -1,4 +1,4 @@
-"""``pool model``: list a provider's models, or fetch its list again."""
+"""``pool model``: list a provider's models, fetch its list again, probe them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from providers import selectors
 from providers.discovery import check
 from providers.management.base import PoolCommand, action, get_provider
+from providers.management.probing import add_probe
 from providers.models import ProviderModel
 from providers.services import models
 
@@ -22,6 +23,7 @@ class Command(PoolCommand):
         listing = action(sub, "list", self.list, "list the models of a provider")
         listing.add_argument("provider")
         listing.add_argument("--json", action="store_true")
+        add_probe(self, sub)
         sync = action(sub, "sync", self.sync, "add what the provider lists")
         sync.add_argument("provider")
 

@@ -9,7 +9,7 @@ from django.db.models import Case, Count, IntegerField, Q, QuerySet, Sum, Value,
 from providers.models import ProbeResult, ProbeRun
 from providers.services.probing.runs import counts
 
-PAGE_SIZE: Final = 50
+PAGE_SIZE: Final = 20
 _MOST_RUNS: Final = 20
 State = ProbeResult.State
 # What needs a look comes first, what still waits last.
@@ -23,7 +23,7 @@ _ORDER: Final = (
 
 
 def recent_runs(most: int = _MOST_RUNS) -> list[ProbeRun]:
-    """Return the newest rounds with their job and, as ``told``, counts by state.
+    """Return the newest rounds with their job, their cost, and counts by state (n_ok).
 
     Cost:  one query.
     """
@@ -35,6 +35,18 @@ def recent_runs(most: int = _MOST_RUNS) -> list[ProbeRun]:
         cost=Sum("results__cost_nano_usd"), **tallies
     )
     return list(rows.order_by("-pk")[:most])
+
+
+def brief(run: ProbeRun) -> dict[str, Any]:
+    """Say in plain values how a round of ``recent_runs`` stands; no query."""
+    told = vars(run)
+    return {
+        "id": run.pk,
+        "state": run.job.state if run.job is not None else "unknown",
+        **{state: told[f"n_{state}"] for state in State.values},
+        "cost_nano_usd": told["cost"],
+        "created_at": run.created_at,
+    }
 
 
 def results_of(run: ProbeRun, state: str = "") -> QuerySet[ProbeResult]:

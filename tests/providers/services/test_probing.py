@@ -18,6 +18,7 @@ from providers.models import ProbeResult, ProbeRun, Provider, ProviderModel
 from providers.services.errors import ServiceError
 from providers.services.own_call import ProbeAnswer
 from providers.services.probing import choice, runner, runs
+from providers.services.probing.asking import Item
 from tests.factories import make_models, make_provider
 from tests.providers.services.probers import AWAY, BUSY, MISSING, OK, Fake, work
 
@@ -50,6 +51,7 @@ def test_round_writes_what_each_answer_says(
     fake = Fake(answers)
     job = work(run, fake)
     assert (job.state, job.done, job.total) == ("done", 4, 4)
+    assert job.result
     assert job.result["ok"] == job.result["missing"] == job.result["skipped"] == 1
     assert states(run) == {
         "good": "ok", "gone": "missing", "busy": "unproven", "tts-1": "skipped",
@@ -166,7 +168,7 @@ def test_killed_worker_resumes_with_what_waits(acme: Provider) -> None:
     clock = ManualClock()
     run = runs.start_probe(SYSTEM, ids(acme), clock=clock)
     # A worker that died: its claim and its first result are all that is left of it.
-    Job.objects.filter(pk=run.job_id).update(
+    Job.objects.filter(probe_run=run).update(
         state="running", attempts=1, heartbeat_at=clock.now()
     )
     run.results.filter(model__model_id="good").update(state="ok", at=clock.now())
@@ -193,7 +195,7 @@ def test_worker_that_runs_out_of_time_keeps_what_came(acme: Provider) -> None:
         with pytest.raises(SoftTimeLimitExceeded):
             work(run, fake)
     hold.set()
-    assert Job.objects.get(pk=run.job_id).state == "interrupted"
+    assert Job.objects.get(probe_run=run).state == "interrupted"
     assert ProbeResult.objects.filter(run=run, state="ok").count() >= 1
     again = Fake()
     assert work(run, again).state == "done"
@@ -248,8 +250,8 @@ def test_start_writes_rows_a_job_and_an_event(acme: Provider, olivia: User) -> N
     assert (run.job.task, run.job.total) == ("providers.probe", 4)
     assert run.job.created_by == olivia
     event = AuditEvent.objects.get(action="probe.start")
-    assert event.after["models"] == 3
-    assert event.after["skipped"] == 1
+    assert event.after
+    assert (event.after["models"], event.after["skipped"]) == (3, 1)
     assert (
         run.results.get(model__model_id="tts-1").error == "no chat model, by its name"
     )
@@ -281,7 +283,7 @@ def test_answers_are_written_in_few_queries(acme: Provider) -> None:
     run = runs.start_probe(SYSTEM, list(acme.models.values_list("pk", flat=True)))
     handle = jobs.JobHandle(run.job or Job(), ManualClock())
     found = [
-        (runner.Item(row.pk, row.model_id, ""), OK)
+        (Item(row.pk, row.model_id, ""), OK)
         for row in run.results.filter(state="waiting")[:25]
     ]
     with CaptureQueriesContext(

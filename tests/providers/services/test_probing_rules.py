@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from poolsite.destinations import Category
@@ -96,8 +98,8 @@ def test_words_of_others_fit_one_line() -> None:
 # Who is not asked
 
 
-def model(model_id: str = "gpt-5-mini", **values: object) -> ProviderModel:
-    provider = Provider(slug="acme", type=values.pop("type", "custom"))  # type: ignore[misc] # a column
+def model(model_id: str = "gpt-5-mini", **values: Any) -> ProviderModel:
+    provider = Provider(slug="acme", type=values.pop("type", "custom"))
     provider.enabled = bool(values.pop("provider_enabled", True))
     return ProviderModel(provider=provider, model_id=model_id, **values)
 
@@ -125,7 +127,7 @@ def test_a_model_of_10_3_is_skipped_by_its_name(model_id: str) -> None:
         ({"capabilities": {"kind": "chat"}}, ""),
     ],
 )
-def test_who_is_skipped_and_why(values: dict[str, object], reason: str) -> None:
+def test_who_is_skipped_and_why(values: dict[str, Any], reason: str) -> None:
     assert rules.why_skipped(model(**values)) == reason
 
 
