@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from threading import Thread
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from poolsite.destinations import Category, EgressError, EgressRefusedError, Vet
 from poolsite.egress_control import Answer, ControlClient
 
 DEADLINE_S: Final = 15.0
+_GRACE_S: Final = 0.5
 MOST_BYTES: Final = 16 * 1024 * 1024
 _GROWTH: Final = 20
 _SMALL_BYTES: Final = 64 * 1024
@@ -88,11 +91,37 @@ def _send(
             deadline_s=deadline_s,
             limit_bytes=limit_bytes,
         ) as client:
-            return client.send(client.prepare(url), headers=headers, secret_origin=None)
+            to = client.prepare(url)
+            return _within(
+                deadline_s,
+                lambda: client.send(to, headers=headers, secret_origin=None),
+            )
     except EgressRefusedError as exc:
         raise FetchError(str(exc)) from exc
     except EgressError as exc:
         raise FetchError(_WORDS.get(exc.category, str(exc))) from exc
+
+
+def _within(deadline_s: float, send: Callable[[], Answer]) -> Answer:
+    """Wait no longer than the deadline, also for a server that drips its headers.
+
+    The client bounds each read and the body as a whole; what comes before the body may
+    take for ever a byte at a time. The thread left behind ends with its connection,
+    which the caller closes.
+    """
+    waiting: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            waiting.set_result(send())
+        except BaseException as exc:  # noqa: BLE001 - raised again where it is awaited
+            waiting.set_exception(exc)
+
+    Thread(target=work, daemon=True, name="feed").start()
+    try:
+        return waiting.result(deadline_s + _GRACE_S)
+    except TimeoutError as exc:
+        raise FetchError(_WORDS[Category.TIMEOUT]) from exc
 
 
 def _refusal(answer: Answer) -> str:

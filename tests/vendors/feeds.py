@@ -100,12 +100,14 @@ class Conditional:
 class RawServer:
     """Send exact bytes to whoever connects, then close or hang.
 
-    Shapes:  with ``hang`` the connection stays open until the block is left.
+    Shapes:  with ``hang`` the connection stays open until the block is left, and
+             ``drip`` is sent again and again meanwhile.
     """
 
-    def __init__(self, raw: bytes, *, hang: bool = False) -> None:
+    def __init__(self, raw: bytes, *, hang: bool = False, drip: bytes = b"") -> None:
         self._raw = raw
-        self._hang = hang
+        self._hang = hang or bool(drip)
+        self._drip = drip
         self._stop = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._socket.settimeout(0.05)
@@ -136,10 +138,10 @@ class RawServer:
                 try:
                     connection.recv(65_536)
                     connection.sendall(self._raw)
+                    while self._hang and not self._stop.wait(0.02):
+                        connection.sendall(self._drip)
                 except OSError:
                     continue
-                if self._hang:
-                    self._stop.wait()
 
 
 def raw_answer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.db import connections
 
 from poolsite.clock import ManualClock
 from poolsite.models import Alert, ConfigVersion
-from pricing.feeds import current
+from pricing.feeds import current, fetch
 from pricing.feeds import refresh as module
 from pricing.feeds.fetch import Fetched
 from pricing.feeds.refresh import refresh, refresh_automatic
@@ -225,13 +226,29 @@ def test_first_answer_from_the_own_address_must_be_a_real_list(
     assert len(current.listings()) == 1
 
 
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n"
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param(lambda: feeds.RawServer(b"", hang=True), id="silent"),
+        pytest.param(lambda: feeds.RawServer(HEAD + b"\r\n{", hang=True), id="stops"),
+        pytest.param(lambda: feeds.RawServer(HEAD, drip=b"x: 1\r\n"), id="headers"),
+        pytest.param(lambda: feeds.RawServer(HEAD + b"\r\n", drip=b" "), id="body"),
+    ],
+)
 def test_slow_server_is_left_at_the_deadline(
-    world: World, good: list[Listing], clock: ManualClock
+    world: World,
+    good: list[Listing],
+    clock: ManualClock,
+    server: Callable[[], feeds.RawServer],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    head = feeds.raw_answer(b'{"acme":', length=10_000)
-    with feeds.RawServer(head, hang=True) as server:
-        world.point(NAME, server.root)
-        outcome = refresh(NAME, clock=clock, deadline_s=0.2)
+    monkeypatch.setattr(fetch, "_GRACE_S", 0.05)
+    with server() as running:
+        world.point(NAME, running.root)
+        outcome = refresh(NAME, clock=clock, deadline_s=0.1)
     assert "in time" in outcome.message
     assert still_serves(good)
 

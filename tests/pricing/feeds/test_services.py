@@ -158,6 +158,7 @@ def test_refresh_by_hand_is_a_job_that_says_what_came_of_it(world: World) -> Non
     tasks.refresh_feed(job.pk)
     done = Job.objects.get(pk=job.pk)
     assert done.state == Job.State.DONE
+    assert done.result
     assert done.result[0]["state"] == "applied"
 
 
@@ -167,6 +168,7 @@ def test_failed_refresh_is_a_finished_job_with_the_reason(world: World) -> None:
     tasks.refresh_feed(job.pk)
     done = Job.objects.get(pk=job.pk)
     assert done.state == Job.State.DONE
+    assert done.result
     assert "no JSON" in done.result[0]["message"]
 
 
