@@ -112,6 +112,7 @@ class _Shelf:
 
     def add(self, model: ListedModel, listing: int) -> None:
         """Take a model a listing states, less trusted than what is there."""
+        model = _with_plain_writes(model)
         known = self.models.get(model.id)
         if known is None:
             self.models[model.id] = model
@@ -282,6 +283,19 @@ def _is_same(known: tuple[Listing, ...], wanted: tuple[Listing, ...]) -> bool:
     if len(known) != len(wanted):
         return False
     return all(one is other for one, other in zip(known, wanted, strict=True))
+
+
+def _with_plain_writes(model: ListedModel) -> ListedModel:
+    """Read a cache write for nothing as one without a surcharge.
+
+    Lists write zero where a vendor takes nothing on top of the input price; the tokens
+    are prompt all the same, and not free.
+    """
+    price = model.price
+    if price is None or price.cache_write != 0 or not price.input:
+        return model
+    plain = msgspec.structs.replace(price, cache_write=None)
+    return msgspec.structs.replace(model, price=plain)
 
 
 def _filled(known: ListedModel, further: ListedModel) -> ListedModel:

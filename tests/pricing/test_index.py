@@ -130,6 +130,14 @@ def test_a_price_only_the_second_source_states_names_the_second():
     assert found.find("openai", "gpt-9").source == "embedded"
 
 
+def test_a_free_cache_write_is_one_without_a_surcharge():
+    found = index(listing(zai={"glm-9": spec(1, 3, cache_write=0, cache_read=0)}))
+    price = found.entry("zai", "glm-9").price
+    assert (price.cache_write, price.cache_read) == (None, 0)
+    free = index(listing(zai={"glm-9": spec(0, 0, cache_write=0)}))
+    assert free.entry("zai", "glm-9").price.cache_write == 0
+
+
 def test_limits_are_filled_from_the_next_source():
     first = listing("models_dev", openai={"gpt-9": spec(1, 2)})
     second = listing("embedded", openai={"gpt-9": spec(5, 6)})
