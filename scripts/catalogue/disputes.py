@@ -49,15 +49,15 @@ RULES: Final = {
         "The list kept by hand holds the price the product is specified with (state of"
         " 2026-08-31); a refreshed source or an own price replaces it."
     ),
+    "overlay_alone": (
+        "As overlay, but the other sources agree with each other: the price is kept"
+        " because it is the specified one, and is the first to look at when renewing."
+    ),
     "dated": (
         "genai-prices states from which day a price holds and cites the maker's page;"
         " the others lag behind it or average over the day."
     ),
     "order": "Only models.dev and LiteLLM state it: the order of the sources decides.",
-    "paid": (
-        "One source writes zero for what it does not know or for a free tier; the price"
-        " above zero counts, so that nothing paid is shown as free."
-    ),
 }
 
 
@@ -101,11 +101,23 @@ def settle(disputed: list[Dispute], hand: Hand) -> None:
         line = hand.settlement(dispute.provider, dispute.model)
         if line is not None and dispute.column in line.price:
             dispute.rule, dispute.reason = "line", line.reason
-        elif first in ("overlay", "genai-prices"):
-            dispute.rule = "overlay" if first == "overlay" else "dated"
-            dispute.reason = RULES[dispute.rule]
-        elif dispute.stated[first]:
-            dispute.rule, dispute.reason = "order", RULES["order"]
+        else:
+            dispute.rule = _rule(first, dispute.stated)
+            dispute.reason = RULES.get(dispute.rule, "")
+
+
+def _rule(first: str, stated: dict[str, int]) -> str:
+    """Return by which rule the first source counts, blank where none says so.
+
+    A zero is no price to settle by: a source writes it also for what it does not know.
+    """
+    if first == "overlay":
+        others = [value for source, value in stated.items() if source != first]
+        is_alone = len(others) > 1 and _agree(others)
+        return "overlay_alone" if is_alone else "overlay"
+    if first == "genai-prices":
+        return "dated"
+    return "order" if stated[first] else ""
 
 
 def is_same_rate(one: PriceSpec, other: PriceSpec) -> bool:

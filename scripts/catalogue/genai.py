@@ -96,11 +96,7 @@ def read(folder: Path, *, date: str) -> Prices:
 
     Shapes:  ``date`` decides which of several prices has begun.
     """
-    sys.path.insert(0, str(folder))
-    try:
-        data = import_module("genai_prices.data")
-    finally:
-        sys.path.remove(str(folder))
+    data = _imported(folder)
     day = datetime.date.fromisoformat(date)
     rows: dict[str, list[Row]] = {}
     for provider in data.providers:
@@ -109,6 +105,22 @@ def read(folder: Path, *, date: str) -> Prices:
         ours = catalogue_id("genai_prices", provider.id)
         rows[ours] = [_row(model, day) for model in provider.models]
     return Prices(rows)
+
+
+def _imported(folder: Path) -> Any:
+    """Import the package's data from this folder and no other, and leave no trace."""
+    _forget()
+    sys.path.insert(0, str(folder))
+    try:
+        return import_module("genai_prices.data")
+    finally:
+        sys.path.remove(str(folder))
+        _forget()
+
+
+def _forget() -> None:
+    for name in [each for each in sys.modules if each.startswith("genai_prices")]:
+        del sys.modules[name]
 
 
 def _row(info: Any, day: datetime.date) -> Row:

