@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from poolsite import jobs
-from providers.services import account_status, recalculation
+from poolsite.actor import SYSTEM
+from providers.services import account_status, discovery, recalculation, unpriced
 from providers.services.probing import runner, runs
 
 
@@ -23,3 +24,15 @@ def probe(handle: jobs.JobHandle, run_id: int) -> dict[str, int]:
 def count_recalculation(handle: jobs.JobHandle, run_id: int) -> object:
     """Count what a recalculation would change."""
     return recalculation.count(handle, run_id)
+
+
+@jobs.periodic_task("providers.watch_unpriced", interval_s=60)
+def watch_unpriced() -> None:
+    """Raise an alert while models without a price are used, and end it."""
+    unpriced.watch()
+
+
+@jobs.periodic_task("providers.refresh_model_lists", interval_s=60)
+def refresh_model_lists() -> None:
+    """Ask the providers whose list is due, one after another."""
+    discovery.refresh_due(SYSTEM)

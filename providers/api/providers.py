@@ -15,7 +15,6 @@ from providers.api.auth import actor_of
 from providers.discovery import check
 from providers.models import Alias, ApiKey, Provider, ProviderModel
 from providers.services import credentials, models, providers
-from providers.services.errors import ServiceError
 
 router = Router(tags=["providers"])
 
@@ -134,22 +133,6 @@ def add_models(
 def list_models(request: HttpRequest, slug: str) -> list[dict[str, Any]]:
     """List the provider's models."""
     return selectors.model_table(_provider(slug))
-
-
-@router.post("/providers/{slug}/models-sync")
-def sync_models(request: HttpRequest, slug: str) -> list[dict[str, Any]]:
-    """Add what the provider lists now; returns its models."""
-    provider = _provider(slug)
-    result = check.check_provider(provider)
-    if not result.ok:
-        raise ServiceError(f"Nothing changed: {result.error}")
-    models.add_models(
-        actor_of(request),
-        provider,
-        result.models,
-        source=ProviderModel.Source.DISCOVERED,
-    )
-    return selectors.model_table(provider)
 
 
 @router.post("/providers/{slug}/models/{path:model_id}/enable")

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from django.db import transaction
 from django.db.models import Q
 
 from oauth.models import Account
@@ -64,10 +65,15 @@ _FACTS: Final = (
 
 
 def refresh(
-    provider: Provider, *, max_age: timedelta | None = None, clock: Clock = _CLOCK
+    provider: Provider,
+    *,
+    actor: Actor | None = None,
+    max_age: timedelta | None = None,
+    clock: Clock = _CLOCK,
 ) -> ModelList:
     """Fetch a provider's list, unless the one at hand is younger than ``max_age``.
 
+    Shapes: with an ``actor``, somebody asked for it and the audit trail says so.
     Fails:  never for what the provider does: the row keeps the old list and the error.
     Cost:   the requests of ``fetch``, none for a fresh list; no lock is held meanwhile.
     """
@@ -87,9 +93,13 @@ def refresh(
         }
     except ListError as exc:
         values = {"error": str(exc)[:200]}
-    row, _ = ModelList.objects.update_or_create(
-        provider=provider, defaults={**values, "checked_at": clock.now()}
-    )
+    with transaction.atomic():
+        row, _ = ModelList.objects.update_or_create(
+            provider=provider, defaults={**values, "checked_at": clock.now()}
+        )
+        if actor is not None:
+            told = {"listed": len(row.entries), "error": row.error}
+            audit.record(actor, "model.list", provider, after=told)
     return row
 
 
@@ -266,7 +276,7 @@ def sync(
 
     Errors:  ServiceError when the list could not be fetched; then nothing changed.
     """
-    kept = refresh(provider, clock=clock)
+    kept = refresh(provider, actor=actor, clock=clock)
     if kept.error:
         raise ServiceError(f"Nothing changed: {kept.error}")
     done = apply(actor, provider, kinds=kinds, clock=clock)

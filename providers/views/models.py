@@ -265,7 +265,7 @@ def _told(row: ProviderModel, name: str, found: Fact | None) -> Fact | None:
 def model_sync(request: HttpRequest, slug: str) -> HttpResponse:
     """Fetch a provider's list now and show what is different; nothing is changed."""
     provider = live(slug)
-    kept = discovery.refresh(provider)
+    kept = discovery.refresh(provider, actor=actor_of(request))
     if kept.error:
         return refused(request, _url(provider), f"Nothing changed. {kept.error}")
     diff = differences(provider, kept)
