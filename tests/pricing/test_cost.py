@@ -51,7 +51,7 @@ prices = st.builds(
     ),
     long_threshold=st.none() | st.integers(0, 20_000_000),
 )
-tiers = st.sampled_from([None, "default", "flex", "priority"])
+tiers = st.sampled_from([None, "default", "flex", "priority", "batch", "FLEX"])
 
 
 @given(usages, prices, tiers)
