@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from poolsite.jobs import JobHandle, job_task, periodic_task
+from pricing import services as prices
 from pricing.feeds import refresh as feeds
 
 
@@ -21,3 +22,9 @@ def refresh_feed(handle: JobHandle, feed: str = "") -> list[dict[str, Any]]:
     """Ask one of them now, or every one that is switched on."""
     found = feeds.refresh_now(feed, on_step=handle.step)
     return [msgspec.to_builtins(outcome) for outcome in found]
+
+
+@periodic_task("pricing.pass_edges", interval_s=30)
+def pass_edges() -> None:
+    """Let prices begin and end on time."""
+    prices.pass_edges()

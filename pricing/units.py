@@ -135,7 +135,17 @@ def read_price(text: str, *, per: str = MILLION) -> int:
     _refuse_signs(text)
     if len(text) > _LONGEST or not _PLAIN.fullmatch(text):
         raise PriceTextError("Write a plain decimal number, such as 0.25.")
-    number = Decimal(text)
+    return nano_of(Decimal(text), per=per)
+
+
+def nano_of(number: Decimal, *, per: str = MILLION) -> int:
+    """Turn an amount in USD per million, per thousand or for one into a column.
+
+    Units:   nano-USD per million units out.
+    Errors:  PriceTextError for an amount that is negative, absurd or not kept exactly.
+    """
+    if len(number.as_tuple().digits) > _LONGEST:
+        raise PriceTextError("Write a plain decimal number, such as 0.25.")
     try:
         if per == ONE:
             return per_million_nano_from_usd_per_unit(number, exact=True)

@@ -64,7 +64,9 @@ class _Answers:
     def refused(self, request: HttpRequest, exc: Any) -> HttpResponse:
         """A service said no; its message is written for a person."""
         field = getattr(exc, "field", "")
-        return self._answer(request, 422, str(exc), {field: str(exc)} if field else {})
+        fields = {field: str(exc)} if field else {}
+        code = getattr(exc, "code", "")
+        return self._answer(request, 422, str(exc), fields, code=code)
 
     def misread(self, request: HttpRequest, exc: Any) -> HttpResponse:
         """The request is not what the schema says."""
@@ -101,9 +103,12 @@ class _Answers:
         status: int,
         message: str,
         fields: dict[str, str] | None = None,
+        *,
+        code: str = "",
     ) -> HttpResponse:
+        plain = _CODES.get(status, "failed" if status >= 500 else "refused")
         error: dict[str, Any] = {
-            "code": _CODES.get(status, "failed" if status >= 500 else "refused"),
+            "code": code or plain,
             "message": message,
         }
         if fields:

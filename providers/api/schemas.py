@@ -129,18 +129,6 @@ class Rotate(Strict):
     grace: Literal["now", "1h", "24h", "7d"] = "now"
 
 
-class PriceSet(Strict):
-    """A price in USD per million tokens, and per request."""
-
-    provider: str = ""
-    input: _Usd
-    output: _Usd
-    cache_read: _Usd | None = None
-    cache_write: _Usd | None = None
-    cache_write_1h: _Usd | None = None
-    per_request: _Usd | None = None
-
-
 class UserCreate(Strict):
     """A new person."""
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.db.models import Count, QuerySet, Window
 
-from pricing import matcher, selectors
+from pricing import matcher, selectors, units
 from pricing.cost import PriceSpec
 from pricing.matcher import Match
 from pricing.models import PriceVersion
@@ -28,7 +28,7 @@ GROUPS: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
             }
         ),
     ),
-    "provider": ("Provider's own list", frozenset({"live"})),
+    "live": ("Provider's own list", frozenset({matcher.LIVE})),
     "book": ("Price book", frozenset({matcher.BOOK})),
     "guessed": ("Guessed", frozenset({matcher.HEURISTIC})),
     "default": ("Default", frozenset({matcher.DEFAULT})),
@@ -183,6 +183,24 @@ def price_table(rows: Iterable[PriceRow]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def price_facts(row: PriceRow) -> dict[str, Any]:
+    """Return one price with what it means and where it is from; no query."""
+    [plain] = price_table([row])
+    match, version = row.match, row.version
+    examples = units.examples(row.price) if row.price else []
+    return {
+        **plain,
+        "origin": match.origin or None,
+        "origin_url": match.url or None,
+        "stated_on": match.date or None,
+        "derived": list(match.derived),
+        "price_version": version.pk if version else None,
+        "examples": [
+            {"what": each.words, "cost_nano_usd": each.nano_usd} for each in examples
+        ],
+    }
 
 
 def _models(filters: PriceFilters) -> QuerySet[ProviderModel]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from poolsite import alerts
 from poolsite.clock import Clock, SystemClock
@@ -76,3 +76,16 @@ def watch(*, clock: Clock = _CLOCK) -> bool:
         clock=clock,
     )
     return True
+
+
+def open_table(*, clock: Clock = _CLOCK) -> list[dict[str, Any]]:
+    """Return ``open_traffic`` as the API and commands show it."""
+    return [
+        {
+            "model": each.traffic.model,
+            "provider": each.provider or None,
+            "calls": each.traffic.calls,
+            "last_at": each.traffic.last_at.isoformat(),
+        }
+        for each in open_traffic(clock=clock)
+    ]
