@@ -61,8 +61,16 @@ _WORDS: Final = {
     ),
 }
 
+
+class _UnsignedError(Exception):
+    """Report a credential no proof can be made of."""
+
+
 Signer = Callable[[str, str, bytes, str], Mapping[str, str]]
-"""Make the proof of one request: (method, URL, body, secret) -> headers."""
+"""Make the proof of one request: (method, URL, body, secret) -> headers.
+
+It raises ValueError for a secret no proof can be made of.
+"""
 
 
 @dataclass(frozen=True)
@@ -178,8 +186,7 @@ class Asker:
             own = {host_port_of(base)} if self.candidate.allow_private else set()
             origin = origin_of(base) if self._secret is not None else None
             if self.candidate.auth_scheme in SIGNED and self._sign and self._secret:
-                secret = self._secret.reveal()
-                proof = dict(self._sign(method, url, body or b"", secret))
+                proof = self._signed(method, url, body or b"")
             sent = {
                 **(_JSON if body is not None else {}),
                 **dict(self.candidate.headers),
@@ -203,12 +210,22 @@ class Asker:
                     secret_origin=origin,
                     method=method,
                 )
+        except _UnsignedError as exc:
+            return Heard(None, str(exc), "Enter the credential as it is described.")
         except EgressRefusedError as exc:
             return Heard(None, str(exc), "", exc.category)
         except EgressError as exc:
             words, cure = _WORDS.get(exc.category, (str(exc), ""))
             return Heard(None, words, cure, exc.category)
         return Heard(answer)
+
+    def _signed(self, method: str, url: str, body: bytes) -> dict[str, str]:
+        if self._sign is None or self._secret is None:
+            return {}
+        try:
+            return dict(self._sign(method, url, body, self._secret.reveal()))
+        except ValueError as exc:
+            raise _UnsignedError(str(exc)) from None
 
     def quoted(self, heard: Heard, wire_id: str = "") -> str:
         """Return what the provider said of an error, short and without the secret."""

@@ -104,7 +104,9 @@ class CheckResult:
     Shapes:  ``state`` is a pill of the console: healthy, invalid_key, rate_limited,
              error, not_supported; ``models`` are the ids the provider lists;
              ``base_url`` and ``api_format`` are what was found to work where that is
-             something else than was entered, blank otherwise.
+             something else than was entered, blank otherwise. ``entered_url`` and
+             ``auth_scheme`` are what should have been entered, where a format was to
+             be found out.
     """
 
     stages: list[Stage] = field(default_factory=list)
@@ -114,6 +116,8 @@ class CheckResult:
     key_id: int | None = None
     base_url: str = ""
     api_format: str = ""
+    entered_url: str = ""
+    auth_scheme: str = ""
 
     @property
     def ok(self) -> bool:

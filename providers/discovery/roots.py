@@ -22,7 +22,7 @@ _ENDPOINTS: Final = (
     ("/messages", "anthropic"),
     ("/api/chat", "ollama"),
     ("/api/tags", "ollama"),
-    ("/models", ""),
+    ("/v1/models", ""),
 )
 _KEPT: Final = ("/backend-api/codex/responses",)
 _VERSION: Final = re.compile(r"/v1$", re.IGNORECASE)
@@ -51,8 +51,12 @@ def normalise(base_url: str) -> Normalised:
         return Normalised(_built(text, path))
     for ending, hint in _ENDPOINTS:
         if path.lower().endswith(ending):
-            base = _built(text, path[: -len(ending)])
-            return Normalised(base, f"{ending} was cut off: it is appended.", hint)
+            kept = len(path) - len(ending)
+            # The version belongs to the base, whatever follows it was pasted too much.
+            kept += len("/v1") if ending.startswith("/v1/") else 0
+            base = _built(text, path[:kept])
+            cut = path[kept:]
+            return Normalised(base, f"{cut} was cut off: it is appended.", hint)
     return Normalised(_built(text, path))
 
 

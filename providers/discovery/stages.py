@@ -49,13 +49,13 @@ def run_stages(
     if is_program(asker.candidate.api_format):
         return result
     if not with_call:
-        return skip(result, _UNASKED)
+        return unasked(result)
     if not (result.ok or _lacks_only_a_list(result)):
         return skip(result, "An earlier step failed.")
     models = [model] if model else chat_models(result.models)
     if not models:
         return skip(result, "Name a model to try it with a call.")
-    _call_stages(asker, result, models)
+    call_stages(asker, result, models)
     return result
 
 
@@ -89,7 +89,16 @@ def chat_models(models: list[str]) -> list[str]:
     return list(reversed(best_first(chat)))[:_MODELS_TRIED]
 
 
-def _call_stages(asker: Asker, result: CheckResult, models: list[str]) -> None:
+def unasked(result: CheckResult) -> CheckResult:
+    """Note the paid steps as not asked for, with what they would cost."""
+    return skip(result, _UNASKED)
+
+
+def call_stages(asker: Asker, result: CheckResult, models: list[str]) -> None:
+    """Make the three calls and add their steps to a result.
+
+    Cost:  about a token each.
+    """
     model, stage = _first_call(asker, models)
     result.stages.append(stage)
     if not stage.ok:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Final
 
@@ -19,6 +20,7 @@ from poolsite.destinations import origin_of
 from providers.formats.cli_backed.command import is_program
 from providers.models import ApiKey, Fact, Provider
 from providers.services.errors import ServiceError
+from providers.snapshot.speech import effective_base_url
 
 _CLOCK = SystemClock()
 _LONGEST_SECRET: Final = 8192
@@ -65,7 +67,7 @@ def add_key(
             created_at=clock.now(),
         )
     key.label = label.strip() or key.label
-    key.origin = origin_of(provider.base_url)
+    key.origin = origin_of(effective_base_url(provider))
     key.state = ApiKey.State.OK
     _check_label(key)
     key.save()
@@ -155,7 +157,10 @@ def clean_secret(secret: str) -> str:
 
     Errors:  ServiceError when nothing is left, or when it cannot be a header value.
     """
-    text = secret.strip().strip("\"'").strip()
+    text = secret.strip()
+    if text.startswith("{"):
+        return _clean_file(text)
+    text = text.strip("\"'").strip()
     if text.lower().partition(" ")[0] == "bearer":
         text = text[6:].strip()
     if not text:
@@ -167,6 +172,21 @@ def clean_secret(secret: str) -> str:
             "A key holds printable characters without spaces.", field="secret"
         )
     return text
+
+
+def _clean_file(text: str) -> str:
+    """Return a cloud's credential file in one line.
+
+    Errors:  ServiceError for what is no JSON object, or too large to be one of these.
+    """
+    try:
+        value = json.loads(text) if len(text) <= 4 * _LONGEST_SECRET else None
+    except (ValueError, RecursionError):
+        value = None
+    packed = json.dumps(value, separators=(",", ":"))
+    if not isinstance(value, dict) or len(packed) > _LONGEST_SECRET:
+        raise ServiceError("This is no credential file in JSON.", field="secret")
+    return packed
 
 
 def _check_label(key: ApiKey) -> None:

@@ -19,6 +19,7 @@ from providers.models import ApiKey, Provider
 from providers.services import credentials
 from providers.services.errors import ServiceError
 from providers.services.values import EDITABLE, check_provider
+from providers.snapshot.speech import effective_base_url
 
 _CLOCK = SystemClock()
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -107,14 +108,17 @@ def update_provider(
     values = _given(values)
     _refresh(provider)
     before = _shown(provider, values)
-    old_origin = origin_or_address(provider.base_url)
+    old_origin = origin_or_address(effective_base_url(provider))
+    old_address = provider.base_url, provider.api_format
     _assign(provider, values)
     check_provider(provider, values)
     provider.updated_at = clock.now()
-    provider.save(update_fields=[*values, "updated_at"])
+    provider.save(update_fields=[*values, "alternate_base_urls", "updated_at"])
+    if (provider.base_url, provider.api_format) != old_address:
+        _forget_detected(provider)
     changed: list[Any] = [provider]
-    if origin_or_address(provider.base_url) != old_origin:
-        changed += _park_keys(provider)
+    if origin_or_address(effective_base_url(provider)) != old_origin:
+        changed += park_keys(provider)
     version.bump(*changed)
     after = _shown(provider, values)
     changes = [name for name in after if before[name] != after[name]]
@@ -231,6 +235,7 @@ def _from_catalogue(catalogue_id: str) -> dict[str, Any]:
         "api_format": entry.format,
         "location": entry.location,
         "key_url": entry.key_url,
+        "auth_scheme": entry.auth_scheme,
         "other_formats": {
             name: url
             for name, url in entry.other_formats.items()
@@ -253,6 +258,19 @@ def _assign(provider: Provider, values: dict[str, Any]) -> None:
     entry = spec.entries().get(provider.catalogue_id)
     if entry is not None:
         provider.type = entry.type
+        provider.alternate_base_urls = _listed_alternates(entry, provider.base_url)
+
+
+def _listed_alternates(entry: spec.CatalogueEntry, base_url: Any) -> list[str]:
+    """Return the other addresses the catalogue lists, for one of its own only.
+
+    They are kept with the provider: its keys may be tried there later, and at no
+    address that a newer catalogue may name.
+    """
+    listed = [url.rstrip("/") for url in (entry.base_url, *entry.alternates)]
+    if base_url not in listed:
+        return []
+    return [url for url in listed if url != base_url]
 
 
 def _shown(provider: Provider, names: Any) -> dict[str, Any]:
@@ -263,9 +281,15 @@ def _shown(provider: Provider, names: Any) -> dict[str, Any]:
     return shown
 
 
-def _park_keys(provider: Provider) -> list[ApiKey]:
+def _forget_detected(provider: Provider) -> None:
+    """What was found out is about the address and the format that were there."""
+    provider.detected_format = provider.detected_base_url = ""
+    provider.save(update_fields=["detected_format", "detected_base_url"])
+
+
+def park_keys(provider: Provider) -> list[ApiKey]:
     """Set aside keys of another origin, and take back those of this one."""
-    origin = origin_or_address(provider.base_url)
+    origin = origin_or_address(effective_base_url(provider))
     changed = []
     for key in provider.api_keys.filter(deleted_at=None):
         if key.origin != origin and key.state != ApiKey.State.UNREADABLE:

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from providers.views import verification
+
+urlpatterns: list[URLPattern] = [
+    path(
+        "providers/<slug:slug>/verify/",
+        verification.provider_verify,
+        name="provider-verify",
+    ),
+    path(
+        "providers/<slug:slug>/verify/apply/",
+        verification.provider_verify_apply,
+        name="provider-verify-apply",
+    ),
+]

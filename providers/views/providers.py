@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from poolsite import audit
@@ -16,12 +17,13 @@ from poolsite.ui.render import Confirmation, confirm, render, saved, wants_piece
 from poolsite.views import actor_of
 from providers import selectors
 from providers.catalogue import spec
-from providers.discovery.check import CheckResult, check_provider
+from providers.discovery.check import CheckResult, Stage
 from providers.models import Provider
-from providers.services import onboard, providers
+from providers.services import onboard, providers, verification
 from providers.services.errors import ServiceError
 from providers.views import status
-from providers.views.forms import ProviderForm
+from providers.views.catalogue import grid
+from providers.views.provider_form import ProviderForm
 from providers.views.words import SOURCES
 from usage import recent
 from usage.recent import Use
@@ -88,9 +90,15 @@ def provider_add(request: HttpRequest) -> HttpResponse:
     """Choose from the catalogue, then enter, try and save."""
     chosen = request.POST.get("catalogue") or request.GET.get("catalogue", "")
     if not chosen:
-        return _catalogue(request)
+        return grid(request)
     entry = spec.entries().get(chosen)
-    form = ProviderForm(request.POST or None, entry=entry)
+    is_owner = access.has_role(request, access.OWNER)
+    form = ProviderForm(
+        request.POST or None,
+        entry=entry,
+        is_owner=is_owner,
+        initial=_custom_initial(chosen, request.GET.get("name", "")),
+    )
     result: CheckResult | None = None
     if form.is_valid():
         provider, result = onboard_from(request, form)
@@ -136,9 +144,12 @@ def provider_edit(request: HttpRequest, slug: str) -> HttpResponse:
 @access.require_role(access.OPERATOR)
 def provider_test(request: HttpRequest, slug: str) -> HttpResponse:
     """Try the provider now and show each step."""
-    provider = live(slug)
-    result = check_provider(provider)
-    providers.record_test(provider, error=result.error, tried_key=result.key_id)
+    result = verification.try_stored(
+        actor_of(request),
+        live(slug),
+        with_call="with_call" in request.POST,
+        may_move="may_move" in request.POST,
+    )
     return detail(request, slug, result=result)
 
 
@@ -203,10 +214,18 @@ def onboard_from(
     Shapes:  the provider is None when nothing was stored: the test failed, was all
              that was wanted, or the form now carries an error.
     """
-    new = form.new_provider()
+    try:
+        new = form.new_provider()
+    except ServiceError as exc:
+        put_error(form, exc)
+        return None, None
+    new.with_call = "with_call" in request.POST
     as_disabled = "save_disabled" in request.POST
     result = onboard.try_new(new)
-    if "test_only" in request.POST or not (result.ok or as_disabled):
+    notes = [Stage("keys", True, words) for words in form.repeats]
+    result.stages = [*notes, *result.stages]
+    is_test = "test_only" in request.POST or new.with_call
+    if is_test or not (result.ok or as_disabled):
         return None, result
     try:
         enabled = not as_disabled
@@ -271,19 +290,18 @@ def detail(
 # Private helpers
 
 
+def _custom_initial(chosen: str, name: str) -> dict[str, Any]:
+    """Return what a provider that is not in the catalogue starts from."""
+    name = name.strip()[:120]
+    is_anthropic = chosen == "custom-anthropic"
+    return {
+        "name": name,
+        "slug": slugify(name)[:64],
+        "api_format": "anthropic" if is_anthropic else "openai",
+        "location": "cloud",
+        "priority": 50,
+    }
+
+
 def _url(provider: Provider) -> str:
     return reverse("providers:provider-detail", args=[provider.slug])
-
-
-def _catalogue(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "").strip()
-    have = set(
-        Provider.objects.filter(deleted_at=None).values_list("catalogue_id", flat=True)
-    )
-    context = {"q": query, "entries": spec.search(query), "have": have}
-    return render(
-        request,
-        "providers/providers/catalogue.html",
-        context,
-        piece="providers/providers/_tiles.html",
-    )

@@ -24,7 +24,8 @@ from providers.discovery.check import CheckResult
 from providers.models import Provider
 from providers.services import own_call
 from providers.views import client_keys, providers, snippets
-from providers.views.forms import AccountForm, ClientKeyForm, ProviderForm
+from providers.views.forms import AccountForm, ClientKeyForm
+from providers.views.provider_form import ProviderForm
 from usage import services as usage_services
 from usage.log import first_request
 from usage.models import ClientKey
@@ -63,7 +64,7 @@ def provider(request: HttpRequest) -> HttpResponse:
     if not chosen:
         return render(request, "providers/setup/provider.html", _provider_tiles())
     entry = spec.entries().get(chosen)
-    form = ProviderForm(request.POST or None, entry=entry)
+    form = ProviderForm(request.POST or None, entry=entry, is_owner=True)
     result: CheckResult | None = None
     if form.is_valid():
         made, result = providers.onboard_from(request, form)

@@ -1,0 +1,389 @@
+"""Test and verify stored providers, and apply what was found.
+
+What a test or a verification finds is kept with the provider, so that it survives a
+restart and the next snapshot sends calls there. A secret moves to another address only
+when the catalogue listed that address when the provider was saved, or a person says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+
+from poolsite import audit, secrets, version
+from poolsite.actor import Actor
+from poolsite.change import one_change
+from poolsite.clock import Clock, SystemClock
+from poolsite.crypto import UnreadableSecretError, make_internal_token
+from poolsite.destinations import origin_of
+from poolsite.secret_type import Secret
+from providers.discovery.alternates import (
+    Winner,
+    is_refused,
+    try_alternates,
+    twins_of,
+)
+from providers.discovery.asking import Asker, Candidate
+from providers.discovery.check import (
+    CheckResult,
+    Stage,
+    best_key,
+    candidate_of,
+    check_provider,
+)
+from providers.discovery.detect import STAGE_S as DETECT_STAGE_S
+from providers.discovery.detect import detect
+from providers.discovery.once import Flights, key_of
+from providers.discovery.stages import call_stages, chat_models, skip, unasked
+from providers.discovery.verify import Verification, verify
+from providers.formats.cli_backed.command import is_program
+from providers.models import ApiKey, Fact, Provider
+from providers.services import providers
+from providers.services.errors import ServiceError
+from providers.services.proof import signer_of
+from providers.services.values import check_provider as check_values
+from providers.snapshot.speech import effective_base_url
+
+_CLOCK = SystemClock()
+_KEPT: Final = "verification"
+_KEPT_FOR: Final = timedelta(hours=24)
+_PROXIED: Final = "openai"
+_tests: Flights[CheckResult] = Flights()
+_verifications: Flights[Verification] = Flights()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value that would change, as a person reads it."""
+
+    name: str
+    label: str
+    before: str
+    after: str
+
+
+# Testing
+
+
+def try_stored(
+    actor: Actor,
+    provider: Provider,
+    *,
+    with_call: bool = False,
+    model: str = "",
+    may_move: bool = False,
+) -> CheckResult:
+    """Test a stored provider step by step, and note how it went.
+
+    Shapes:  ``with_call`` = three calls of a token through the proxy are wanted;
+             ``may_move`` = the person allows its keys at the vendor's other sites.
+    Fails:   never raises for what the provider does.
+    Cost:    one request, three small calls when asked; 30 s in all. The same test that
+             is under way is waited for.
+    """
+    key = key_of("test", provider.pk, with_call, model, may_move)
+    return _tests.run(
+        key, lambda: _test(actor, provider, with_call, model, may_move=may_move)
+    )
+
+
+def _test(
+    actor: Actor, provider: Provider, with_call: bool, model: str, *, may_move: bool
+) -> CheckResult:
+    signer = signer_of(candidate_of(provider))
+    result = check_provider(provider, sign=signer)
+    if is_refused(result):
+        moved = _move(actor, provider, result, may_move=may_move)
+        result = moved or result
+    if is_program(provider.api_format):
+        pass
+    elif not with_call:
+        unasked(result)
+    elif not result.ok:
+        skip(result, "An earlier step failed.")
+    else:
+        _proxied_calls(provider, result, model)
+    providers.record_test(
+        provider, error=result.error, tried_key=result.key_id, actor=actor
+    )
+    return result
+
+
+def _proxied_calls(provider: Provider, result: CheckResult, model: str) -> None:
+    """Call through our own front door: priced, limited and recorded like any other."""
+    rows = provider.models.filter(deleted_at=None, enabled=True)
+    row = rows.filter(model_id=model).first() if model else None
+    if row is None and not model:
+        known = {each.model_id: each for each in rows}
+        listed = [name for name in result.models if name in known] or list(known)
+        ranked = chat_models(listed)
+        row = known[ranked[0]] if ranked else None
+    if row is None or not provider.enabled:
+        skip(result, "The pool serves no such model here now: switch it on first.")
+        return
+    token = make_internal_token(
+        settings.ROOTS.secret_key,
+        key_id="",
+        purpose="verify",
+        clock=_CLOCK,
+        model_row=row.pk,
+    )
+    own = Candidate(
+        f"http://{settings.CONFIG.own_address}/v1", _PROXIED, allow_private=True
+    )
+    call_stages(Asker(own, Secret(token.reveal())), result, [row.model_id])
+
+
+# Other addresses
+
+
+def allowed_alternates(provider: Provider, *, may_move: bool) -> list[str]:
+    """Return the other addresses this provider's keys may be tried at.
+
+    Shapes:  those the catalogue listed when it was saved; with ``may_move`` the
+             vendor's other sites too.
+    """
+    if provider.detected_base_url:
+        return []  # it is on an alternate already
+    here = provider.base_url
+    known = [str(url) for url in provider.alternate_base_urls]
+    if may_move:
+        known += twins_of(here)
+    return [url for url in dict.fromkeys(known) if url != here]
+
+
+def _move(
+    actor: Actor, provider: Provider, result: CheckResult, *, may_move: bool
+) -> CheckResult | None:
+    """Try the other addresses with the key that was refused; remember who took it."""
+    key = provider.api_keys.filter(pk=result.key_id or 0).first()
+    others = allowed_alternates(provider, may_move=may_move)
+    if key is None or not others:
+        return None
+    try:
+        secret = secrets.open_for(key, "secret")
+    except UnreadableSecretError:
+        return None
+    winner = try_alternates(
+        candidate_of(provider),
+        Secret(secret.reveal()),
+        others,
+        formats=_formats(provider),
+    )
+    if winner is None:
+        return None
+    remember_endpoint(actor, provider, winner, key)
+    return moved_result(winner, key.pk)
+
+
+def moved_result(winner: Winner, key_id: int | None = None) -> CheckResult:
+    """Return the result of a test that passed at another address."""
+    words = f"The key is accepted at {winner.base_url}, which is used from now on."
+    return CheckResult(
+        stages=[
+            Stage("connectivity", True, "The provider answers."),
+            Stage("authentication", True, words),
+            Stage("provider", True, f"{len(winner.models)} models listed."),
+        ],
+        models=list(winner.models),
+        key_id=key_id,
+        base_url=winner.base_url,
+        api_format=winner.api_format,
+    )
+
+
+@one_change
+def remember_endpoint(
+    actor: Actor,
+    provider: Provider,
+    winner: Winner,
+    key: ApiKey,
+    *,
+    clock: Clock = _CLOCK,
+) -> None:
+    """Send calls to the address that took the key, and bind that key to it.
+
+    Other keys of the provider are parked: nobody said that they belong there.
+    """
+    provider.refresh_from_db()
+    before = {"endpoint": effective_base_url(provider)}
+    provider.detected_base_url = winner.base_url
+    provider.detected_format = winner.api_format
+    provider.format_mode = Provider.FormatMode.AUTO
+    provider.updated_at = clock.now()
+    provider.save(
+        update_fields=[
+            "detected_base_url",
+            "detected_format",
+            "format_mode",
+            "updated_at",
+        ]
+    )
+    key.refresh_from_db()
+    secret = secrets.open_for(key, "secret")
+    key.origin = origin_of(winner.base_url)
+    secrets.seal_for(key, "secret", secret.reveal())
+    key.state = ApiKey.State.OK
+    key.save(update_fields=["origin", "secret", "enc_kid", "state"])
+    parked = providers.park_keys(provider)
+    version.bump(provider, key, *parked)
+    audit.record(
+        actor,
+        "provider.endpoint_moved",
+        provider,
+        before=before,
+        after={"endpoint": winner.base_url, "key": key.mask},
+    )
+
+
+def _formats(provider: Provider) -> tuple[str, ...]:
+    names = [provider.api_format, *provider.other_formats]
+    return tuple(dict.fromkeys(str(name) for name in names))
+
+
+# Verification
+
+
+def verify_candidate(
+    candidate: Candidate, secret: Secret | None, *, model: str = ""
+) -> Verification:
+    """Find out what a candidate speaks; nothing is stored.
+
+    Fails:   never raises for what the candidate does.
+    Cost:    some ten requests of at most 8 tokens; 30 s in all, and as much again of
+             coarser probes where nothing was found.
+    """
+    text = "" if secret is None else secret.reveal()
+    return _verifications.run(
+        key_of("verify", candidate, text, model),
+        lambda: _verify(candidate, secret, model, is_custom=not candidate.catalogue),
+    )
+
+
+def _verify(
+    candidate: Candidate, secret: Secret | None, model: str, *, is_custom: bool
+) -> Verification:
+    found = verify(Asker(candidate, secret), model=model, is_custom=is_custom)
+    if found.ok:
+        return found
+    guess = detect(Asker(candidate, secret, stage_s=DETECT_STAGE_S))
+    if guess.is_sure:
+        found.detected_format = found.recommended_api_format = guess.api_format
+        found.candidate_formats = [guess.api_format]
+        found.recommended_base_url = guess.base_url
+        found.resolution_source = "detected"
+        found.mode = "pinned"
+    return found
+
+
+def verify_provider(
+    provider: Provider, *, model: str = "", clock: Clock = _CLOCK
+) -> Verification:
+    """Verify a stored provider with its best key, and keep what was found for a day.
+
+    Errors:  ServiceError for a program, or when its key cannot be read.
+    Cost:    as ``verify_candidate``.
+    """
+    if is_program(provider.api_format):
+        raise ServiceError("A program speaks no wire format; there is nothing to find.")
+    key = best_key(provider)
+    secret: Secret | None = None
+    if key is not None:
+        try:
+            secret = secrets.open_for(key, "secret")
+        except UnreadableSecretError as exc:
+            raise ServiceError(str(exc)) from exc
+    candidate = candidate_of(provider)
+    if secret is None and candidate.needs_key:
+        raise ServiceError("There is no usable key to verify it with.")
+    found = verify_candidate(candidate, secret, model=model)
+    now = clock.now()
+    Fact.objects.update_or_create(
+        kind=_KEPT,
+        key=str(provider.pk),
+        defaults={
+            "payload": asdict(found) | {"models": found.models[:50]},
+            "at": now,
+            "expires_at": now + _KEPT_FOR,
+        },
+    )
+    return found
+
+
+def last_verification(
+    provider: Provider, *, clock: Clock = _CLOCK
+) -> dict[str, Any] | None:
+    """Return what the last verification found, None when that is too long ago."""
+    facts = Fact.objects.filter(kind=_KEPT, key=str(provider.pk))
+    kept = facts.filter(expires_at__gt=clock.now()).first()
+    return None if kept is None else dict(kept.payload)
+
+
+def preview(provider: Provider, found: dict[str, Any]) -> list[Change]:
+    """Return what applying a verification would change, nothing for a known provider.
+
+    A provider of the catalogue keeps what the catalogue says of it.
+    """
+    if provider.type != Provider.Type.CUSTOM or not found.get("candidate_formats"):
+        return []
+    after = {
+        "api_format": str(found["recommended_api_format"]),
+        "format_mode": str(found["mode"]),
+        "base_url": str(found["recommended_base_url"]),
+        "auth_scheme": str(found.get("auth_scheme") or provider.auth_scheme),
+        "detected_format": str(found["detected_format"]),
+        "detected_base_url": "",
+    }
+    labels = {
+        "api_format": "Wire format",
+        "format_mode": "Format may change",
+        "base_url": "Base URL",
+        "auth_scheme": "Credential",
+        "detected_format": "Detected format",
+        "detected_base_url": "Detected address",
+    }
+    return [
+        Change(name, labels[name], str(getattr(provider, name)), value)
+        for name, value in after.items()
+        if str(getattr(provider, name)) != value
+    ]
+
+
+@one_change
+def apply_verification(
+    actor: Actor, provider: Provider, *, clock: Clock = _CLOCK
+) -> list[Change]:
+    """Apply what the last verification found; return what changed.
+
+    Errors:  ServiceError when there is none, or it would move keys elsewhere.
+    """
+    provider.refresh_from_db()
+    if provider.deleted_at is not None:
+        raise ServiceError(f"The provider {provider.slug} was removed.")
+    found = last_verification(provider, clock=clock)
+    if found is None:
+        raise ServiceError("There is no verification to apply; verify it first.")
+    changes = preview(provider, found)
+    if not changes:
+        return []
+    old_origin = origin_of(effective_base_url(provider))
+    for change in changes:
+        setattr(provider, change.name, change.after)
+    if origin_of(effective_base_url(provider)) != old_origin:
+        raise ServiceError("What was found is on another host; add it anew.")
+    check_values(provider, ["base_url", "api_format", "auth_scheme"])
+    provider.updated_at = clock.now()
+    names = [change.name for change in changes]
+    provider.save(update_fields=[*names, "updated_at"])
+    version.bump(provider)
+    audit.record(
+        actor,
+        "provider.verify_apply",
+        provider,
+        before={change.name: change.before for change in changes},
+        after={change.name: change.after for change in changes},
+    )
+    return changes
