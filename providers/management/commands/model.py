@@ -1,18 +1,22 @@
-"""``pool model``: list a provider's models, fetch its list again, probe them."""
+"""``pool model``: find models, fetch a provider's list again, switch and probe."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import CommandError
 
-from providers import selectors
-from providers.discovery import check
+from providers import selectors, selectors_models
+from providers.discovery.differences import BACK, KINDS, NEW, differences
+from providers.discovery.facts import WORDS
 from providers.management.base import PoolCommand, action, get_provider
 from providers.management.probing import add_probe
-from providers.models import ProviderModel
-from providers.services import models
+from providers.services import discovery, models
+
+_KINDS: Final = {"none": (), "new": (NEW, BACK), "all": KINDS}
+_LISTS: Final = ("providers", "capabilities", "aliases")
+_MOST_FOUND: Final = 100
 
 
 class Command(PoolCommand):
@@ -24,8 +28,27 @@ class Command(PoolCommand):
         listing.add_argument("provider")
         listing.add_argument("--json", action="store_true")
         add_probe(self, sub)
-        sync = action(sub, "sync", self.sync, "add what the provider lists")
+        sync = action(sub, "sync", self.sync, "fetch the list and add what is new")
         sync.add_argument("provider")
+        sync.add_argument(
+            "--apply",
+            choices=["none", "new", "all"],
+            default="new",
+            help="what to apply: nothing, new models, or also changed and gone ones",
+        )
+        changes = action(sub, "changes", self.changes, "what the kept list changes")
+        changes.add_argument("provider")
+        changes.add_argument("--json", action="store_true")
+        find = action(sub, "find", self.find, "find models across providers")
+        find.add_argument("text", nargs="?", default="")
+        find.add_argument("--capability", choices=WORDS, default="", metavar="WORD")
+        find.add_argument("--provider", default="", metavar="ID")
+        find.add_argument("--context-from", type=int, metavar="TOKENS")
+        find.add_argument("--json", action="store_true")
+        for name, words in (("enable", "offer a model"), ("disable", "hide a model")):
+            switch = action(sub, name, self.switch, words)
+            switch.add_argument("model")
+            switch.add_argument("--provider", default="", metavar="ID")
 
     def list(self, options: dict[str, Any]) -> None:
         provider = get_provider(options["provider"])
@@ -33,13 +56,47 @@ class Command(PoolCommand):
 
     def sync(self, options: dict[str, Any]) -> None:
         provider = get_provider(options["provider"])
-        result = check.check_provider(provider)
-        if not result.ok:
-            raise CommandError(f"Nothing changed: {result.error}")
-        added = models.add_models(
-            self.actor,
-            provider,
-            result.models,
-            source=ProviderModel.Source.DISCOVERED,
+        diff, done = discovery.sync(
+            self.actor, provider, kinds=_KINDS[options["apply"]]
         )
-        self.say(f"{len(result.models)} models listed, {len(added)} new.")
+        told = [f"{diff.listed} models listed", f"{done[NEW]} new"]
+        told += [f"{done[kind]} {kind}" for kind in KINDS[1:] if done[kind]]
+        self.say(f"{', '.join(told)}.")
+        if diff.lines:
+            self.say(f"{len(diff.lines)} more wait: pool model changes {provider.slug}")
+
+    def changes(self, options: dict[str, Any]) -> None:
+        rows = [
+            {
+                "change": line.kind,
+                "id": line.model_id,
+                "fields": ", ".join(name for name, *_ in line.changes),
+            }
+            for line in differences(get_provider(options["provider"])).lines
+        ]
+        self.table(rows, as_json=options["json"])
+
+    def find(self, options: dict[str, Any]) -> None:
+        wanted = selectors_models.Wanted(
+            text=options["text"],
+            provider=options["provider"],
+            capability=options["capability"],
+            context_from=options["context_from"],
+        )
+        every = selectors.providers_with_counts()
+        page = selectors_models.model_page(wanted, every, size=_MOST_FOUND)
+        rows = selectors_models.table_of(page)
+        if not options["json"]:
+            for row in rows:
+                row.update({name: " ".join(row[name]) for name in _LISTS})
+        self.table(rows, as_json=options["json"])
+
+    def switch(self, options: dict[str, Any]) -> None:
+        name, slug = options["model"], options["provider"]
+        rows = selectors_models.rows_called([name], slug)
+        if not rows:
+            raise CommandError(f"There is no model {name}.")
+        is_on = options["action"] == "enable"
+        changed = models.switch_models(self.actor, rows, enabled=is_on)
+        word = "provider" if len(changed) == 1 else "providers"
+        self.say(f"{name} is {options['action']}d at {len(changed)} {word}.")
