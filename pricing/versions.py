@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import Final
 
 import msgspec
+from django.db import transaction
 from django.db.models import Q
 
 from poolsite.clock import Clock, SystemClock
@@ -27,6 +28,9 @@ SUPERSEDED: Final = frozenset({"live", "book", "heuristic"})
 """Sources that say one price at a time: a new one ends the one before."""
 
 _AT_ONCE: Final = 5_000
+_WRITTEN_AT_ONCE: Final = 200
+"""Rows of a transaction: others write too."""
+
 _LONGEST_KEY: Final = 200
 _LONGEST_ORIGIN: Final = 40
 _LONGEST_URL: Final = 300
@@ -61,8 +65,8 @@ class Priced:
 def ensure(prices: Iterable[Priced], *, clock: Clock = _CLOCK) -> dict[Priced, int]:
     """Return the version id of each price, creating rows that are missing.
 
-    Cost: one query to look; for what is new one insert and one to read back, and one
-        more where it follows another price.
+    Cost: one query to look; for what is new an insert (a transaction for 200 rows) and
+        one to read back, and one more where it follows another price.
     """
     wanted = {price.digest: price for price in prices}
     ids: dict[Priced, int] = {}
@@ -70,7 +74,9 @@ def ensure(prices: Iterable[Priced], *, clock: Clock = _CLOCK) -> dict[Priced, i
         known = _Look(part)
         missing = {each: part[each] for each in part if each not in known.found}
         if missing:
-            _make(missing, known, clock.now())
+            now = clock.now()
+            for few in _parts(missing, _WRITTEN_AT_ONCE):
+                _make(few, known, now)
             known = _Look(part)
         ids.update({price: known.found[each].pk for each, price in part.items()})
     return ids
@@ -123,10 +129,11 @@ def _make(missing: dict[str, Priced], known: _Look, now: datetime) -> None:
         rows.append(_row(price, new, now))
         if price.source in SUPERSEDED:
             followed += known.open.get(_name(price), [])
-    if followed:
-        PriceVersion.objects.filter(pk__in=followed).update(valid_to=now)
-    # Another process may have made the same row.
-    PriceVersion.objects.bulk_create(rows, batch_size=200, ignore_conflicts=True)
+    with transaction.atomic(savepoint=False):
+        if followed:
+            PriceVersion.objects.filter(pk__in=followed).update(valid_to=now)
+        # Another process may have made the same row.
+        PriceVersion.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _row(price: Priced, digest: str, now: datetime) -> PriceVersion:
