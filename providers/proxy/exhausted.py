@@ -106,9 +106,8 @@ def _candid(failure: Failure) -> ProxyError:
     """Say what the upstream said; secrets were taken out before."""
     status, code, _ = _WORDS.get(failure.kind, _WORDS["server_error"])
     detail = failure.detail
-    words = " ".join(word for word in (detail.message, detail.code) if word)
     return UpstreamError(
-        words or failure.reason,
+        detail.message or failure.reason,
         status=failure.status or status,
         code=detail.code or code,
         retry_after_s=failure.retry_after_s,

@@ -73,7 +73,7 @@ class ProbeForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         rows = Provider.objects.filter(deleted_at=None).order_by("name", "slug")
-        names = [(row.slug, row.name) for row in rows[:_MOST_PROVIDERS]]
+        names = list(rows.values_list("slug", "name")[:_MOST_PROVIDERS])
         provider = self.fields["provider"]
         provider.choices = names  # type: ignore[attr-defined] # a choice field
         provider.widget.attrs["size"] = min(8, max(3, len(names)))

@@ -12,6 +12,11 @@ from providers.services.probing.runs import counts
 PAGE_SIZE: Final = 20
 _MOST_RUNS: Final = 20
 State = ProbeResult.State
+_UNKNOWN_COST: Final = Q(state=State.OK, cost_nano_usd=None)
+_COLUMNS: Final = (
+    "state", "status_code", "latency_ms", "cost_nano_usd", "error", "request_id",
+    "model__model_id", "model__provider__slug", "model__provider__name",
+)  # fmt: skip
 # What needs a look comes first, what still waits last.
 _ORDER: Final = (
     State.MISSING,
@@ -31,8 +36,10 @@ def recent_runs(most: int = _MOST_RUNS) -> list[ProbeRun]:
         f"n_{state}": Count("results", filter=Q(results__state=state))
         for state in State.values
     }
+    answered = Q(results__state=State.OK, results__cost_nano_usd=None)
+    unknown = Count("results", filter=answered)
     rows = ProbeRun.objects.select_related("job__created_by").annotate(
-        cost=Sum("results__cost_nano_usd"), **tallies
+        cost=Sum("results__cost_nano_usd"), unknown=unknown, **tallies
     )
     return list(rows.order_by("-pk")[:most])
 
@@ -44,14 +51,19 @@ def brief(run: ProbeRun) -> dict[str, Any]:
         "id": run.pk,
         "state": run.job.state if run.job is not None else "unknown",
         **{state: told[f"n_{state}"] for state in State.values},
-        "cost_nano_usd": told["cost"],
+        "cost_nano_usd": _cost(told["cost"], told["unknown"]),
         "created_at": run.created_at,
     }
 
 
+def _cost(known: int | None, unknown: int) -> int | None:
+    """Return the cost of a round; what nobody knows is not nothing."""
+    return known if known or not unknown else None
+
+
 def results_of(run: ProbeRun, state: str = "") -> QuerySet[ProbeResult]:
     """Return a round's results with model and provider, what needs a look first."""
-    rows = run.results.select_related("model__provider")
+    rows = run.results.select_related("model__provider").only(*_COLUMNS)
     if state in State.values:
         rows = rows.filter(state=state)
     place = Case(
@@ -67,7 +79,9 @@ def run_facts(run: ProbeRun) -> dict[str, Any]:
     job = run.job
     told = counts(run)
     total = sum(told.values())
-    cost = run.results.aggregate(cost=Sum("cost_nano_usd"))["cost"]
+    billed = run.results.aggregate(
+        cost=Sum("cost_nano_usd"), unknown=Count("pk", filter=_UNKNOWN_COST)
+    )
     return {
         "id": run.pk,
         "state": job.state if job is not None else "unknown",
@@ -75,7 +89,8 @@ def run_facts(run: ProbeRun) -> dict[str, Any]:
         "total": total,
         "done": total - told[State.WAITING],
         **told,
-        "cost_nano_usd": cost,
+        "cost_nano_usd": _cost(billed["cost"], billed["unknown"]),
+        "cost_unknown": billed["unknown"],
         "concurrency": run.concurrency,
         "timeout_s": run.timeout_s,
         "disable_missing": run.disable_missing,
