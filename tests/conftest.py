@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -121,3 +122,11 @@ def as_viktor(
     olivia: User, viktor: User, signed_in: Callable[[User], Client]
 ) -> Client:
     return signed_in(viktor)
+
+
+@pytest.fixture(autouse=True)
+def forget_prices() -> None:
+    """Drop what this process keeps of providers' lists: rows of tests share ids."""
+    stated = sys.modules.get("providers.snapshot.stated")
+    if stated is not None:
+        stated.forget()
