@@ -178,13 +178,13 @@ def feed_table() -> list[dict[str, Any]]:
 
 
 def as_data(state: FeedState) -> dict[str, Any]:
-    """Return one source as plain data."""
+    """Return one source as plain data; None is not known, as for one never read."""
     return {
         "name": state.name,
         "state": state.state,
         "enabled": state.enabled,
         "url": state.asked_url,
-        "models": state.models,
+        "models": state.models if state.fetched_at else None,
         "checked_at": _iso(state.checked_at),
         "fetched_at": _iso(state.fetched_at),
         "changed_at": _iso(state.changed_at),
