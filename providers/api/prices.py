@@ -147,10 +147,10 @@ def list_effective(
     }
 
 
-@router.get("/effective-prices/{slug:provider}/{path:model}")
-def get_effective(request: HttpRequest, provider: str, model: str) -> dict[str, Any]:
+@router.get("/effective-prices/{slug}/{path:model}")
+def get_effective(request: HttpRequest, slug: str, model: str) -> dict[str, Any]:
     """Return one model's price, what it means, and where it is from."""
-    row = price_list.price_of(provider, model)
+    row = price_list.price_of(slug, model)
     if row is None:
         raise Http404
     return price_list.price_facts(row)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import datetime
+from typing import Annotated, Any, Final
 
 import msgspec
 from django.db import transaction
@@ -97,12 +98,18 @@ class _Alias(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     description: str = ""
 
 
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class _Price(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Nano-USD per million units by column, as ``PriceSpec`` names them."""
 
     model: str
     columns: dict[str, int]
     provider: str = ""
+    valid_from: _Moment | None = None
+    valid_to: _Moment | None = None
+    reason: str = ""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -198,7 +205,9 @@ def _read(raw: bytes) -> _File:
         )
     _refuse_doubles("provider", (each.id for each in data.providers))
     _refuse_doubles("alias", (each.name for each in data.aliases))
-    _refuse_doubles("price", (f"{e.provider}:{e.model}" for e in data.prices))
+    _refuse_doubles(
+        "price", (f"{e.provider}:{e.model}:{e.valid_from or ''}" for e in data.prices)
+    )
     for each in data.providers:
         _refuse_doubles(f"model of {each.id}", (model.id for model in each.models))
     return data
@@ -237,7 +246,14 @@ def _alias(row: Alias) -> _Alias:
 
 
 def _price(row: CustomPrice) -> _Price:
-    return _Price(row.model, columns_of(spec_of(row.version)), row.provider_slug)
+    return _Price(
+        row.model,
+        columns_of(spec_of(row.version)),
+        row.provider_slug,
+        row.valid_from,
+        row.valid_to,
+        row.reason,
+    )
 
 
 def _put_provider(actor: Actor, each: _Provider, report: Report) -> None:
@@ -292,7 +308,13 @@ def _put_price(actor: Actor, price: _Price, report: Report) -> None:
         raise PriceError(f"Unknown price columns: {', '.join(sorted(unknown))[:200]}.")
     known = price_selectors.custom_price(price.model, price.provider) is not None
     row = price_services.set_price(
-        actor, price.model, PriceSpec(**price.columns), provider_slug=price.provider
+        actor,
+        price.model,
+        PriceSpec(**price.columns),
+        provider_slug=price.provider,
+        valid_from=price.valid_from,
+        valid_to=price.valid_to,
+        reason=price.reason,
     )
     if row.model != price.model:
         raise PriceError("A model has no spaces around it.", field="model")

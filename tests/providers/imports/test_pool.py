@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -286,3 +287,17 @@ def test_mutated_file_is_taken_whole_or_refused_whole(raw: bytes) -> None:
             again = pool.export_text(CLI)
             pool.import_bytes(CLI, again.encode())
             assert pool.export_text(CLI) == again
+
+
+def test_prices_travel_with_the_time_they_hold_for() -> None:
+    begins = datetime(2099, 1, 1, tzinfo=UTC)
+    prices.set_price(CLI, "m", PriceSpec(input=1, output=1))
+    prices.set_price(
+        CLI, "m", PriceSpec(input=2, output=2), valid_from=begins, reason="contract"
+    )
+    text = pool.export_text(CLI)
+    empty()
+    pool.import_bytes(CLI, text.encode())
+    assert json.loads(pool.export_text(CLI))["prices"] == json.loads(text)["prices"]
+    later = prices.CustomPrice.objects.get(deleted_at=None, valid_from=begins)
+    assert (later.version.input, later.reason) == (2, "contract")
