@@ -44,6 +44,7 @@ from providers.discovery.lists.fetch import (
 from providers.formats.cli_backed.command import origin_or_address
 from providers.models import ApiKey, ModelList, Provider, ProviderModel
 from providers.services.errors import ServiceError
+from providers.snapshot.stated import prices_of
 
 BUILTIN: Final = "built-in"
 FRESH_FOR: Final = timedelta(hours=1)
@@ -93,10 +94,14 @@ def refresh(
         }
     except ListError as exc:
         values = {"error": str(exc)[:200]}
+    stated = prices_of(kept.entries) if kept is not None else {}
     with transaction.atomic():
         row, _ = ModelList.objects.update_or_create(
             provider=provider, defaults={**values, "checked_at": clock.now()}
         )
+        if "entries" in values and prices_of(row.entries) != stated:
+            # What a provider says it charges is in force as soon as it says so.
+            version.bump(provider)
         if actor is not None:
             told = {"listed": len(row.entries), "error": row.error}
             audit.record(actor, "model.list", provider, after=told)

@@ -31,9 +31,9 @@ def stated_prices() -> dict[int, Prices]:
     Cost:  one small query; one more for lists that were fetched meanwhile.
     """
     stamps = dict(
-        ModelList.objects.exclude(fetched_at=None).values_list(
-            "provider_id", "fetched_at"
-        )[:_MOST_LISTS]
+        ModelList.objects.exclude(fetched_at=None)
+        .order_by("provider_id")
+        .values_list("provider_id", "fetched_at")[:_MOST_LISTS]
     )
     for provider_id in set(_kept) - set(stamps):
         _kept.pop(provider_id, None)
@@ -45,11 +45,11 @@ def stated_prices() -> dict[int, Prices]:
         for key, at, entries in rows.values_list(
             "provider_id", "fetched_at", "entries"
         ):
-            _kept[key] = (at, _read(entries))
+            _kept[key] = (at, prices_of(entries))
     return {key: _kept[key][1] for key in stamps if key in _kept and _kept[key][1]}
 
 
-def _read(entries: Any) -> Prices:
+def prices_of(entries: Any) -> Prices:
     """Return the prices of a list's entries; what is none is left out."""
     found: Prices = {}
     for entry in entries if isinstance(entries, list) else ():

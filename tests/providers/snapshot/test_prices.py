@@ -19,10 +19,12 @@ from pricing.listing import ListedModel
 from pricing.models import Feed, PriceVersion
 from pricing.selectors import DEFAULT_MODEL
 from providers.models import ModelList, Provider
+from providers.services import discovery
 from providers.snapshot import build, types
 from providers.snapshot.prices import PriceTable, current_index, listing_id
 from tests import factories
 from tests.pricing.listed import listing, spec
+from tests.vendors.server import Reply, Vendor
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -144,6 +146,29 @@ def test_a_local_model_has_the_limits_its_server_says() -> None:
         base_url="http://127.0.0.1:11434/v1", allow_private=True,
     )  # fmt: skip
     assert models()["gpt-4o"].context_window is None
+
+
+def test_a_price_a_list_states_anew_is_sent_at_once() -> None:
+    def listed(dollars: str) -> Reply:
+        pricing = {"prompt": dollars, "completion": "0.000009"}
+        return Reply({"object": "list", "data": [{"id": "m", "pricing": pricing}]})
+
+    clock = ManualClock(NOW)
+    with Vendor() as vendor:
+        provider = factories.make_provider(
+            "acme", models=["m"], keys=["sk-acme-0123456789abcdef"],
+            base_url=f"{vendor.root}/v1", allow_private=True,
+        )  # fmt: skip
+        for dollars, sent in (("0.000007", 1), ("0.000007", 0), ("0.000008", 1)):
+            vendor.on("GET", "/v1/models", listed(dollars))
+            clock.advance(60)
+            since = version.current()
+            discovery.refresh(provider, clock=clock)
+            built = build.build_delta(since, clock.now())
+            assert built is not None
+            found = [record for kind, _, record in built.records if kind == types.MODEL]
+            assert len(found) == sent
+    assert (found[0].price_source, found[0].price.input) == ("live", 8_000_000_000)
 
 
 def test_a_price_holds_from_its_moment_until_its_end() -> None:
