@@ -221,7 +221,7 @@ SERVICES = (
     "poolsite.people", "poolsite.tokens", "poolsite.setup", "pricing.services",
     "usage.services", "oauth.services", "providers.services.providers",
     "providers.services.credentials", "providers.services.models",
-    "providers.services.onboard", "providers.imports.pool",
+    "providers.services.onboard", "providers.imports.pool", "pricing.feeds.services",
 )  # fmt: skip
 PARTS = {
     "oauth.services.remove_accounts_of": "part of removing a provider",
