@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from django.db.models import Max, Sum
+from django.db.models import Max, OuterRef, Subquery, Sum
 
 from poolsite.clock import SystemClock
 from usage import rollups
-from usage.models import Rollup15, RollupCube
-from usage.selectors import strings
+from usage.models import Dimension, Rollup15, RollupCube
 
 _DAY: Final = timedelta(hours=24)
 _NAMED: Final = 3
@@ -58,42 +57,47 @@ class Unpriced:
 def last_day(*, now: datetime | None = None, with_providers: bool = False) -> Unpriced:
     """Return the models that answered unpriced in the last 24 hours, busiest first.
 
-    Cost:  one query over a day of quarters of an hour; where there are any one more,
-           and one for the providers, which are those of today and yesterday.
+    Cost:  one query over a day of quarters of an hour; where there are any, one more
+           for the providers, which are those of today and yesterday.
     """
     end = (now or _CLOCK.now()).astimezone(UTC)
     rows = list(
         Rollup15.objects.filter(
             kind=rollups.MODEL_SERVED, bucket__gt=end - _DAY, unpriced__gt=0
         )
-        .values("ref")
+        .values("ref", name=_name_of("ref"))
         .annotate(calls=Sum("unpriced"), last=Max("bucket"))
         .order_by("-calls", "ref")[:_MOST]
     )
-    if not rows:
-        return Unpriced()
-    refs = [row["ref"] for row in rows]
-    served = _providers(refs, end) if with_providers else {}
-    names = strings([*refs, *(ref for each in served.values() for ref in each)])
+    served: dict[int, list[str]] = {}
+    if rows and with_providers:
+        served = _providers([row["ref"] for row in rows], end)
     return Unpriced(
         tuple(
             UnpricedModel(
-                names.get(row["ref"], str(row["ref"])),
+                row["name"] or str(row["ref"]),
                 row["calls"],
                 row["last"] + rollups.QUARTER,
-                tuple(sorted(names.get(ref, "") for ref in served.get(row["ref"], ()))),
+                tuple(sorted(served.get(row["ref"], ()))),
             )
             for row in rows
         )
     )
 
 
-def _providers(models: list[int], end: datetime) -> dict[int, list[int]]:
+def _providers(models: list[int], end: datetime) -> dict[int, list[str]]:
     """Return by model the providers that answered it unpriced; one query."""
     rows = RollupCube.objects.filter(
         bucket__gte=(end - _DAY).date(), model_dim__in=models, unpriced__gt=0
     )
-    found: dict[int, list[int]] = {}
-    for model, provider in rows.values_list("model_dim", "provider_dim").distinct():
-        found.setdefault(model, []).append(provider)
+    pairs = rows.values_list("model_dim", _name_of("provider_dim")).distinct()
+    found: dict[int, list[str]] = {}
+    for model, provider in pairs.order_by("model_dim"):
+        found.setdefault(model, []).append(provider or "")
     return found
+
+
+def _name_of(column: str) -> Subquery:
+    """Look up what a column's number stands for."""
+    named = Dimension.objects.filter(pk=OuterRef(column))
+    return Subquery(named.values("value")[:1])

@@ -75,7 +75,12 @@ class Known:
     @classmethod
     def load(cls) -> Known:
         """Read it; one query beside the table's."""
-        rows = Provider.objects.filter(deleted_at=None).order_by("name", "slug")
+        return cls.of(Provider.objects.filter(deleted_at=None))
+
+    @classmethod
+    def of(cls, providers: Iterable[Provider]) -> Known:
+        """Read the table for providers that were read before."""
+        rows = sorted(providers, key=lambda row: (row.name.lower(), row.slug))
         return cls(PriceTable.load(), {row.pk: row for row in rows})
 
 

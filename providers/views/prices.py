@@ -25,10 +25,12 @@ from pricing.services import PriceError, remove_price
 from pricing.units import Example
 from pricing.versions import spec_of
 from providers.models import Provider
+from providers.selectors import providers_with_counts
 from providers.services import price_list as listed
 from providers.services import prices, unpriced
 from providers.services.price_list import GROUPS, Known, PriceFilters, PriceRow
 from providers.services.prices import PriceDoubtError
+from providers.views import status
 from providers.views.price_forms import PriceForm
 from providers.views.words import SOURCES
 
@@ -88,9 +90,10 @@ class Override:
 
 @require_GET
 def price_list(request: HttpRequest) -> HttpResponse:
-    """List what each model costs at each provider; at most eleven queries."""
+    """List what each model costs at each provider; at most 12 queries."""
+    providers = providers_with_counts()
+    known = Known.of(providers)
     filters = _filters(request.GET)
-    known = Known.load()
     page = listed.page_of_prices(filters, _number(request.GET), known=known)
     context = {
         "page": page,
@@ -98,17 +101,18 @@ def price_list(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "groups": [(name, words) for name, (words, _) in GROUPS.items()],
         "providers": [(row.slug, row.name) for row in known.providers.values()],
-        "open_traffic": unpriced.open_traffic(known.table, known.providers.values()),
+        "open_traffic": unpriced.open_traffic(known.table, providers),
         "newer": _page_link(request.GET, page.number - 1, page.last),
         "older": _page_link(request.GET, page.number + 1, page.last),
         "tab": "effective",
     }
-    return render(
-        request,
-        "providers/prices/page.html",
-        context,
-        piece="providers/prices/_table.html",
-    )
+    with status.known(providers):
+        return render(
+            request,
+            "providers/prices/page.html",
+            context,
+            piece="providers/prices/_table.html",
+        )
 
 
 @require_GET

@@ -116,6 +116,7 @@ def test_five_thousand_models_stay_within_the_budgets(
         for number in range(5_000)
     )
     make_requests(acme, "made-up-model", 2)
+    services.set_price(CLI, "gpt-5-mini", PriceSpec(input=USD, output=USD))
     as_olivia.get("/audit/")  # the first request of a process looks for a first run
     for url in ("/pricing/", "/pricing/?page=70", "/pricing/?source=unknown"):
         with CaptureQueriesContext(connection) as queries:
