@@ -78,11 +78,11 @@ class Family(msgspec.Struct, frozen=True):
 class Rule(msgspec.Struct, frozen=True):
     """Hold which prices follow from the input price, as a vendor publishes it.
 
-    Shapes:  for models whose bare, folded id begins with ``begins``.
+    Shapes:  for models whose name, its words joined by hyphens, holds ``words``.
     Units:   percent of the input price; ``per_tool_call`` in USD a call, decimal text.
     """
 
-    begins: str
+    words: str
     cache_read_percent: int | None = None
     cache_write_percent: int | None = None
     cache_write_1h_percent: int | None = None
@@ -156,16 +156,14 @@ def tier_price(family: str, tier: str) -> PriceSpec:
     return PriceSpec(input=rates[0], output=rates[1], cache_read=rates[2])
 
 
-def completed(reading: str, price: PriceSpec) -> tuple[PriceSpec, tuple[str, ...]]:
+def completed(model: str, price: PriceSpec) -> tuple[PriceSpec, tuple[str, ...]]:
     """Add what follows from the input price by the vendor's own rule.
 
-    Shapes:  ``reading`` is the bare, folded id; returns the price and the columns that
-             were added. What a source states is never changed, a free model stays as
-             it is, and without a rule an unknown price stays unknown.
+    Shapes:  returns the price and the columns that were added. What a source states is
+             never changed, a free model stays as it is, and without a rule an unknown
+             price stays unknown.
     """
-    rule = next(
-        (each for each in family_book().rules if reading.startswith(each.begins)), None
-    )
+    rule = _rule_for(model)
     if rule is None or not price.input:
         return price, ()
     follows = {
@@ -200,6 +198,15 @@ def words_of(model: str) -> list[str]:
 def _is_named(word: str, keyword: str) -> bool:
     """Tell whether a word of an id carries a keyword."""
     return word == keyword or (len(keyword) > 2 and word.startswith(keyword))
+
+
+def _rule_for(model: str) -> Rule | None:
+    """Return the rule of the model that a path, a host or a region may stand before."""
+    words = f"-{'-'.join(words_of(model))}-"
+    for rule in family_book().rules:
+        if f"-{rule.words}-" in words:
+            return rule
+    return None
 
 
 def _is_version(word: str) -> bool:

@@ -244,7 +244,7 @@ def _completed(match: Match, model_id: str) -> Match:
     """Add the columns that follow from the input price."""
     if match.price is None:
         return match
-    price, derived = completed(bare(model_id), match.price)
+    price, derived = completed(model_id, match.price)
     if not derived:
         return match
     return msgspec.structs.replace(match, price=price, derived=derived)
