@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Subquery, Value
@@ -220,14 +221,17 @@ def live_models() -> list[ProviderModel]:
     return list(rows.select_related("provider").order_by("model_id"))
 
 
-def models_with_prices(provider: Provider) -> list[dict[str, Any]]:
+def models_with_prices(
+    provider: Provider, rows: Sequence[ProviderModel] | None = None
+) -> list[dict[str, Any]]:
     """Return the provider's live models with the price in force; two queries.
 
-    Shapes:  ``{"model", "price", "source"}``; the price None = unpriced.
+    Shapes:  ``{"model", "price", "source"}``; the price None = unpriced. ``rows``
+             are the models to look at, all of them by default.
     """
     prices = PriceTable.load()
     found = []
-    for row in models_of(provider):
+    for row in models_of(provider) if rows is None else rows:
         match = prices.look(provider, row.model_id)
         found.append({"model": row, "price": match.price, "source": match.source})
     return found

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final, cast
 
 from django.db.models import (
@@ -125,11 +126,14 @@ class ModelRow:
 
 @dataclass
 class ModelPage:
-    """One screenful of models by id; ``after`` is where the next begins."""
+    """One screenful of models by id; ``after`` is where the next begins.
+
+    Shapes:  ``total`` None where counting would mean looking at every price.
+    """
 
     rows: list[ModelRow]
     after: str = ""
-    total: int = 0
+    total: int | None = 0
 
 
 def can_do(row: ProviderModel) -> set[str]:
@@ -149,8 +153,8 @@ def model_page(
 ) -> ModelPage:
     """Return a page of model ids with who serves them, by name.
 
-    Cost:  four queries and those of the prices; a look at the price of every model
-           when one is wanted.
+    Cost:  four queries and those of the prices; where a price is wanted, a look at
+           each model's until the page is full.
     """
     table = PriceTable.load()
     by_id = {provider.pk: provider for provider in providers}
@@ -159,13 +163,14 @@ def model_page(
         ids = found.order_by().values_list("model_id", flat=True).distinct()
         # Sorted here: every database would do it in its own way.
         names = sorted(ids)
+        total: int | None = len(names)
+        names = names[bisect_right(names, after) :] if after else names
     else:
-        names = _cheap(found, table, by_id, wanted.price_to)
-    start = bisect_right(names, after) if after else 0
-    shown = names[start : start + size]
-    rows = _rows(shown, table, by_id)
-    more = start + size < len(names)
-    return ModelPage(rows, shown[-1] if more else "", len(names))
+        cheap = _cheap(found, table, by_id, wanted.price_to)
+        names = list(islice((name for name in cheap if name > after), size + 1))
+        total = None
+    rows = _rows(names[:size], table, by_id)
+    return ModelPage(rows, names[size - 1] if len(names) > size else "", total)
 
 
 def _found(wanted: Wanted) -> QuerySet[ProviderModel]:
@@ -178,12 +183,9 @@ def _found(wanted: Wanted) -> QuerySet[ProviderModel]:
         rows = rows.filter(provider__slug=wanted.provider)
     if wanted.capability:
         proven = Q(**{f"evidence__{wanted.capability}": True})
-        refuted = Q(**{f"evidence__{wanted.capability}": False})
         stated = Q(**{f"capabilities__{wanted.capability}": True})
-        # A key that is absent is neither: both databases then answer unknown.
-        rows = rows.filter(proven | stated).exclude(
-            pk__in=_live().filter(refuted).values("pk")
-        )
+        untried = Q(**{f"evidence__{wanted.capability}__isnull": True})
+        rows = rows.filter(proven | (stated & untried))
     if wanted.probe in PROBES:
         rows = rows.filter(PROBES[wanted.probe])
     if wanted.state in STATES:
@@ -202,18 +204,18 @@ def _cheap(
     table: PriceTable,
     providers: Mapping[int, Provider],
     most: int,
-) -> list[str]:
-    """Return the ids somebody sells for at most this much input."""
-    pairs = rows.order_by("model_id").values_list("model_id", "provider_id")
-    names: dict[str, None] = {}
-    for name, provider_id in pairs:
+) -> Iterator[str]:
+    """Yield the ids somebody sells for at most this much input, by name."""
+    pairs = rows.order_by().values_list("model_id", "provider_id")
+    last = ""
+    for name, provider_id in sorted(pairs):
         provider = providers.get(provider_id)
-        if provider is None or name in names:
+        if provider is None or name == last:
             continue
         price = table.look(provider, name).price
         if price is not None and price.input is not None and price.input <= most:
-            names[name] = None
-    return sorted(names)
+            last = name
+            yield name
 
 
 def _rows(

@@ -30,9 +30,16 @@ class Line:
 
     kind: str
     model_id: str
-    facts: ModelFacts | None = None
+    listed: ListedModel | None = None
+    known: ListedModel | None = None
     changes: tuple[tuple[str, Any, Any], ...] = ()
-    row_id: int | None = None
+
+    @property
+    def facts(self) -> ModelFacts | None:
+        """What is known of a listed model; None for one that is gone."""
+        if self.listed is None:
+            return None
+        return gather(self.model_id, self.listed, self.known)
 
 
 @dataclass
@@ -64,6 +71,13 @@ def entries_of(row: ModelList | None) -> dict[str, ListedModel]:
     return {each.id: each for each in models}
 
 
+def entry_of(row: ModelList | None, model_id: str) -> ListedModel | None:
+    """Return one model of a kept list."""
+    found = (e for e in (row.entries if row else ()) if e.get("id") == model_id)
+    one = next(found, None)
+    return None if one is None else msgspec.convert(one, ListedModel, strict=False)
+
+
 def differences(provider: Provider, kept: ModelList | None = None) -> Diff:
     """Compare the kept list with the models the pool has; two queries.
 
@@ -79,8 +93,8 @@ def differences(provider: Provider, kept: ModelList | None = None) -> Diff:
         row = rows.get(name)
         if row is None:
             if permits(provider.model_access, globs, name):
-                facts = gather(name, listed[name], known.get(name, listed[name].family))
-                diff.lines.append(Line(NEW, name, facts))
+                one = listed[name]
+                diff.lines.append(Line(NEW, name, one, known.get(name, one.family)))
             else:
                 diff.kept_out += 1
             continue
@@ -98,8 +112,8 @@ def _compared(
     facts = gather(row.model_id, listed, known)
     changes = tuple(changes_of(row, facts))
     if row.gone_at is not None:
-        return Line(BACK, row.model_id, facts, changes, row.pk)
-    return Line(CHANGED, row.model_id, facts, changes, row.pk) if changes else None
+        return Line(BACK, row.model_id, listed, known, changes)
+    return Line(CHANGED, row.model_id, listed, known, changes) if changes else None
 
 
 def changes_of(row: ProviderModel, facts: ModelFacts) -> Iterable[tuple[str, Any, Any]]:
@@ -133,7 +147,7 @@ def values_of(facts: ModelFacts) -> dict[str, Any]:
 def _gone(rows: Iterable[ProviderModel], listed: Collection[str]) -> list[Line]:
     """Return what the provider no longer lists; what a person added never goes."""
     return [
-        Line(GONE, row.model_id, row_id=row.pk)
+        Line(GONE, row.model_id)
         for row in sorted(rows, key=lambda row: row.model_id)
         if row.source != ProviderModel.Source.MANUAL
         and row.gone_at is None

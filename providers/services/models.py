@@ -81,7 +81,7 @@ def add_models(
 def set_model_facts(actor: Actor, model: ProviderModel, **facts: Any) -> None:
     """Set what is known of a model: FACTS; nothing happens when all is so already.
 
-    A list of the provider never replaces what was set here.
+    A list of the provider never replaces what was set here by hand.
 
     Errors:  ServiceError naming the field.
     """
@@ -99,8 +99,9 @@ def set_model_facts(actor: Actor, model: ProviderModel, **facts: Any) -> None:
         check_columns(model, sorted(changed))
     except ColumnError as exc:
         raise ServiceError(str(exc), field=exc.field) from exc
-    own = sorted({*model.by_hand, *(_DISCOVERABLE & facts.keys())})
-    model.by_hand = own
+    # What an import says came from a list is still a list's.
+    if facts.get("source", ProviderModel.Source.MANUAL) == ProviderModel.Source.MANUAL:
+        model.by_hand = sorted({*model.by_hand, *(_DISCOVERABLE & facts.keys())})
     model.save(update_fields=[*sorted(changed), "by_hand"])
     version.bump(model)
     old = {name: before[name] for name in changed}

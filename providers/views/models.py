@@ -17,7 +17,7 @@ from poolsite.ui import access
 from poolsite.ui.render import refused, render, saved
 from poolsite.views import actor_of
 from providers import selectors, selectors_models
-from providers.discovery.differences import KINDS, Diff, Line, differences, entries_of
+from providers.discovery.differences import KINDS, Diff, Line, differences, entry_of
 from providers.discovery.facts import WORDS, Fact, gather
 from providers.discovery.known import known_models
 from providers.discovery.profile import CapabilityProfile, profile_of
@@ -223,7 +223,7 @@ def model_detail(request: HttpRequest) -> HttpResponse:
 
 def _served(offer: Offer, refusals: dict[int, list[str]]) -> Served:
     row, provider = offer.row, offer.row.provider
-    listed = entries_of(getattr(row, "kept_list", None)).get(row.model_id)
+    listed = entry_of(getattr(row, "kept_list", None), row.model_id)
     known = known_models(provider).get(row.model_id, listed.family if listed else "")
     facts = gather(row.model_id, listed, known, evidence=row.evidence)
     return Served(
@@ -356,7 +356,8 @@ def model_access(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             return saved(request, _url(provider), "Saved.")
     rule = form.rule()
-    names = sorted({row.model_id for row in selectors.models_of(provider)})
+    rows = provider.models.filter(deleted_at=None)
+    names = sorted(rows.values_list("model_id", flat=True))
     matching = [name for name in names if permits(*rule, name)]
     context = {
         "form": form,

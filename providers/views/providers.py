@@ -259,17 +259,19 @@ def detail(
     if provider is None:
         raise Http404("There is no such provider. It may have been deleted.")
     text = request.GET.get("q", "").strip()
-    models = selectors.models_with_prices(provider)
+    every_model = selectors.models_of(provider)
+    matching = [row for row in every_model if text.lower() in row.model_id.lower()]
+    shows_all = "all" in request.GET
+    shown = matching if shows_all else matching[:_MODELS_SHOWN]
+    models = selectors.models_with_prices(provider, shown)
     for row in models:
         row["source_words"] = SOURCES.get(row["source"], row["source"])
-    matching = [row for row in models if text.lower() in row["model"].model_id.lower()]
-    shows_all = "all" in request.GET
     context: dict[str, Any] = {
         "provider": provider,
         "state": selectors.provider_state(provider),
         "keys": selectors.keys_with_accounts(provider),
-        "models": matching if shows_all else matching[:_MODELS_SHOWN],
-        "model_count": len(models),
+        "models": models,
+        "model_count": len(every_model),
         "matching": len(matching),
         "hidden": 0 if shows_all else max(0, len(matching) - _MODELS_SHOWN),
         "q": text,
