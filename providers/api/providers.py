@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from django.http import HttpRequest
@@ -12,9 +11,9 @@ from ninja import Router, Status
 from providers import selectors
 from providers.api import schemas
 from providers.api.auth import actor_of
-from providers.discovery import check
+from providers.api.catalogue import shown
 from providers.models import Alias, ApiKey, Provider, ProviderModel
-from providers.services import credentials, models, providers
+from providers.services import credentials, models, providers, verification
 
 router = Router(tags=["providers"])
 
@@ -76,14 +75,14 @@ def disable_provider(request: HttpRequest, slug: str) -> dict[str, Any]:
 
 
 @router.post("/providers/{slug}/test")
-def test_provider(request: HttpRequest, slug: str) -> dict[str, Any]:
-    """Try a provider now."""
-    provider = _provider(slug)
-    result = check.check_provider(provider)
-    providers.record_test(
-        provider, error=result.error, tried_key=result.key_id, actor=actor_of(request)
+def try_provider(
+    request: HttpRequest, slug: str, with_call: bool = False, may_move: bool = False
+) -> dict[str, Any]:
+    """Try a provider now; ``with_call`` pays for three calls of about a token."""
+    result = verification.try_stored(
+        actor_of(request), _provider(slug), with_call=with_call, may_move=may_move
     )
-    return {"ok": result.ok, **dataclasses.asdict(result)}
+    return shown(result)
 
 
 @router.post("/providers/{slug}/keys", response={201: list[dict[str, Any]]})

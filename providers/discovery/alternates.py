@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from poolsite.destinations import EgressRefusedError, host_port_of
 from poolsite.secret_type import Secret
 from providers.discovery.asking import Asker, Candidate
 from providers.discovery.calling import make_call, says_model_missing, send_call
@@ -85,11 +86,24 @@ def try_alternates(
         if url == here:
             continue
         for name in formats or (candidate.api_format,):
-            there = replace(candidate, base_url=url, api_format=name)
+            there = replace(
+                candidate,
+                base_url=url,
+                api_format=name,
+                # A private address was allowed exactly as it stands, no other one.
+                allow_private=candidate.allow_private and _is_same(url, here),
+            )
             won = _accepted(Asker(there, secret), models)
             if won is not None:
                 return won
     return None
+
+
+def _is_same(url: str, here: str) -> bool:
+    try:
+        return host_port_of(url) == host_port_of(here)
+    except (ValueError, EgressRefusedError):
+        return False
 
 
 def _accepted(asker: Asker, models: Sequence[str]) -> Winner | None:

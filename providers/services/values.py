@@ -7,8 +7,15 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from django.conf import settings
+
 from poolsite.columns import ColumnError, check_columns, is_plain
-from poolsite.destinations import EgressRefusedError, host_port_of, parse_url
+from poolsite.destinations import (
+    EgressRefusedError,
+    Vetter,
+    host_port_of,
+    parse_url,
+)
 from providers.formats import registry
 from providers.formats.cli_backed.command import address_of
 from providers.models import Provider
@@ -118,15 +125,40 @@ def is_private(provider: Provider) -> bool:
         return provider.allow_private
 
 
+def is_out_of_reach(provider: Provider) -> bool:
+    """Tell whether a provider is at a private address nobody allowed.
+
+    Shapes:  names are not resolved here; a public name may still lead to such a one.
+    """
+    if address_of(provider.api_format) or provider.allow_private:
+        return False
+    host, port = host_port_of(provider.base_url)
+    vetter = Vetter(settings.CONFIG.allow_private, settings.CONFIG.cloud_metadata)
+    try:
+        destination = vetter.check_url(provider.base_url)
+        if host == "localhost":
+            vetter.check_address("127.0.0.1", port, destination.scope)
+    except EgressRefusedError:
+        return True
+    return False
+
+
 def _check_base_url(provider: Provider) -> None:
     url, own = provider.base_url, address_of(provider.api_format)
-    if own:
-        if url != own:
-            raise ServiceError(
-                f"{provider.api_format} is a program; its base URL is {own}.",
-                field="base_url",
-            )
-        return
+    if not own:
+        check_base_url(url)
+    elif url != own:
+        raise ServiceError(
+            f"{provider.api_format} is a program; its base URL is {own}.",
+            field="base_url",
+        )
+
+
+def check_base_url(url: str) -> None:
+    """Refuse an address paths cannot be appended to.
+
+    Errors:  ServiceError.
+    """
     if not url:
         raise ServiceError("The base URL is missing.", field="base_url")
     if "?" in url:

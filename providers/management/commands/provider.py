@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
@@ -11,14 +12,22 @@ from django.db import transaction
 
 from poolsite.ui import numbers
 from providers import selectors, selectors_accounts
-from providers.discovery import check
+from providers.discovery.roots import normalise
+from providers.formats.cli_backed.command import is_program
 from providers.management.base import (
     PoolCommand,
     action,
     get_provider,
     read_secret,
 )
-from providers.services import account_status, credentials, models, providers
+from providers.services import (
+    account_status,
+    credentials,
+    models,
+    providers,
+    verification,
+)
+from providers.services.values import is_out_of_reach
 
 _SETTABLE = {
     "name": "name",
@@ -55,6 +64,20 @@ class Command(PoolCommand):
         test = action(sub, "test", self.test, "try the provider now")
         test.add_argument("id")
         test.add_argument("--json", action="store_true")
+        test.add_argument(
+            "--call", action="store_true", help="make three paid calls of about a token"
+        )
+        test.add_argument("--model", default="", help="the model to call")
+        test.add_argument(
+            "--other-sites",
+            action="store_true",
+            help="allow a refused key at the vendor's other sites",
+        )
+        verify = action(sub, "verify", self.verify, "find out which formats it speaks")
+        verify.add_argument("id")
+        verify.add_argument("--model", default="")
+        verify.add_argument("--apply", action="store_true", help="store what was found")
+        verify.add_argument("--json", action="store_true")
         account = action(sub, "account", self.account, "what is left on its accounts")
         account.add_argument("id")
         account.add_argument("--check", action="store_true", help="ask the vendor now")
@@ -68,19 +91,26 @@ class Command(PoolCommand):
 
     def add(self, options: dict[str, Any]) -> None:
         secret = read_secret("API key") if options["api_key_stdin"] else ""
+        chosen = _chosen(options)
+        self._normalise(chosen)
         with transaction.atomic():
             provider = providers.create_provider(
                 self.actor,
                 slug=options["id"],
                 catalogue_id=options["catalogue"],
                 enabled=not options["disabled"],
-                **_chosen(options),
+                **chosen,
             )
             if secret:
                 credentials.add_key(self.actor, provider, secret)
             if options["model"]:
                 models.add_models(self.actor, provider, options["model"])
         self.say(f"Added {provider.slug}.")
+        if is_out_of_reach(provider):
+            self._note(
+                "Warning: this is a private address and cannot be reached; allow it "
+                f"with: pool provider set {provider.slug} --allow-private"
+            )
         if not options["model"]:
             self.say(f"It serves no models yet: pool model sync {provider.slug}")
 
@@ -104,19 +134,44 @@ class Command(PoolCommand):
         self.say(f"Changed {provider.slug}.")
 
     def test(self, options: dict[str, Any]) -> None:
-        provider = get_provider(options["id"])
-        result = check.check_provider(provider)
-        providers.record_test(
-            provider, error=result.error, tried_key=result.key_id, actor=self.actor
+        result = verification.try_stored(
+            self.actor,
+            get_provider(options["id"]),
+            with_call=options["call"],
+            model=options["model"],
+            may_move=options["other_sites"],
         )
         if options["json"]:
-            self.print_json({"ok": result.ok, **dataclasses.asdict(result)})
+            shown = dataclasses.asdict(result)
+            self.print_json({**shown, **result.verdict, "error": result.error})
         else:
             for stage in result.stages:
-                mark = "ok" if stage.ok else "failed"
-                self.say(f"{stage.name}: {mark} ({stage.latency_ms} ms) {stage.text}")
+                words = f"{stage.text} {stage.cure}".strip()
+                self.say(
+                    f"{stage.name}: {stage.outcome} ({stage.latency_ms} ms) {words}"
+                )
         if not result.ok:
             raise CommandError(result.error)
+
+    def verify(self, options: dict[str, Any]) -> None:
+        provider = get_provider(options["id"])
+        found = verification.verify_provider(provider, model=options["model"])
+        shown = dataclasses.asdict(found)
+        changes = verification.preview(provider, shown)
+        if options["json"]:
+            rows = [dataclasses.asdict(each) for each in changes]
+            self.print_json({"ok": found.ok, **shown, "changes": rows})
+        else:
+            for name, probe in found.probes.items():
+                state = "there" if probe.reachable else "not there"
+                self.say(f"{name}: {state} ({probe.status_code or '-'}) {probe.error}")
+            for change in changes:
+                self.say(f"{change.label}: {change.before or '-'} -> {change.after}")
+        if not found.ok:
+            raise CommandError("No endpoint of a known wire format answers there.")
+        if options["apply"]:
+            verification.apply_verification(self.actor, provider)
+            self.say("Applied.")
 
     def account(self, options: dict[str, Any]) -> None:
         provider = get_provider(options["id"])
@@ -150,6 +205,20 @@ class Command(PoolCommand):
             self.actor, provider, read_secret("API key"), label=options["label"]
         )
         self.say(f"Added {key.mask} to {provider.slug}.")
+
+    def _note(self, text: str) -> None:
+        """Say what is no result: stdout is for those."""
+        sys.stderr.write(f"{text}\n")
+
+    def _normalise(self, chosen: dict[str, Any]) -> None:
+        """Cut a pasted endpoint back to its base URL, and say so."""
+        url = chosen.get("base_url")
+        if not url or is_program(str(chosen.get("api_format") or "")):
+            return
+        cut = normalise(url)
+        if cut.note:
+            chosen["base_url"] = cut.base_url
+            self._note(f"{cut.note} The base URL is {cut.base_url}.")
 
     def _switch(self, slug: str, *, enabled: bool) -> None:
         provider = get_provider(slug)

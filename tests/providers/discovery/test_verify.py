@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
+from msgspec.structs import replace
 
 from poolsite.secret_type import Secret
 from providers.discovery import detect, roots, verify
@@ -284,6 +286,13 @@ def test_level_scores_are_decided_by_rank(points: dict[str, int], chosen: str) -
 # Alternates
 
 
+@pytest.fixture
+def private_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_ = replace(settings.CONFIG, allow_private=("127.0.0.0/8",))
+    monkeypatch.setattr(settings, "CONFIG", open_)
+
+
+@pytest.mark.usefixtures("private_network")
 def test_alternate_that_takes_the_key_wins() -> None:
     with Vendor() as primary, Vendor() as dead, Vendor() as other:
         primary.on("GET", "/v1/models", shapes.openai_error(401, "no"))
@@ -298,6 +307,7 @@ def test_alternate_that_takes_the_key_wins() -> None:
     assert won.models == ("big-pro", "small-mini")
 
 
+@pytest.mark.usefixtures("private_network")
 def test_alternate_is_tried_in_each_format() -> None:
     with Vendor() as other:
         answer = shapes.guarded(shapes.message_answer)
@@ -314,6 +324,15 @@ def test_alternate_is_tried_in_each_format() -> None:
     assert (won.api_format, won.model) == ("anthropic", "claude-x")
 
 
+def test_private_alternate_is_not_allowed_by_the_first_address() -> None:
+    with Vendor() as primary, Vendor() as other:
+        shapes.openai_shaped(other)
+        start = asker(primary).candidate
+        assert try_alternates(start, Secret(KEY), [f"{other.root}/v1"]) is None
+        assert other.asked == []
+
+
+@pytest.mark.usefixtures("private_network")
 def test_no_alternate_is_none() -> None:
     with Vendor() as other:
         other.on("GET", "/v1/models", shapes.openai_error(403, "no"))
