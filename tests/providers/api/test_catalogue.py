@@ -109,6 +109,9 @@ def test_stored_provider_is_tested_with_its_outcomes(api: Api) -> None:
 
 def test_viewers_spend_nothing(viewer: Api) -> None:
     sent = {"base_url": "https://x.example"}
+    factories.make_provider()
     for path in ("/catalogue/test", "/providers/verify"):
         assert viewer("POST", path, sent)[0] == 403
+    for path in ("/providers/acme/verify", "/providers/acme/verify/apply"):
+        assert viewer("POST", path, {})[0] == 403
     assert viewer("GET", "/catalogue?q=openai")[0] == 200

@@ -174,8 +174,12 @@ def test_every_change_of_the_api_is_in_this_list() -> None:
         examples = {(m, p.replace(f"/{known}", "/{}")) for m, p in examples}
     examples = {(m, shape(p)) for m, p in examples}
     examples |= {(m, p.replace("/{}/disable", "/{}/{}")) for m, p in examples}
-    # These need a vendor that answers, or a model that is off: see test_models.py.
+    # These need a vendor that answers: see test_models.py and test_catalogue.py.
     elsewhere = {
+        ("POST", "/catalogue/test"),
+        ("POST", "/providers/verify"),
+        ("POST", "/providers/{}/verify"),
+        ("POST", "/providers/{}/verify/apply"),
         ("POST", "/providers/{}/models-sync"),
         ("POST", "/providers/{}/models-apply"),
         ("POST", "/models/enable"),
