@@ -119,9 +119,19 @@ class ClientKeyForm(forms.Form):
     concurrency = forms.IntegerField(
         label="Requests at the same time", min_value=1, required=False
     )
+    unpriced = forms.ChoiceField(
+        label="Models without a price",
+        required=False,
+        choices=[
+            ("allow", "Allow; their cost is unknown"),
+            ("default", "Only with the default price"),
+            ("block", "Refuse"),
+        ],
+        help_text="A hard budget refuses them too, unless there is a default price.",
+    )
 
     BUDGET = ("window", "time_zone", "hard")
-    ADVANCED = ("rpm", "tpm", "concurrency")
+    ADVANCED = ("rpm", "tpm", "concurrency", "unpriced")
 
     def __init__(self, *args: Any, key: ClientKey | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -175,7 +185,10 @@ class ClientKeyForm(forms.Form):
             "concurrency",
             "expires_at",
         )
-        return {name: self.cleaned_data[name] for name in names}
+        found = {name: self.cleaned_data[name] for name in names}
+        if self.cleaned_data["unpriced"]:
+            found["unpriced"] = self.cleaned_data["unpriced"]
+        return found
 
     def terms(self) -> BudgetTerms | None:
         """Return the budget, None for none."""
@@ -206,7 +219,7 @@ class RotateForm(forms.Form):
 
 def _key_initial(key: ClientKey) -> dict[str, Any]:
     names = ("name", "model_access", "models_allowed", "rpm", "tpm", "concurrency")
-    initial = {name: getattr(key, name) for name in names}
+    initial = {name: getattr(key, name) for name in (*names, "unpriced")}
     initial["expires_at"] = key.expires_at
     initial["expiry"] = "never" if key.expires_at is None else "date"
     budget = key.budget_set.filter(scope=Budget.Scope.KEY).first()

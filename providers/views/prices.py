@@ -119,7 +119,8 @@ def price_list(request: HttpRequest) -> HttpResponse:
 def price_detail(request: HttpRequest) -> HttpResponse:
     """Show one model's price: each column, its source, its past."""
     slug = request.GET.get("provider", "")[:64]
-    row = listed.price_of(slug, request.GET.get("model", "")[:200])
+    providers = providers_with_counts()
+    row = listed.price_of(slug, request.GET.get("model", "")[:200], Known.of(providers))
     if row is None:
         raise Http404("No provider serves this model now. It may have been removed.")
     public = listed.without_own(row)
@@ -136,7 +137,8 @@ def price_detail(request: HttpRequest) -> HttpResponse:
         "public_columns": _columns(public.price),
         "versions": [_past(*each) for each in listed.past_versions(row)],
     }
-    return render(request, "providers/prices/detail.html", context)
+    with status.known(providers):
+        return render(request, "providers/prices/detail.html", context)
 
 
 @require_GET

@@ -18,6 +18,7 @@ from poolsite.actor import CLI
 from poolsite.models import AuditEvent
 from pricing import services as prices
 from pricing.cost import PriceSpec
+from pricing.models import CustomPrice
 from providers.imports import pool
 from providers.models import Alias, Provider, ProviderModel
 from providers.services import models, providers
@@ -82,7 +83,7 @@ def empty() -> None:
         models.remove_alias(CLI, alias)
     for provider in Provider.objects.filter(deleted_at=None):
         providers.remove_provider(CLI, provider)
-    for price in prices.CustomPrice.objects.filter(deleted_at=None):
+    for price in CustomPrice.objects.filter(deleted_at=None):
         prices.remove_price(CLI, price)
 
 
@@ -299,5 +300,5 @@ def test_prices_travel_with_the_time_they_hold_for() -> None:
     empty()
     pool.import_bytes(CLI, text.encode())
     assert json.loads(pool.export_text(CLI))["prices"] == json.loads(text)["prices"]
-    later = prices.CustomPrice.objects.get(deleted_at=None, valid_from=begins)
+    later = CustomPrice.objects.get(deleted_at=None, valid_from=begins)
     assert (later.version.input, later.reason) == (2, "contract")

@@ -27,6 +27,7 @@ VALUES = {
     "rpm": "60",
     "tpm": "100000",
     "concurrency": "4",
+    "unpriced": "block",
 }
 
 

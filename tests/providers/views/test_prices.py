@@ -127,11 +127,11 @@ def test_five_thousand_models_stay_within_the_budgets(
     assert "page 70 of 101" in body_of(as_olivia, "/pricing/", page=70)
 
 
-@pytest.mark.parametrize("page", ["0", "x", "99999999999", "-1", "7"])
+@pytest.mark.parametrize("number", ["0", "x", "99999999999", "-1", "7"])
 def test_a_page_that_is_none_is_the_nearest(
-    page: str, as_olivia: Client, acme: Provider
+    number: str, as_olivia: Client, acme: Provider
 ) -> None:
-    assert ">gpt-5-mini<" in body_of(as_olivia, "/pricing/", page=page)
+    assert ">gpt-5-mini<" in body_of(as_olivia, "/pricing/", page=number)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -367,3 +367,62 @@ def test_a_banner_says_that_traffic_has_no_price(
     body = body_of(as_viktor, url)
     assert "Cost unknown" in body
     assert "/pricing/?source=unknown" in body
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ("allow", "Allowed; their cost is unknown"),
+        ("default", "Only with the"),
+        ("block", "Refused"),
+    ],
+)
+def test_a_keys_policy_for_unpriced_models_is_set_and_shown(
+    policy: str, words: str, as_olivia: Client
+) -> None:
+    key, _ = make_client_key("ci")
+    sent = {
+        "name": "ci",
+        "model_access": "all",
+        "expiry": "never",
+        "time_zone": "UTC",
+        "window": "month",
+        "hard": "1",
+        "unpriced": policy,
+    }
+    assert as_olivia.post(f"/keys/{key.pk}/edit/", sent).status_code == 302
+    key.refresh_from_db()
+    assert key.unpriced == policy
+    assert words in body_of(as_olivia, f"/keys/{key.pk}/")
+    # A form that does not know of it leaves it alone.
+    del sent["unpriced"]
+    assert as_olivia.post(f"/keys/{key.pk}/edit/", sent).status_code == 302
+    key.refresh_from_db()
+    assert key.unpriced == policy
+
+
+def test_every_pricing_page_keeps_its_budgets(
+    as_olivia: Client, acme: Provider
+) -> None:
+    make_requests(acme, "made-up-model", 1)
+    for number in range(60):
+        services.set_price(CLI, f"m-{number}", PriceSpec(input=USD, output=USD))
+    services.set_price(CLI, "gpt-5-mini", PriceSpec(input=USD, output=USD))
+    row = CustomPrice.objects.get(model="gpt-5-mini")
+    as_olivia.get("/audit/")  # the first request of a process looks for a first run
+    for url in (
+        "/pricing/",
+        "/pricing/model/?provider=acme&model=gpt-5-mini",
+        "/pricing/overrides/",
+        "/pricing/overrides/add/?provider=acme&model=gpt-5-mini",
+        f"/pricing/overrides/{row.pk}/",
+        f"/pricing/overrides/{row.pk}/remove/",
+    ):
+        with CaptureQueriesContext(connection) as queries:
+            answer = as_olivia.get(url)
+        assert answer.status_code == 200, url
+        assert len(queries) <= 12, (url, "\n".join(q["sql"][:150] for q in queries))
+        body = answer.content.decode()
+        assert len(answer.content) <= BUDGET_BYTES, url
+        assert " style=" not in body
+        assert body.count("<h1") == 1, url
