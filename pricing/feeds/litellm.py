@@ -21,6 +21,7 @@ URL: Final = (
 )
 
 _NO_MODELS: Final = frozenset({"sample_spec", "fallback_generalizations"})
+_OWN_SERVERS: Final = frozenset({"ollama", "lemonade"})
 _KINDS: Final = {
     "chat": "chat",
     "responses": "chat",
@@ -77,7 +78,7 @@ def read(raw: bytes, *, date: str) -> Listing:
         name = _own_name(model, theirs)
         if name:
             models = found.setdefault(ours, {})
-            models.setdefault(name, _model(name, entry, date))
+            models.setdefault(name, _model(name, entry, date, theirs in _OWN_SERVERS))
     offered = len(document.keys() - _NO_MODELS)
     fields.check_amount(read_count, offered, "LiteLLM")
     providers = {
@@ -113,7 +114,9 @@ def _is_prefix(head: str, theirs: str) -> bool:
     return plain == provider or provider.startswith(f"{plain}-")
 
 
-def _model(name: str, entry: dict[str, Any], date: str) -> ListedModel:
+def _model(
+    name: str, entry: dict[str, Any], date: str, is_own_server: bool
+) -> ListedModel:
     mode = entry.get("mode")
     outputs = fields.modalities(entry.get("supported_output_modalities"))
     kind = _KINDS.get(mode, "other") if isinstance(mode, str) else ""
@@ -123,13 +126,13 @@ def _model(name: str, entry: dict[str, Any], date: str) -> ListedModel:
     can, cannot = kinds.affirmed(
         {ours: entry.get(theirs) for theirs, ours in _FLAGS.items()}, ()
     )
-    most = entry.get("max_output_tokens")
+    is_free = is_own_server or kind == "moderation" or "free" in name.lower()
     return ListedModel(
         id=name,
         kind=kind,
-        price=price_of(entry, kind),
+        price=price_of(entry, kind, is_free=is_free),
         context_window=fields.tokens(entry.get("max_input_tokens")),
-        max_output=fields.tokens(most),
+        max_output=fields.tokens(entry.get("max_output_tokens")),
         inputs=inputs,
         outputs=outputs,
         capabilities=can,

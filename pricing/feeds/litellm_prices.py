@@ -23,11 +23,18 @@ _TIERS: Final = (("flex", "flex"), ("priority", "priority"), ("batch", "batches"
 _TIERED: Final = ("input", "output", "cache_read")
 _LONG: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 _ABOVE: Final = re.compile(r"(?:input|output)_cost_per_token_above_(\d{1,5})k_tokens")
+_ASIDE: Final = frozenset({"per_tool_call", "long_threshold"})
 _QUERY_SIZE: Final = "search_context_size_medium"
 
 
-def price_of(entry: dict[str, Any], kind: str) -> PriceSpec | None:
-    """Return the price of a row, None when it states none."""
+def price_of(
+    entry: dict[str, Any], kind: str, *, is_free: bool = False
+) -> PriceSpec | None:
+    """Return the price of a row, None when it states none.
+
+    Shapes:  the table has zeros also for what nobody looked up: a row of nothing but
+             zeros is a price only where ``is_free`` says that it may well be free.
+    """
     steps = _steps(entry.get("tiered_pricing"))
     base = {**entry, **steps[0][1]} if steps else entry
     columns = {ours: fields.per_token(base.get(key)) for ours, key in _COLUMNS.items()}
@@ -41,7 +48,11 @@ def price_of(entry: dict[str, Any], kind: str) -> PriceSpec | None:
     columns.update(_units(entry, kind))
     columns.update(_long(entry, steps))
     stated = {name: each for name, each in columns.items() if each is not None}
-    return PriceSpec(**stated) if stated else None
+    # Neither a threshold nor a search's price says what the model itself costs.
+    own = [each for name, each in stated.items() if name not in _ASIDE]
+    if not own or not (is_free or any(own)):
+        return None
+    return PriceSpec(**stated)
 
 
 def _units(entry: dict[str, Any], kind: str) -> dict[str, int | None]:

@@ -21,8 +21,9 @@ _DATED: Final = re.compile(r"([-@](20\d{6}|20\d\d-\d\d-\d\d)|-latest|-0)$")
 class Settlement(msgspec.Struct, forbid_unknown_fields=True):
     """Settle by hand what a model costs where the sources disagree.
 
-    Shapes:  ``price`` are columns in decimal text USD per million tokens; ``reason``,
-             ``source`` and ``date`` say why, where it is stated and of when that is.
+    Shapes:  ``price`` are columns in decimal text USD per million tokens, none at all
+             where what the sources say is not to be believed; ``reason``, ``source``
+             and ``date`` say why, where it is stated and of when that is.
     """
 
     provider: str

@@ -111,7 +111,9 @@ def _stated(sources: Sources, provider: str, model: str) -> Stated:
         )
         rows.insert(0, row)
     decided = sources.hand.settlement(provider, model)
-    if decided is not None:
+    if decided is not None and not decided.price:
+        rows = [replace(row, price=None) for row in rows]
+    elif decided is not None:
         row = ListedModel(id=model, price=decided.spec(), origin=HAND)
         rows.insert(0, row)
     return Stated(provider, model, rows)

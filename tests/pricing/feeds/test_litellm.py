@@ -151,6 +151,24 @@ def test_thinking_at_zero_is_billed_as_output():
     assert found.price.reasoning == 2_000_000_000
 
 
+@pytest.mark.parametrize(
+    ("provider", "key", "known"),
+    [
+        ("volcengine", "deepseek-v3", False),
+        ("openai", "omni-moderation", True),
+        ("ollama", "ollama/llama3", True),
+        ("openrouter", "openrouter/acme/large:free", True),
+    ],
+)
+def test_row_of_zeros_is_free_only_where_that_can_be(provider, key, known):
+    zeros = {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
+    search = {"search_context_cost_per_query": {"search_context_size_medium": 0.035}}
+    mode = "moderation" if "moderation" in key else "chat"
+    found = read_rows({key: chat(provider, **zeros, **search, mode=mode)})
+    (model,) = found[provider].models.values()
+    assert (model.price is not None) == known
+
+
 def test_passed_date_of_deprecation_marks_a_model():
     assert only(deprecation_date="2026-11-19").deprecated
     assert not only(deprecation_date="2026-12-11").deprecated
