@@ -25,7 +25,9 @@ _REGION: Final = re.compile(
 )
 _POINT: Final = re.compile(r"(?<=\d)p(?=\d)")
 _REVISION: Final = re.compile(r"-v\d+(?::\d+)+(?::\w+)?$|(?<=-20\d{6})-v\d+$")
-_DATE: Final = re.compile(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|\d\d-20\d\d)$")
+_MONTH: Final = r"(?:0[1-9]|1[0-2])"
+_DAY: Final = r"(?:0[1-9]|[12]\d|3[01])"
+_DATE: Final = re.compile(rf"[-@](?:20\d\d(-?){_MONTH}\1{_DAY}|{_MONTH}-20\d\d)$")
 _CHANNEL: Final = re.compile(
     r"(?:-latest|-preview|@latest|@default|:latest|:beta|:thinking|:extended)$"
 )
