@@ -20,7 +20,7 @@ CAPABILITIES: Final = {
     "tools": "Tools",
     "vision": "Vision",
     "reasoning": "Reasoning",
-    "embeddings": "Embeddings",
+    "embedding": "Embeddings",
     "image": "Images",
     "speech": "Speech",
 }
@@ -37,7 +37,6 @@ KINDS: Final = {
     "ide": "IDEs and CLIs",
     "media": "Media",
 }
-_KIND_WORDS: Final = {"embedding": "embeddings", "image": "image", "speech": "speech"}
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,7 @@ def _facts(entry_id: str) -> tuple[int | None, frozenset[str]]:
     can: set[str] = set()
     for model in listed.models.values():
         can.update(model.capabilities)
-        can.add(_KIND_WORDS.get(model.kind, ""))
+        can.add(model.kind)
         if "image" in model.inputs:
             can.add("vision")
     return len(listed.models), frozenset(can & set(CAPABILITIES))

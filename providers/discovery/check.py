@@ -26,6 +26,7 @@ from providers.discovery.questions import (
     is_refusal,
     proves_key,
     question_of,
+    region_cure,
 )
 from providers.formats.cli_backed.command import (
     PROGRAMS,
@@ -50,18 +51,6 @@ __all__ = [
 TIMEOUT_S: Final = 10.0
 MOST_MODELS: Final = 5000
 _LONGEST_NAME: Final = 200
-_SITES: Final = (
-    (("moonshot.", "kimi."), "Keys of api.moonshot.cn and api.moonshot.ai differ."),
-    (("siliconflow.",), "Keys of siliconflow.cn and siliconflow.com differ."),
-    (("dashscope",), "Keys of dashscope and dashscope-intl differ."),
-    (("bigmodel.cn", "z.ai"), "Keys of open.bigmodel.cn and api.z.ai differ."),
-    (("minimax",), "Keys of api.minimaxi.com and api.minimax.io differ."),
-    (("stepfun.",), "Keys of api.stepfun.com and api.stepfun.ai differ."),
-    (("openai.azure.com",), "A key belongs to one resource of Azure."),
-    (("amazonaws.com",), "A credential may be limited to some regions and models."),
-)
-"""Whose keys are good for one of several addresses only."""
-
 _LISTS: Final = {
     "openai": "data",
     "responses": "data",
@@ -135,6 +124,16 @@ class CheckResult:
         """The step that failed first, None when none did."""
         bad = (each for each in self.stages if not (each.ok or each.skipped))
         return next(bad, None)
+
+    @property
+    def is_untestable(self) -> bool:
+        """Tell a credential that cannot be tried from here from one that failed."""
+        failure = self.failure
+        return (
+            failure is not None
+            and failure.name == "authentication"
+            and self.state == "not_supported"
+        )
 
     @property
     def latency_ms(self) -> int:
@@ -355,14 +354,6 @@ def _failure(
         said = asker.quoted(heard)
         return stage("provider", text, f"It says: {said}" if said else ""), "error"
     return None
-
-
-def region_cure(candidate: Candidate) -> str:
-    """Say what to look at when a key is refused at this address."""
-    for words, cure in _SITES:
-        if any(word in candidate.base_url for word in words):
-            return cure
-    return "Check that the key is whole, not revoked, and of this very vendor."
 
 
 def _is_shape_of(api_format: str, listed: Any) -> bool:

@@ -31,6 +31,17 @@ AWS_AUTH_CODES: Final = frozenset(
         "accessdenied", "accessdeniedexception", "authfailure",
     }
 )  # fmt: skip
+_SITES: Final = (
+    (("moonshot.", "kimi."), "Keys of api.moonshot.cn and api.moonshot.ai differ."),
+    (("siliconflow.",), "Keys of siliconflow.cn and siliconflow.com differ."),
+    (("dashscope",), "Keys of dashscope and dashscope-intl differ."),
+    (("bigmodel.cn", "z.ai"), "Keys of open.bigmodel.cn and api.z.ai differ."),
+    (("minimax",), "Keys of api.minimaxi.com and api.minimax.io differ."),
+    (("stepfun.",), "Keys of api.stepfun.com and api.stepfun.ai differ."),
+    (("openai.azure.com",), "A key belongs to one resource of Azure."),
+    (("amazonaws.com",), "A credential may be limited to some regions and models."),
+)
+"""Whose keys are good for one of several addresses only."""
 _LOCATION: Final = re.compile(r"[a-z0-9-]{1,40}")
 
 
@@ -116,3 +127,11 @@ def _of_vertex(candidate: Candidate) -> Question:
         )
     path = registry.get("vertex").upstream_path("models", model="", stream=False)
     return Question(path)
+
+
+def region_cure(candidate: Candidate) -> str:
+    """Say what to look at when a key is refused at this address."""
+    for words, cure in _SITES:
+        if any(word in candidate.base_url for word in words):
+            return cure
+    return "Check that the key is whole, not revoked, and of this very vendor."

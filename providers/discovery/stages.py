@@ -19,6 +19,7 @@ from providers.discovery.calling import (
     send_call,
 )
 from providers.discovery.check import CheckResult, Stage
+from providers.discovery.questions import region_cure
 from providers.formats.base import FormatError
 from providers.formats.cli_backed.command import is_program
 from providers.routing.format_plan import best_first
@@ -198,7 +199,7 @@ def _paid_stage(
 
 def _cure(heard: Heard, asker: Asker) -> str:
     if heard.status in (401, 403):
-        return check.region_cure(asker.candidate)
+        return region_cure(asker.candidate)
     if heard.status == 402:
         return "The account has no credit; add some at the vendor."
     if heard.status == 429:

@@ -166,7 +166,8 @@ def save_new(
             models.add_models(
                 actor, provider, result.models, source=ProviderModel.Source.DISCOVERED
             )
-        providers.record_test(provider, error=result.error, actor=actor)
+        if not result.is_untestable:
+            providers.record_test(provider, error=result.error, actor=actor)
     return provider
 
 

@@ -20,6 +20,8 @@ from providers.services.speech import AUTH_SCHEMES, FORMAT_NAMES, OPTIONS
 from providers.views.fields import LinesField, PairsField
 
 _FILL: Final = "fill_"
+_NEEDED: Final = {"vertex": ("project", "location")}
+"""What a cloud cannot do without, beside what stands in its address."""
 _LONGEST_KEYS: Final = 200
 _PROGRAM_HINT: Final = "Leave it empty for a program on this machine."
 
@@ -199,9 +201,9 @@ class ProviderForm(forms.Form):
             self.add_error(field if field in self.fields else "base_url", words)
             return data
         options = data.setdefault("options", {})
-        for name, value in values.items():
-            if name in OPTIONS:
-                options.setdefault(name, value)
+        for name in OPTIONS:
+            if data.get(f"{_FILL}{name}"):
+                options.setdefault(name, data[f"{_FILL}{name}"])
         if not url and "base_url" not in self.errors:
             self.add_error("base_url", "The base URL is missing.")
         return data
@@ -299,10 +301,13 @@ class ProviderForm(forms.Form):
             self.fields["base_url"].help_text = _PROGRAM_HINT
         urls = (entry.base_url, *entry.alternates)
         names = dict.fromkeys(name for url in urls for name in placeholders(url))
-        for name in names:
+        for name in [*names, *_NEEDED.get(entry.format, ())]:
+            hint = f"Takes the place of {{{name}}} in the base URL."
             self.fields[f"{_FILL}{name}"] = forms.CharField(
                 label=name.replace("_", " ").capitalize(),
                 max_length=63,
-                required=False,
-                help_text=f"Takes the place of {{{name}}} in the base URL.",
+                required=name not in names,
+                help_text=hint if name in names else OPTIONS.get(name, ""),
             )
+        filled_in = [name for name in self.fields if name.startswith(_FILL)]
+        self.order_fields(["slug", "name", "site", "base_url", *filled_in])

@@ -225,7 +225,8 @@ def onboard_from(
     notes = [Stage("keys", True, words) for words in form.repeats]
     result.stages = [*notes, *result.stages]
     is_test = "test_only" in request.POST or new.with_call
-    if is_test or not (result.ok or as_disabled):
+    is_good = result.ok or result.is_untestable
+    if is_test or not (is_good or as_disabled):
         return None, result
     try:
         enabled = not as_disabled
@@ -237,7 +238,8 @@ def onboard_from(
 
 def shown(result: CheckResult | None) -> dict[str, Any]:
     """Return what a page needs to show a test's result."""
-    return {"result": result, "failed": result is not None and not result.ok}
+    is_good = result is None or result.ok or result.is_untestable
+    return {"result": result, "failed": not is_good}
 
 
 def code(request: HttpRequest, context: dict[str, Any]) -> int | None:
@@ -259,7 +261,7 @@ def detail(
     if provider is None:
         raise Http404("There is no such provider. It may have been deleted.")
     text = request.GET.get("q", "").strip()
-    every_model = selectors.models_of(provider)
+    every_model = selectors.models_of(provider, without_facts=True)
     matching = [row for row in every_model if text.lower() in row.model_id.lower()]
     shows_all = "all" in request.GET
     shown = matching if shows_all else matching[:_MODELS_SHOWN]

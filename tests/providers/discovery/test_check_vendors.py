@@ -9,7 +9,7 @@ import pytest
 from poolsite.secret_type import Secret
 from providers.discovery import check
 from providers.discovery.asking import Candidate
-from providers.discovery.questions import AWS_AUTH_CODES
+from providers.discovery.questions import AWS_AUTH_CODES, region_cure
 from providers.formats.bedrock_converse.names import model_path
 from tests.vendors import verify as shapes
 from tests.vendors.server import Vendor
@@ -208,7 +208,7 @@ def test_missing_key_fails_at_authentication_with_a_message() -> None:
 
 def test_refused_key_names_the_sites_whose_keys_differ() -> None:
     site = Candidate("https://api.moonshot.cn/v1", "openai")
-    assert "api.moonshot.ai" in check.region_cure(site)
+    assert "api.moonshot.ai" in region_cure(site)
 
 
 def test_html_with_200_is_no_list() -> None:

@@ -273,6 +273,27 @@ def test_another_site_can_be_chosen_and_the_others_are_named(
     assert made.alternate_base_urls == [shelf["sited"].base_url]
 
 
+def test_credential_that_signs_is_saved_untried_and_says_so(as_oskar: Client) -> None:
+    text = '{"client_email": "a@b", "private_key": "-----BEGIN KEY"}'
+    sent = values(
+        catalogue="vertex",
+        base_url="https://aiplatform.googleapis.com",
+        api_format="vertex",
+        auth_scheme="google-sa",
+        secrets=text,
+    )
+    del sent["save_disabled"]
+    assert as_oskar.post(ADD, sent).status_code == 422  # no project, no location
+    sent |= {"fill_project": "p-1", "fill_location": "global"}
+    tried = as_oskar.post(ADD, {**sent, "test_only": "1"})
+    assert "cannot be tried from here" in tried.content.decode()
+    assert as_oskar.post(ADD, sent).status_code == 302
+    made = Provider.objects.get(slug="mine")
+    assert made.enabled
+    assert made.tested_at is None
+    assert made.options == {"project": "p-1", "location": "global"}
+
+
 def test_program_needs_no_base_url(as_oskar: Client) -> None:
     sent = values(catalogue="custom", api_format="claude-cli", base_url="", secrets="")
     assert as_oskar.post(ADD, sent).status_code == 302
