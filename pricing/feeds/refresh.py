@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 from django.conf import settings
@@ -50,6 +50,11 @@ class _Base(msgspec.Struct, frozen=True):
     url: str
     digest: str
     cleared_at: datetime | None
+    decisions: dict[str, str]
+
+    @classmethod
+    def of(cls, feed: Feed) -> Self:
+        return cls(feed.url, feed.digest, feed.cleared_at, feed.decisions)
 
 
 def refresh_automatic(*, clock: Clock = _CLOCK) -> list[Outcome]:
@@ -116,17 +121,17 @@ def _take_over(source: Source, feed: Feed, fetched: Fetched, clock: Clock) -> Ou
     stated = _read(source, body, today)
     _check_amount(source, feed, stated)
     for _ in range(_TRIES):
-        base = _Base(feed.url, feed.digest, feed.cleared_at)
+        base = _Base.of(feed)
         known = unpack(bytes(feed.listing)) if feed.listing else None
         merged = diff.merge(
             known, stated, embedded=loader.embedded_listing(), decisions=feed.decisions
         )
-        values = {
+        values = _values(feed, known, merged, clock) | {
             "etag": fetched.etag,
             "body_bytes": len(body),
             "models_stated": stated.models_count,
         }
-        outcome = _apply(feed.pk, base, known, merged, values, clock=clock)
+        outcome = _apply(feed.pk, base, values, dict(merged.counts), clock=clock)
         if outcome is not None:
             return outcome
         # Another worker was quicker: lay the answer over what it made.
@@ -167,41 +172,53 @@ def _check_amount(source: Source, feed: Feed, stated: Listing) -> None:
         )
 
 
-@one_change
-def _apply(
-    pk: int,
-    base: _Base,
-    known: Kept | None,
-    merged: Merged,
-    values: dict[str, Any],
-    *,
-    clock: Clock,
-) -> Outcome | None:
-    """Store a merge; None when the feed is no longer what it was made for."""
-    feed = Feed.objects.select_for_update().get(pk=pk)
-    if _Base(feed.url, feed.digest, feed.cleared_at) != base:
-        return None
+def _values(
+    feed: Feed, known: Kept | None, merged: Merged, clock: Clock
+) -> dict[str, Any]:
+    """Return the columns a merge changes, made before the transaction that writes them.
+
+    Shapes:  ``digest`` is among them when something else serves from now on.
+    """
     held = [msgspec.to_builtins(line) for line in merged.held]
-    is_new = known is None or merged.kept != known
-    if not is_new and held == feed.held:
-        _note_success(feed, clock, decisions=merged.decisions, **values)
-        return Outcome(feed.name, UNCHANGED, "Nothing has changed since the last time.")
-    counts = {**merged.counts, "held": len(held)}
-    values |= {"held": held, "decisions": merged.decisions}
+    values: dict[str, Any] = {"held": held, "decisions": merged.decisions}
+    # What waits is counted now, the rest when something last changed.
+    values["counts"] = {**feed.counts, "held": len(held)}
     if merged.lines:
+        values["counts"] = {**merged.counts, "held": len(held)}
         values["diff"] = [msgspec.to_builtins(line) for line in merged.lines]
-        values["counts"] = counts
         values["changed_at"] = clock.now()
-    if is_new:
+    if merged.kept != known:
         raw = pack(merged.kept)
         values |= {
             "listing": raw,
             "digest": digest_of(raw),
             "models_listed": merged.kept.listing.models_count,
         }
+    return values
+
+
+@one_change
+def _apply(
+    pk: int,
+    base: _Base,
+    values: dict[str, Any],
+    counts: dict[str, int],
+    *,
+    clock: Clock,
+) -> Outcome | None:
+    """Store a merge; None when the feed is no longer what it was made for."""
+    feed = Feed.objects.select_for_update().defer("diff").get(pk=pk)
+    if _Base.of(feed) != base:
+        return None
+    held = values["held"]
+    is_new = "digest" in values
+    is_same = not is_new and held == feed.held
     _note_success(feed, clock, **values)
+    if is_same:
+        return Outcome(feed.name, UNCHANGED, "Nothing has changed since the last time.")
     if is_new:
         version.bump(feed)
+    counts = {**counts, "held": len(held)}
     return Outcome(feed.name, APPLIED, _words(counts), counts)
 
 

@@ -18,6 +18,8 @@ from pricing.listing import Listing
 from pricing.models import Feed
 
 PAGE_LINES: Final = 100
+# Large columns that a state needs nothing of.
+_HEAVY: Final = ("listing", "diff", "held", "decisions")
 _WORDS: Final = {
     "input": "Input",
     "output": "Output",
@@ -138,7 +140,7 @@ def is_automatic() -> bool:
 
 def feed_states() -> list[FeedState]:
     """Return every source, whether it was ever asked or not; one query."""
-    rows = {row.name: row for row in Feed.objects.defer("listing", "diff")}
+    rows = {row.name: row for row in Feed.objects.defer(*_HEAVY)}
     return [_state(source, rows.get(source.name)) for source in SOURCES.values()]
 
 
@@ -147,9 +149,7 @@ def feed_state(name: str) -> FeedState | None:
     source = SOURCES.get(name)
     if source is None:
         return None
-    return _state(
-        source, Feed.objects.defer("listing", "diff").filter(name=name).first()
-    )
+    return _state(source, Feed.objects.defer(*_HEAVY).filter(name=name).first())
 
 
 def changed_lines(name: str, text: str = "", page: int = 1) -> Lines:
@@ -213,7 +213,7 @@ def _state(source: Source, row: Feed | None) -> FeedState:
         cleared_at=row.cleared_at,
         last_error=row.last_error,
         models=row.models_listed,
-        held=len(row.held),
+        held=row.counts.get("held", 0),
         counts=row.counts,
     )
 

@@ -117,6 +117,7 @@ def decide(
     said = ACCEPTED if accept else DECLINED
     feed.decisions = {**feed.decisions, **{line.key: said for line in chosen}}
     feed.held = [line for line in feed.held if line["key"] not in keys]
+    feed.counts = {**feed.counts, "held": len(feed.held)}
     if accept:
         kept = unpack(bytes(feed.listing))
         today = clock.now().date().isoformat()

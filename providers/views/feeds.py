@@ -80,9 +80,12 @@ def feed_detail(request: HttpRequest, name: str) -> HttpResponse:
 @access.require_role(access.OPERATOR)
 def feed_refresh(request: HttpRequest, name: str = "") -> HttpResponse:
     """Ask a source in the background now, or all that are on."""
-    to = _url(_state(name)) if name else reverse("providers:feed-list")
+    if name:
+        _state(name)
     services.start_refresh(actor_of(request), name)
-    return saved(request, to, "Asking now; the page shows the result in a moment.")
+    # The list renews itself while the answer is awaited.
+    done = "Asking now; the list shows the result in a moment."
+    return saved(request, "providers:feed-list", done)
 
 
 @_FORM

@@ -22,12 +22,18 @@ name = "catalogue"
 NAME = "models_dev"
 PATH = "/api.json"
 MODELS = 1_200
-ROUNDS, SHORT_ROUNDS = 3, 1
+ROUNDS, SHORT_ROUNDS = 5, 3
 NOISE_S = 0.5
 ASKED_WITHIN_S = 90
 _ENV = {"POOL_ALLOW_PRIVATE": "127.0.0.0/8", "POOL_CATALOGUE_REFRESH": "on"}
 _PATHS = {"models_dev": PATH, "litellm": "/litellm.json", "openrouter": "/openrouter"}
-_EVIL = ("<script>alert(1)</script>", "gpt\u202eeerf", "m\x1b[31m", "a\nb", "m" * 4_000_000)
+_EVIL = (
+    "<script>alert(1)</script>",
+    "gpt\u202eeerf",
+    "m\x1b[31m",
+    "a\nb",
+    "m" * 4_000_000,
+)
 
 
 def run(seed: int, *, short: bool = False) -> list[Figure]:
@@ -160,9 +166,11 @@ def _starts(rounds: int) -> list[Figure]:
         _point(dead, "models_dev", silent.root + PATH)
         _point(dead, "litellm", "http://nobody.invalid/x.json")
         _point(dead, "openrouter", "http://127.0.0.1:9/x")
-        for _ in range(rounds):
-            online.append(_start(live))
-            offline.append(_start(dead))
+        for number in range(rounds):
+            # In turns, so that what else the machine does meets both alike.
+            pairs = [(live, online), (dead, offline)]
+            for product, seconds in pairs if number % 2 else reversed(pairs):
+                seconds.append(_start(product))
         live.start()
         dead.start()
         read = _wait(lambda: _count(live, "fetched_at IS NOT NULL") == len(_PATHS))

@@ -44,7 +44,7 @@ def make_feed(count: int = 3, *, name: str = "models_dev", **values: Any) -> Fee
         "models_listed": count,
         "diff": msgspec.to_builtins(lines[:2000]),
         "held": msgspec.to_builtins(held[:2000]),
-        "counts": {"changed": count, "held": count},
+        "counts": {"changed": count, "held": len(held[:2000])},
         "fetched_at": AT,
         "checked_at": AT,
         "changed_at": AT,
