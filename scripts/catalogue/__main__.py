@@ -24,10 +24,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--models-dev", type=Path, required=True)
     parser.add_argument("--genai-prices", type=Path, required=True)
     parser.add_argument("--litellm", type=Path, required=True)
+    parser.add_argument("--openrouter", type=Path)
     parser.add_argument("--date", type=_day, required=True)
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args(arguments)
-    inputs = Inputs(given.models_dev, given.genai_prices, given.litellm, given.date)
+    inputs = Inputs(
+        given.models_dev,
+        given.genai_prices,
+        given.litellm,
+        given.date,
+        given.openrouter,
+    )
     result = made(inputs, ROOT)
     print("\n".join(result.summary))
     stale = [

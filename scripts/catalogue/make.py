@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from pricing.feeds import litellm, models_dev
+from pricing.feeds import litellm, models_dev, openrouter
 from pricing.listing import Listing
 from scripts.catalogue import entries, genai, hand, report, write
 from scripts.catalogue.merge import Sources, merge
@@ -27,6 +27,7 @@ class Inputs(msgspec.Struct, frozen=True):
     genai_prices: Path
     litellm: Path
     date: str
+    openrouter: Path | None = None
 
 
 class Made(msgspec.Struct):
@@ -48,6 +49,9 @@ def made(inputs: Inputs, root: Path) -> Made:
         models_dev.read(_bytes(inputs.models_dev), date=inputs.date),
         litellm.read(_bytes(inputs.litellm), date=inputs.date),
     )
+    if inputs.openrouter is not None:
+        raw = _bytes(inputs.openrouter)
+        sources.openrouter = openrouter.read(raw, date=inputs.date)
     catalogue = entries.make(sources.models_dev)
     wanted = {entries.listing_id(entry) for entry in catalogue}
     wanted |= set(sources.models_dev.providers)

@@ -1,6 +1,6 @@
 """Join what the sources say of each model into one listing, field by field.
 
-Order:   kept by hand > genai-prices > models.dev > LiteLLM. A price is taken whole from
+Order:   kept by hand > genai-prices > models.dev > LiteLLM > OpenRouter. A price is taken whole from
          the first that states one: columns of two sources together would be a price
          nobody charges. What it leaves out (tiers, batch, pieces) is added only from a
          source whose plain rates are the same.
@@ -43,6 +43,12 @@ class Sources(msgspec.Struct):
     genai: genai.Prices
     models_dev: Listing
     litellm: Listing
+    openrouter: Listing | None = None
+
+    def listings(self) -> list[Listing]:
+        """Return the listings in their order; OpenRouter's knows only itself."""
+        given = (self.models_dev, self.litellm, self.openrouter)
+        return [each for each in given if each is not None]
 
 
 class Stated(msgspec.Struct):
@@ -83,7 +89,7 @@ def merge(
 def _ids(sources: Sources, provider: str) -> list[str]:
     """Return every id of a provider once; of two spellings the first source's."""
     found: dict[str, str] = {}
-    for listing in (sources.models_dev, sources.litellm):
+    for listing in sources.listings():
         known = listing.providers.get(provider)
         for model in known.models if known is not None else ():
             found.setdefault(model.lower(), model)
@@ -123,7 +129,7 @@ def _below_hand(sources: Sources, provider: str, model: str) -> Iterator[ListedM
     dated = sources.genai.find(provider, model)
     if dated is not None:
         yield dated
-    for listing in (sources.models_dev, sources.litellm):
+    for listing in sources.listings():
         known = listing.providers.get(provider)
         if known is None:
             continue

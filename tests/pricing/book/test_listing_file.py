@@ -19,6 +19,7 @@ from scripts.catalogue import hand
 ROOT = Path(__file__).resolve().parents[3]
 BOOK = ROOT / "pricing" / "book"
 MAIN = ("input", "output", "cache_read", "cache_write")
+ORIGINS = {"overlay", "genai-prices", "models.dev", "litellm", "openrouter"}
 LOAD_S = 0.4
 """Processor time, on a busy machine and in a big process; ``make prove`` is strict."""
 MEMORY = 12_000_000
@@ -46,7 +47,7 @@ def test_every_model_is_well_formed():
             assert words.issuperset(model.capabilities)
             assert words.issuperset(model.lacks)
             assert not set(model.capabilities) & set(model.lacks)
-            assert model.origin in {"overlay", "genai-prices", "models.dev", "litellm"}
+            assert model.origin in ORIGINS
 
 
 def test_hand_list_is_in_the_listing_to_the_nano_dollar():

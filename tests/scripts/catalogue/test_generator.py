@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pricing.book.listing_file import read_listing
@@ -158,6 +159,17 @@ def test_reachable_provider_becomes_an_entry_with_its_account_asked(result):
     assert tiny["base_url"] == "https://{account}.tiny.example/v1"
     assert tiny["environment"] == ["TINY_KEY"]
     assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+
+
+def test_openrouters_list_speaks_for_openrouter_only(inputs, tmp_path):
+    pricing = {"prompt": "0.000003", "completion": "0.000009"}
+    row = {"id": "acme/large", "pricing": pricing}
+    (tmp_path / "list.json").write_text(json.dumps({"data": [row]}))
+    given = msgspec.structs.replace(inputs, openrouter=tmp_path / "list.json")
+    listed = read_listing(make.made(given, ROOT).files[make.MODELS].encode()).providers
+    found = listed["openrouter"].models["acme/large"]
+    assert (usd(found.price.output), found.origin) == (9, "openrouter")
+    assert "acme/large" not in listed["xai"].models
 
 
 def test_every_disagreement_is_listed_and_settled(result):
