@@ -22,6 +22,7 @@ from providers.snapshot.prices import PriceTable
 
 _LIVE_KEY = Q(api_keys__deleted_at=None)
 _LIVE_MODEL = Q(models__deleted_at=None)
+_MODEL_FACTS = ("description", "capabilities", "formats", "evidence", "by_hand")
 
 
 def providers_with_counts() -> list[Provider]:
@@ -190,9 +191,16 @@ def model_table(provider: Provider) -> list[dict[str, Any]]:
     ]
 
 
-def models_of(provider: Provider) -> list[ProviderModel]:
-    """Return a provider's live models by name; one query."""
-    return list(provider.models.filter(deleted_at=None).order_by("model_id"))
+def models_of(
+    provider: Provider, *, without_facts: bool = False
+) -> list[ProviderModel]:
+    """Return a provider's live models by name; one query.
+
+    Cost:  of thousands, most of it is reading what each can do: a list of names
+           leaves that out.
+    """
+    rows = provider.models.filter(deleted_at=None).order_by("model_id")
+    return list(rows.defer(*_MODEL_FACTS) if without_facts else rows)
 
 
 def live_aliases() -> list[Alias]:

@@ -30,7 +30,7 @@ from usage import dimensions, recent, rollups
 from usage.models import Dimension, Rollup15
 from usage.recent import Month
 
-PAGE: Final = 50
+PAGE: Final = 40
 _MOST_ROWS: Final = 500
 _MOST_SERVED: Final = 30
 PROBES: Final = {
