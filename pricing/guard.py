@@ -47,14 +47,18 @@ class Slip(NamedTuple):
 
     @property
     def words(self) -> str:
+        """Name the column, both prices and the likely slip."""
+        return f"{LABELS[self.column]}: {self.said}"
+
+    @property
+    def said(self) -> str:
         """Name both prices and the likely slip in one or two sentences."""
-        label = LABELS[self.column]
         new = self._amount(self.new)
         if self.old is None:
-            return f"{label}: {new} is beyond what any model costs. {self.hint}".strip()
+            return f"{new} is beyond what any model costs. {self.hint}".strip()
         side = "times" if self.new > self.old else "times less than"
         old = self._amount(self.old)
-        told = f"{label}: {new} is {self.times:,} {side} the {old} {self.source} says."
+        told = f"{new} is {self.times:,} {side} the {old} {self.source} says."
         return f"{told} {self.hint}".strip()
 
     def _amount(self, nano: int) -> str:

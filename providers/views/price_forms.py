@@ -86,7 +86,7 @@ class PriceForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.row = row
         self.known = known
-        self.doubts: tuple[str, ...] = ()
+        self.is_doubted = False
         self.spec = PriceSpec()
         for name, label in {**units.TOKENS, **units.PIECES}.items():
             self.fields[name] = forms.CharField(
@@ -123,23 +123,23 @@ class PriceForm(forms.Form):
         return [self[name] for name in units.MAIN]
 
     @property
-    def groups(self) -> list[tuple[str, list[Any]]]:
-        """The prices under "More", by what they are for."""
+    def groups(self) -> list[tuple[str, list[list[Any]]]]:
+        """The prices under "More" by what they are for, in rows of three."""
         pieces = [self[name] for name in units.PIECES]
         tokens = [self[name] for name in units.MORE_TOKENS]
         long = [self["long_threshold"], *(self[name] for name in units.LONG)]
         tiers = [self[name] for name in units.TIERS]
         return [
-            ("By the piece, in USD for one", pieces),
-            ("Other tokens", tokens),
-            ("Long context", long),
-            ("Service tiers", tiers),
+            ("By the piece, in USD for one", _rows(pieces)),
+            ("Other tokens", _rows(tokens)),
+            ("Long context", _rows(long)),
+            ("Service tiers", _rows(tiers)),
         ]
 
     @property
     def opens_more(self) -> bool:
         """Tell whether something under "More" is filled in or wrong."""
-        fields = [each for _, group in self.groups for each in group]
+        fields = [each for _, rows in self.groups for row in rows for each in row]
         return any(each.errors or each.value() not in (None, "") for each in fields)
 
     # Reading
@@ -177,9 +177,9 @@ class PriceForm(forms.Form):
 
     def doubt(self, error: PriceDoubtError) -> None:
         """Ask whether a price that looks like a slip is meant."""
-        self.doubts = tuple(slip.words for slip in error.slips)
+        self.is_doubted = True
         for slip in error.slips:
-            self.add_error(slip.column, slip.words)
+            self.add_error(slip.column, slip.said)
 
     def _show(self, known: PriceSpec | None) -> None:
         """Fill in a price that is known, per million tokens and for one piece."""
@@ -189,3 +189,7 @@ class PriceForm(forms.Form):
             per = units.ONE if name in units.PIECES else units.MILLION
             self.initial[name] = units.write_price(getattr(known, name), per=per)
         self.initial["long_threshold"] = known.long_threshold
+
+
+def _rows(fields: list[Any]) -> list[list[Any]]:
+    return [fields[start : start + 3] for start in range(0, len(fields), 3)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -269,7 +268,7 @@ def _shown(form: PriceForm, *, with_doubts: bool = False) -> dict[str, Any]:
     model, provider = _asked(form)
     covers = prices.matching(model, provider)
     spec = form.spec if form.is_bound else _initial_spec(form)
-    found: Sequence[str] = form.doubts
+    found: list[str] = []
     if with_doubts:
         known = prices.references(model, provider)
         found = [slip.words for slip in slips(spec, known)]

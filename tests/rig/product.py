@@ -149,7 +149,8 @@ class Product:
     ) -> None:
         """Set a price. Units: USD per million tokens, per_request_usd per call."""
         arguments = ["price", "set", model, "--input", input_usd]
-        arguments += ["--output", output_usd]
+        # A test may set what no vendor asks for.
+        arguments += ["--output", output_usd, "--confirm"]
         if per_request_usd is not None:
             arguments += ["--per-request", per_request_usd]
         if cache_read_usd is not None:
