@@ -10,8 +10,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
-from poolsite import audit, jobs
-from poolsite.change import one_change
+from poolsite.job_control import stop_job
 from poolsite.models import Job
 from poolsite.ui import access, sse
 from poolsite.ui.render import refused, render, saved, vary, wants_piece
@@ -46,7 +45,7 @@ def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     back = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
     to = back if is_ours and back.startswith("/") else reverse("ground:job", args=[pk])
-    if not _cancel(request, job):
+    if not stop_job(actor_of(request), job):
         return refused(request, to, "It had ended already.")
     return saved(request, to, "It stops now; what it has done stays.")
 
@@ -56,11 +55,3 @@ def live_piece(request: HttpRequest, job: Job) -> HttpResponse:
     if sse.is_over(job):
         return vary(HttpResponseClientRefresh())
     return vary(HttpResponse(sse.piece(request, job)))
-
-
-@one_change
-def _cancel(request: HttpRequest, job: Job) -> bool:
-    if not jobs.cancel(job):
-        return False
-    audit.record(actor_of(request), "job.cancel", job)
-    return True

@@ -166,6 +166,7 @@ API = "/api/admin/v1/"
 OPEN = {
     "/setup/": "the one-time token is its guard",
     "/preferences/": "the theme, before signing in; a form with CSRF",
+    "/jobs/<int:pk>/events/": "tells strangers that their stream is over, no more",
     "/accounts/login/": "where one signs in",
     "/accounts/login/code/confirm/": "allauth's page; login by code is off",
     "/accounts/logout/": "where one signs out",
@@ -221,7 +222,8 @@ SERVICES = (
     "poolsite.people", "poolsite.tokens", "poolsite.setup", "pricing.services",
     "usage.services", "oauth.services", "providers.services.providers",
     "providers.services.credentials", "providers.services.models",
-    "providers.services.onboard", "providers.imports.pool", "pricing.feeds.services",
+    "providers.services.onboard", "providers.services.probing.runs",
+    "poolsite.job_control", "providers.imports.pool", "pricing.feeds.services",
 )  # fmt: skip
 PARTS = {
     "oauth.services.remove_accounts_of": "part of removing a provider",

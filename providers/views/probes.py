@@ -21,7 +21,7 @@ from providers.services.errors import ServiceError
 from providers.services.probing import choice, reading, runs
 
 _FORM = require_http_methods(["GET", "POST"])
-_SHOWN_MODELS: Final = 60
+_SHOWN_MODELS: Final = 30
 _SHOWN_SKIPPED: Final = 20
 _MOST_PROVIDERS: Final = 500
 _WORDS: Final = {
@@ -110,7 +110,7 @@ def probe_start(request: HttpRequest) -> HttpResponse:
     found = choice.Estimate()
     if form.is_valid():
         found = choice.estimate(choice.chosen(form.choice()))
-        if request.method == "POST":
+        if request.method == "POST" and "estimate" not in request.POST:
             try:
                 run = _start(request, form, found)
             except ServiceError as exc:
@@ -197,8 +197,7 @@ def _filled(request: HttpRequest) -> Any:
     data = request.GET.copy()
     data.setdefault("concurrency", str(runs.CONCURRENCY))
     data.setdefault("timeout_s", str(runs.TIMEOUT_S))
-    if "estimate" not in data:
-        data.setdefault("disable_missing", "on")
+    data.setdefault("disable_missing", "on")
     return data
 
 

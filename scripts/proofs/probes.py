@@ -120,7 +120,7 @@ def _killed(scene: Stage) -> list[Figure]:
     """Kill the worker within a round: another takes up what still waits."""
     run_id = _begin(scene, "slow", "--concurrency", "20", "--timeout", "30")
     _wait(lambda: _results(scene, run_id, "ok") >= 20, within_s=40)
-    scene.product.kill("worker")
+    scene.product.kill("worker", with_parent=True)
     before = _answered_at(scene, run_id)
     _wait(lambda: _state(scene, run_id) == "done", within_s=260)
     after = _answered_at(scene, run_id)

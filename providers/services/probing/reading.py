@@ -14,7 +14,7 @@ _MOST_RUNS: Final = 20
 State = ProbeResult.State
 _UNKNOWN_COST: Final = Q(state=State.OK, cost_nano_usd=None)
 _COLUMNS: Final = (
-    "state", "status_code", "latency_ms", "cost_nano_usd", "error", "request_id",
+    "run", "state", "status_code", "latency_ms", "cost_nano_usd", "error", "request_id",
     "model__model_id", "model__provider__slug", "model__provider__name",
 )  # fmt: skip
 # What needs a look comes first, what still waits last.

@@ -27,7 +27,15 @@ def operations() -> list[tuple[str, str]]:
         filled = path.removeprefix(ROOT)
         for name in ("slug", "model_id", "name", "model", "switch"):
             filled = filled.replace("{" + name + "}", "enable")
-        for name in ("user_id", "key_id", "token_id", "budget_id", "account_id"):
+        for name in (
+            "user_id",
+            "key_id",
+            "token_id",
+            "budget_id",
+            "account_id",
+            "run_id",
+            "job_id",
+        ):
             filled = filled.replace("{" + name + "}", "1")
         found += [(method.upper(), filled) for method in methods]
     return sorted(found)

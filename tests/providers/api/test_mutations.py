@@ -52,6 +52,7 @@ CASES = [
     Case("model.remove", "DELETE", "/providers/acme/models/a/b"),
     Case("model.disable", "POST", "/models/disable", {"models": ["a/b"]}),
     Case("model.list", "POST", "/providers/acme/models-refresh", None, False),
+    Case("probe.start", "POST", "/probes", {"match": "gpt-*"}, False),
     Case("alias.set", "PUT", "/aliases/fast", {"targets": ["acme/gpt-5-mini", "a/b"]}),
     Case("alias.remove", "DELETE", "/aliases/best"),
     Case("client_key.create", "POST", "/client-keys", {"name": "x", "rpm": 5}),
@@ -183,6 +184,11 @@ def test_every_change_of_the_api_is_in_this_list() -> None:
         ("POST", "/providers/{}/models-sync"),
         ("POST", "/providers/{}/models-apply"),
         ("POST", "/models/enable"),
+        # One changes nothing, the others need work under way: see test_probes.py.
+        ("POST", "/probes/estimate"),
+        ("POST", "/probes/{}/cancel"),
+        ("POST", "/probes/{}/resume"),
+        ("POST", "/jobs/{}/cancel"),
     }
     missing = routes - examples - elsewhere
     assert missing == set()

@@ -54,3 +54,14 @@ def test_what_cannot_be_is_refused(owner: Api, body: dict[str, object]) -> None:
 
 def test_unknown_round_is_404(owner: Api) -> None:
     assert owner("GET", "/probes/987654")[0] == 404
+
+
+def test_any_job_is_listed_and_stopped(owner: Api) -> None:
+    make_provider("acme", models=["gpt-5-mini"])
+    owner("POST", "/probes", {})
+    job = owner("GET", "/jobs")[1][0]
+    assert (job["task"], job["state"], job["total"]) == ("providers.probe", "new", 1)
+    assert owner("POST", f"/jobs/{job['id']}/cancel")[1]["state"] == "cancelled"
+    assert owner("GET", f"/jobs/{job['id']}")[1]["finished_at"] is not None
+    assert AuditEvent.objects.filter(action="job.cancel", source="api").count() == 1
+    assert owner("GET", "/jobs/987654")[0] == 404

@@ -42,10 +42,11 @@ def test_form_says_whom_it_would_ask_and_what_that_costs(as_oskar: Client) -> No
 def test_estimate_follows_the_filters(as_oskar: Client) -> None:
     make_provider("acme", models=["gpt-5-mini", "claude-opus-4-5"])
     make_provider("other", models=["gpt-5-mini"])
-    asked = "/models/probe/?match=gpt-*&provider=acme&estimate=1"
-    answer = as_oskar.get(asked, headers=HTMX)
+    asked = {**FORM, "match": "gpt-*", "provider": "acme", "estimate": "1"}
+    answer = as_oskar.post("/models/probe/", asked, headers=HTMX)
     assert "1 model<" in text(answer)
     assert "<html" not in text(answer)
+    assert not ProbeRun.objects.exists()
     one = ProviderModel.objects.get(model_id="claude-opus-4-5")
     assert "1 model<" in text(as_oskar.get(f"/models/probe/?ids={one.pk}"))
 
