@@ -1,0 +1,7 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("usage", "0005_bodies")]
+
+    operations: list[migrations.operations.base.Operation] = []
