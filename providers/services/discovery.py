@@ -41,6 +41,7 @@ from providers.discovery.lists.fetch import (
     Source,
     fetch,
 )
+from providers.discovery.lists.openai import trial_only
 from providers.formats.cli_backed.command import origin_or_address
 from providers.models import ApiKey, ModelList, Provider, ProviderModel
 from providers.services.errors import ServiceError
@@ -51,6 +52,7 @@ FRESH_FOR: Final = timedelta(hours=1)
 AUTO_ADD: Final = "discovery.auto_add"
 EVERY_S: Final = "discovery.every_s"
 _AT_ONCE: Final = 500
+_FACTS_FROM_CATALOGUE: Final = frozenset({"catalog", "catalogue"})
 _ROUND_S: Final = 40.0
 _CLOCK: Final = SystemClock()
 _FACTS: Final = (
@@ -116,7 +118,16 @@ def _ask(provider: Provider, clock: Clock) -> tuple[str, list[ListedModel]]:
         if not models:
             raise
         return BUILTIN, models
-    return found.shape, found.models
+    return found.shape, _as_meant(provider, found.models)
+
+
+def _as_meant(provider: Provider, models: list[ListedModel]) -> list[ListedModel]:
+    """Keep what counts: a trial has some families, some lists only say what is there."""
+    if provider.type == Provider.Type.TRIAL:
+        models = trial_only(models)
+    if provider.metadata_mode in _FACTS_FROM_CATALOGUE:
+        return [ListedModel(id=each.id, kind=each.kind) for each in models]
+    return models
 
 
 def source_of(provider: Provider) -> Source:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -158,8 +159,8 @@ def detail_url(model_id: str) -> str:
 @require_POST
 @access.require_role(access.OPERATOR)
 def models_switch(request: HttpRequest, switch: str) -> HttpResponse:
-    """Offer chosen models to clients, or stop offering them, at every provider."""
-    if switch not in ("enable", "disable"):
+    """Offer chosen models at every provider, stop offering or go to probe them."""
+    if switch not in ("enable", "disable", "probe"):
         raise Http404("There is no such page.")
     only = request.POST.get("only", "")
     names = [only] if only else request.POST.getlist("model")[:_MOST_CHOSEN]
@@ -170,6 +171,9 @@ def models_switch(request: HttpRequest, switch: str) -> HttpResponse:
     )
     if not rows:
         return refused(request, back, "Choose at least one model.")
+    if switch == "probe":
+        ids = ",".join(str(row.pk) for row in rows)
+        return redirect(f"{reverse('providers:probe-start')}?{urlencode({'ids': ids})}")
     changed = models.switch_models(actor_of(request), rows, enabled=switch == "enable")
     count = len({row.model_id for row in changed})
     word = "model was" if count == 1 else "models were"

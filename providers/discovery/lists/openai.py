@@ -33,6 +33,9 @@ _PARAMETERS: Final = {
 }
 _MEDIA: Final = {"image": "vision", "audio": "audio", "video": "video", "file": "pdf"}
 _FREE: Final = ":free"
+_TRIAL: Final = (
+    "claude", "opus", "haiku", "sonnet", "glm", "qwen", "k2.5", "m2.5",
+)  # fmt: skip
 
 
 def read(data: Any) -> list[ListedModel]:
@@ -50,6 +53,11 @@ def free_only(found: list[ListedModel]) -> list[ListedModel]:
         for each in found
         if each.id.endswith(_FREE) or (each.price is not None and _is_free(each.price))
     ]
+
+
+def trial_only(found: list[ListedModel]) -> list[ListedModel]:
+    """Keep the families a trial is for."""
+    return [each for each in found if any(w in each.id.lower() for w in _TRIAL)]
 
 
 def _is_free(price: PriceSpec) -> bool:

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from poolsite.actor import SYSTEM
-from poolsite.clock import ManualClock
+from poolsite.clock import ManualClock, SystemClock
 from poolsite.models import AuditEvent, Setting
 from providers.discovery.differences import differences, entries_of
 from providers.models import ModelList, Provider, ProviderModel
-from providers.services import discovery, models
+from providers.services import discovery, explain, models, providers
 from providers.services.errors import ServiceError
 from providers.snapshot.build import build_base, build_delta
-from tests.factories import make_models, make_provider
+from tests.factories import make_client_key, make_models, make_provider
 from tests.vendors import lists
 from tests.vendors.server import Reply, Vendor
 
@@ -230,6 +230,42 @@ def test_the_catalogue_fills_in_what_a_list_leaves_out(
     row = provider.models.get(model_id="gpt-4o-mini")
     assert (row.context_window, row.capabilities["vision"]) == (128_000, True)
     assert provider.models.get(model_id="house-model").context_window is None
+
+
+def test_a_trial_lists_its_families_only(
+    provider: Provider, vendor: Vendor, clock: ManualClock
+) -> None:
+    ids = ["claude-x", "my-opus", "haiku", "sonnet", "glm-5", "qwen3", "k2.5", "m2.5"]
+    vendor.on("GET", "/v1/models", lists.openai("gpt-5", *ids))
+    provider.type = Provider.Type.TRIAL
+    kept = discovery.refresh(provider, clock=clock)
+    assert list(entries_of(kept)) == ids
+
+
+def test_where_the_catalogue_counts_a_list_only_says_what_is_there(
+    provider: Provider, vendor: Vendor, clock: ManualClock
+) -> None:
+    Provider.objects.filter(pk=provider.pk).update(metadata_mode="catalog")
+    provider.refresh_from_db()
+    body = lists.openai("gpt-4o-mini")
+    body["data"][0]["context_length"] = 7
+    vendor.on("GET", "/v1/models", body)
+    discovery.sync(SYSTEM, provider, clock=clock)
+    assert provider.models.get().context_window == 128_000
+
+
+def test_what_the_allowlist_keeps_out_is_neither_routed_nor_listed(
+    provider: Provider,
+) -> None:
+    make_models(provider, "m-1", "other")
+    providers.update_provider(
+        SYSTEM, provider, model_access="only", models_allowed=["M-*"]
+    )
+    key, _ = make_client_key("ci")
+    snapshot, record = explain._snapshot(key, SystemClock())
+    assert [model.name for model in snapshot.visible_models(record)] == ["m-1"]
+    assert not snapshot.resolve("other").is_known
+    assert snapshot.resolve("m-1").is_known
 
 
 def test_many_models_are_applied_in_short_transactions(

@@ -134,6 +134,15 @@ def test_chosen_models_are_switched_at_every_provider(
     assert not world["big"].enabled
 
 
+def test_chosen_models_go_to_the_screen_of_probes(
+    as_oskar: Client, world: dict[str, ProviderModel]
+) -> None:
+    answer = as_oskar.post("/models/all/probe/", {"model": ["gpt-4o"]})
+    ids = f"{world['big'].pk}%2C{world['other'].pk}"
+    assert answer["Location"] == f"/models/probe/?ids={ids}"
+    assert as_oskar.get(answer["Location"]).status_code == 200
+
+
 @pytest.mark.parametrize("here", ["https://evil.example/", "//evil.example", "/keys/"])
 def test_switching_leads_back_to_this_screen_only(
     as_oskar: Client, world: dict[str, ProviderModel], here: str
