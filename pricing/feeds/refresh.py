@@ -248,10 +248,14 @@ def _note_failure(feed: Feed, source: Source, message: str, clock: Clock) -> Out
 
 def _words(counts: dict[str, int]) -> str:
     named = [
-        (counts.get("new", 0), "new models"),
-        (counts.get("changed", 0), "changed values"),
-        (counts.get("gone", 0), "models no longer listed"),
-        (counts.get("held", 0), "prices wait for a decision"),
+        (counts.get("new", 0), "new model", "new models"),
+        (counts.get("changed", 0), "changed value", "changed values"),
+        (counts.get("gone", 0), "model no longer listed", "models no longer listed"),
+        (counts.get("held", 0), "price waits for you", "prices wait for you"),
     ]
-    said = ", ".join(f"{count:,} {what}" for count, what in named if count)
-    return f"{said}." if said else "Taken over; nothing that is shown has changed."
+    said = [
+        f"{count:,} {many if count > 1 else one}" for count, one, many in named if count
+    ]
+    if not said:
+        return "Taken over; nothing that is shown has changed."
+    return f"{', '.join(said)}."
