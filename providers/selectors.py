@@ -232,7 +232,7 @@ def live_models() -> list[ProviderModel]:
 def models_with_prices(
     provider: Provider, rows: Sequence[ProviderModel] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the provider's live models with the price in force; two queries.
+    """Return the provider's live models with the price in force; four queries.
 
     Shapes:  ``{"model", "price", "source"}``; the price None = unpriced. ``rows``
              are the models to look at, all of them by default.

@@ -221,7 +221,7 @@ def test_lists_cost_a_fixed_number_of_queries(django_assert_num_queries: Any) ->
         selectors.provider_facts(made)
     with django_assert_num_queries(2):
         selectors.alias_table()
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(4):
         selectors.models_with_prices(made)
 
 
