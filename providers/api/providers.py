@@ -13,7 +13,7 @@ from providers.api import schemas
 from providers.api.auth import actor_of
 from providers.api.catalogue import shown
 from providers.models import Alias, ApiKey, Provider, ProviderModel
-from providers.services import credentials, models, providers, verification
+from providers.services import credentials, models, providers, trials
 
 router = Router(tags=["providers"])
 
@@ -79,7 +79,7 @@ def try_provider(
     request: HttpRequest, slug: str, with_call: bool = False, may_move: bool = False
 ) -> dict[str, Any]:
     """Try a provider now; ``with_call`` pays for three calls of about a token."""
-    result = verification.try_stored(
+    result = trials.try_stored(
         actor_of(request), _provider(slug), with_call=with_call, may_move=may_move
     )
     return shown(result)

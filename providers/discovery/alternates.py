@@ -20,6 +20,7 @@ from providers.discovery.asking import Asker, Candidate
 from providers.discovery.calling import make_call, says_model_missing, send_call
 from providers.discovery.check import CheckResult, check_with
 from providers.formats.base import FormatError
+from providers.routing.format_plan import locked_format
 
 PAIRS: Final = (
     ("https://api.moonshot.cn", "https://api.moonshot.ai"),
@@ -85,7 +86,9 @@ def try_alternates(
     for url in others:
         if url == here:
             continue
-        for name in formats or (candidate.api_format,):
+        # An address that names a format itself speaks no other.
+        locked = locked_format(url, is_custom=False)
+        for name in (locked,) if locked else formats or (candidate.api_format,):
             there = replace(
                 candidate,
                 base_url=url,

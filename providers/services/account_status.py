@@ -22,6 +22,7 @@ from providers.discovery.accounts import answer, readers
 from providers.discovery.accounts.answer import AccountError, Reader, Status
 from providers.discovery.accounts.ask import Asked, read_account
 from providers.models import AccountStatus, ApiKey, Provider
+from providers.snapshot.speech import effective_base_url
 
 _CLOCK = SystemClock()
 FRESH_S: Final = 120
@@ -69,7 +70,7 @@ class Credential:
             Provider.Type.PLATFORM,
         )
         return readers.reader_for(
-            provider.catalogue_id, provider.base_url, is_relay=is_relay
+            provider.catalogue_id, effective_base_url(provider), is_relay=is_relay
         )
 
 
@@ -174,7 +175,8 @@ def _read(credential: Credential, now: datetime) -> tuple[Status | None, str]:
     provider, row = credential.provider, credential.row
     column = "secret" if isinstance(row, ApiKey) else "access_token"
     # A sign-in's token may be bound to another host of the vendor than the provider's.
-    base_url = provider.base_url if isinstance(row, ApiKey) else row.origin
+    is_key = isinstance(row, ApiKey)
+    base_url = effective_base_url(provider) if is_key else row.origin
     asked = Asked(
         base_url=base_url,
         origin=row.origin,

@@ -23,7 +23,8 @@ from providers.models import Provider, ProviderModel
 from providers.services import credentials, models, providers
 from providers.services.errors import ServiceError
 from providers.services.proof import signer_of
-from providers.services.verification import moved_result, verify_candidate
+from providers.services.trials import moved_result
+from providers.services.verification import verify_candidate
 
 FIND_OUT = "detect"
 """Stands in the place of a wire format: have it found out by asking."""

@@ -23,7 +23,10 @@ _FILL: Final = "fill_"
 _NEEDED: Final = {"vertex": ("project", "location")}
 """What a cloud cannot do without, beside what stands in its address."""
 _LONGEST_KEYS: Final = 200
-_PROGRAM_HINT: Final = "Leave it empty for a program on this machine."
+_CUSTOM_HINT: Final = (
+    "The format's own paths, such as /chat/completions, are appended. Leave it empty "
+    "for a program on this machine."
+)
 
 
 class KeyLinesField(SecretLinesField):
@@ -172,6 +175,8 @@ class ProviderForm(forms.Form):
         self._offer_sites()
         if entry is not None:
             self._start_from(entry)
+        else:
+            self.fields["base_url"].help_text = _CUSTOM_HINT
 
     def clean_slug(self) -> str:
         """Refuse an id in use before anything is sent out.
@@ -297,8 +302,7 @@ class ProviderForm(forms.Form):
             "priority": 50,
             "auth_scheme": entry.auth_scheme,
         }
-        if is_program(entry.format):
-            self.fields["base_url"].help_text = _PROGRAM_HINT
+        self.fields["base_url"].required = not is_program(entry.format)
         urls = (entry.base_url, *entry.alternates)
         names = dict.fromkeys(name for url in urls for name in placeholders(url))
         for name in [*names, *_NEEDED.get(entry.format, ())]:
@@ -306,7 +310,7 @@ class ProviderForm(forms.Form):
             self.fields[f"{_FILL}{name}"] = forms.CharField(
                 label=name.replace("_", " ").capitalize(),
                 max_length=63,
-                required=name not in names,
+                required=name not in names or not entry.alternates,
                 help_text=hint if name in names else OPTIONS.get(name, ""),
             )
         filled_in = [name for name in self.fields if name.startswith(_FILL)]

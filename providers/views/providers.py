@@ -19,7 +19,7 @@ from providers import selectors
 from providers.catalogue import spec
 from providers.discovery.check import CheckResult, Stage
 from providers.models import Provider
-from providers.services import onboard, providers, verification
+from providers.services import onboard, providers, trials
 from providers.services.errors import ServiceError
 from providers.views import status
 from providers.views.catalogue import grid
@@ -144,7 +144,7 @@ def provider_edit(request: HttpRequest, slug: str) -> HttpResponse:
 @access.require_role(access.OPERATOR)
 def provider_test(request: HttpRequest, slug: str) -> HttpResponse:
     """Try the provider now and show each step."""
-    result = verification.try_stored(
+    result = trials.try_stored(
         actor_of(request),
         live(slug),
         with_call="with_call" in request.POST,

@@ -25,6 +25,7 @@ from providers.services import (
     credentials,
     models,
     providers,
+    trials,
     verification,
 )
 from providers.services.values import is_out_of_reach
@@ -134,7 +135,7 @@ class Command(PoolCommand):
         self.say(f"Changed {provider.slug}.")
 
     def test(self, options: dict[str, Any]) -> None:
-        result = verification.try_stored(
+        result = trials.try_stored(
             self.actor,
             get_provider(options["id"]),
             with_call=options["call"],

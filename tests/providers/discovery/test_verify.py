@@ -324,6 +324,17 @@ def test_alternate_is_tried_in_each_format() -> None:
     assert (won.api_format, won.model) == ("anthropic", "claude-x")
 
 
+@pytest.mark.usefixtures("private_network")
+def test_alternate_that_names_its_format_is_asked_in_it() -> None:
+    with Vendor() as other:
+        shapes.anthropic_shaped(other, root="/anthropic/v1")
+        start = Candidate("https://a.example/v1", "openai")
+        won = try_alternates(start, Secret(KEY), [f"{other.root}/anthropic/v1"])
+        assert other.last.headers["x-api-key"] == KEY
+    assert won is not None
+    assert won.api_format == "anthropic"
+
+
 def test_private_alternate_is_not_allowed_by_the_first_address() -> None:
     with Vendor() as primary, Vendor() as other:
         shapes.openai_shaped(other)
