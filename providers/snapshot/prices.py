@@ -18,6 +18,13 @@ from providers.models import Provider
 from providers.snapshot.stated import Prices, stated_prices
 
 _NO_LIMITS = Limits()
+_BY_FORMAT = {
+    "azure": "azure-openai",
+    "bedrock": "bedrock",
+    "bedrock-invoke": "bedrock",
+    "vertex": "vertex",
+}
+"""Formats only one vendor speaks: it is known whatever the provider was made from."""
 
 
 class ModelPrice(NamedTuple):
@@ -122,7 +129,11 @@ def current_index() -> PriceIndex:
 def listing_id(provider: Provider) -> str:
     """Return a provider's id in the listings, blank for one they cannot know."""
     entry = catalogue.entries().get(provider.catalogue_id)
-    return (entry.listing_id if entry else "") or provider.catalogue_id
+    return (
+        (entry.listing_id if entry else "")
+        or provider.catalogue_id
+        or _BY_FORMAT.get(provider.api_format, "")
+    )
 
 
 def _is_local(provider: Provider) -> bool:

@@ -118,6 +118,12 @@ def test_a_provider_of_the_catalogue_is_billed_by_its_own_listing() -> None:
     assert (found.key, found.price) == ("groq/llama-9-70b", spec(1, 2))
 
 
+def test_a_vendor_is_known_by_the_format_only_it_speaks() -> None:
+    provider = Provider(slug="mine", api_format="bedrock")
+    assert listing_id(provider) == "bedrock"
+    assert listing_id(Provider(slug="mine", api_format="openai")) == ""
+
+
 def test_a_version_names_who_states_a_listed_price() -> None:
     factories.make_provider("anthropic", catalogue_id="anthropic", models=["claude-2"])
     row = PriceVersion.objects.get(pk=models()["claude-2"].price_version_id)
