@@ -42,6 +42,17 @@ class JobCancelledError(Exception):
     """Somebody asked for the job to stop, or another worker took it over."""
 
 
+class JobInterruptedError(Exception):
+    """The work cannot go on now; it goes on later from what it has done.
+
+    Shapes: ``message`` is shown meanwhile.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+
 class JobHandle:
     """What running work uses to say where it stands.
 
@@ -201,6 +212,8 @@ def run(job_id: int, work: Work, *, clock: Clock = _CLOCK) -> bool:
         result = work(handle, **job.args)
     except JobCancelledError:
         _end(job, handle, Job.State.CANCELLED)
+    except JobInterruptedError as exc:
+        _end(job, handle, Job.State.INTERRUPTED, message=exc.message[:200])
     except (SoftTimeLimitExceeded, KeyboardInterrupt, SystemExit):
         _end(job, handle, Job.State.INTERRUPTED)
         raise

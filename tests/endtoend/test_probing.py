@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import threading
 import time
 from pathlib import Path
@@ -27,9 +29,9 @@ def test_300_models_are_probed_stopped_and_shown_within_the_budgets() -> None:
 
 
 def test_an_open_live_page_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with stage(tmp_path) as scene:
-        slow = [f"fault-slow-first-9000+len-{number}" for number in range(1, 9)]
-        scene.provider("slow", models=slow)
+    # Without a worker the job waits, and so its stream stays open.
+    with stage(tmp_path, arguments=["--no-worker"]) as scene:
+        scene.provider("up", models=["gpt-test"])
         scene.open()
         product = scene.product
         password = "correct horse battery\n"
@@ -38,7 +40,7 @@ def test_an_open_live_page_does_not_hold_up_the_end(tmp_path: Path) -> None:
         )
         browser = Browser(product.root)
         browser.sign_in("o@example.com", password.strip())
-        run_id = probes._begin(scene, "slow", "--timeout", "30")
+        run_id = probes._begin(scene, "up")
         told = threading.Thread(
             target=_listen, args=(browser, probes._job(scene, run_id)), daemon=True
         )
@@ -47,12 +49,11 @@ def test_an_open_live_page_does_not_hold_up_the_end(tmp_path: Path) -> None:
         assert told.is_alive()
         begun = time.monotonic()
         product.stop()
-        assert time.monotonic() - begun < 10
-        assert probes._state(scene, run_id) in ("running", "interrupted")
+        assert time.monotonic() - begun < 8
+        assert probes._state(scene, run_id) == "new"
 
 
 def _listen(browser: Browser, job_id: int) -> None:
-    try:
+    # The end of the product cuts it off.
+    with contextlib.suppress(OSError, http.client.HTTPException):
         browser.get(f"/jobs/{job_id}/events/")
-    except OSError:
-        return

@@ -16,24 +16,24 @@ from uuid import UUID
 from poolsite import audit, version
 from poolsite.actor import SYSTEM, Actor
 from poolsite.change import one_change
-from poolsite.jobs import JobHandle
+from poolsite.jobs import JobHandle, JobInterruptedError
 from providers.models import ProbeResult, ProbeRun, ProviderModel
-from providers.services.errors import ServiceError
 from providers.services.own_call import ProbeAnswer, Prober
 from providers.services.probing import rules
 from providers.services.probing.asking import Askers, Asks, Item
 from providers.services.probing.runs import counts
 from usage.models import Request
 
-LONGEST_S: Final = 240
-AWAY_S: Final = 30.0
+LONGEST_S: Final = 600
+AWAY_S: Final = 4.0
 _EVERY_S: Final = 0.4
 _MOST_AT_ONCE: Final = 25
 _RETRY_S: Final = 1.0
 _LEDGER_WAIT_S: Final = 3.0
 _LEDGER_ROWS: Final = 200
 _CLOCK_SLACK: Final = timedelta(minutes=5)
-_AWAY: Final = "The proxy has not answered for half a minute; the rest was not asked."
+_AWAY: Final = "The proxy does not answer; the rest is asked when it does."
+_DRAINING: Final = "draining"
 State = ProbeResult.State
 Answered = list[tuple[Item, ProbeAnswer]]
 MakeProber = Callable[[float], Asks]
@@ -44,8 +44,8 @@ def run_probes(
 ) -> dict[str, int]:
     """Ask every model of a round that still waits; return the counts by state.
 
-    Errors:  JobCancelledError within a second of the wish, ServiceError when the proxy
-             stays away; what was found by then is written.
+    Errors:  JobCancelledError within a second of the wish, JobInterruptedError when the
+             proxy is stopping or away; what was found by then is written.
     """
     run = ProbeRun.objects.select_related("job__created_by").filter(pk=run_id).first()
     if run is None:
@@ -91,25 +91,35 @@ class _Round:
                 self._step()
         finally:
             askers.stop()
-            self._take(askers, askers.collect(wait_s=0, most=_MOST_AT_ONCE))
+            self._keep(askers.collect(wait_s=0, most=_MOST_AT_ONCE))
         self._await_bills()
         return self._counts
 
     def _take(self, askers: Askers, found: Answered) -> None:
-        """Write what came; what the pool itself could not serve is asked again."""
+        """Write what came; what the pool itself could not serve is asked again.
+
+        Errors:  JobInterruptedError.
+        """
         now = self._handle.clock.monotonic()
         for item, answer in found:
-            if answer.is_pools_own:
+            if not answer.is_pools_own:
+                self._away_since = None
+            else:
                 self._away_since = self._away_since or now
                 self._later.append((now + _RETRY_S, item))
-            else:
-                self._away_since = None
-                self._unwritten.append((item, answer))
-        if self._away_since is not None and now - self._away_since > AWAY_S:
-            raise ServiceError(_AWAY)
+        self._keep(found)
+        is_stopping = any(answer.code == _DRAINING for _, answer in found)
+        away_s = 0.0 if self._away_since is None else now - self._away_since
+        # A pool that is being stopped must not wait for this worker too.
+        if is_stopping or away_s > AWAY_S:
+            raise JobInterruptedError(_AWAY)
         for due, item in [each for each in self._later if each[0] <= now]:
             self._later.remove((due, item))
             askers.put(item)
+
+    def _keep(self, found: Answered) -> None:
+        """Write the answers that say something."""
+        self._unwritten += [each for each in found if not each[1].is_pools_own]
         if self._unwritten:
             self._write(self._unwritten)
             self._left -= len(self._unwritten)

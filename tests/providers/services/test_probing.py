@@ -221,18 +221,31 @@ def test_a_proxy_that_comes_back_is_waited_for(acme: Provider) -> None:
     assert states(run)["good"] == "ok"
 
 
-def test_a_proxy_that_stays_away_fails_the_job_not_the_models(acme: Provider) -> None:
-    fake = Fake(dict.fromkeys(("good", "gone", "busy"), AWAY))
+@pytest.mark.parametrize(
+    "away", [AWAY, ProbeAnswer(503, "The pool is restarting.", "draining")]
+)
+def test_a_proxy_that_is_away_interrupts_the_job_and_blames_no_model(
+    acme: Provider, away: ProbeAnswer
+) -> None:
+    fake = Fake(dict.fromkeys(("good", "gone", "busy"), away))
     run = runs.start_probe(SYSTEM, ids(acme))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "AWAY_S", 0.01)
         patch.setattr(runner, "_RETRY_S", 0.01)
         job = work(run, fake)
-    assert (job.state, job.message) == ("failed", runner._AWAY)
+    assert (job.state, job.message) == ("interrupted", runner._AWAY)
     assert states(run)["good"] == "waiting"
-    runs.resume_probe(SYSTEM, run)
     assert work(run, Fake()).state == "done"
     assert states(run)["good"] == "ok"
+
+
+def test_a_failed_round_goes_on_with_a_new_job(acme: Provider) -> None:
+    run = runs.start_probe(SYSTEM, ids(acme))
+    Job.objects.filter(probe_run=run).update(state="failed")
+    runs.resume_probe(SYSTEM, run)
+    assert Job.objects.filter(task=runs.TASK).count() == 2
+    assert work(run, Fake()).state == "done"
+    assert "waiting" not in states(run).values()
 
 
 def test_a_round_that_runs_or_is_done_is_not_resumed(acme: Provider) -> None:
