@@ -38,8 +38,8 @@ SOURCES: Final = (
     CUSTOM_PROVIDER,
     CUSTOM_MODEL,
     CUSTOM_PATTERN,
-    LOCAL,
     LIVE,
+    LOCAL,
     BOOK,
     HEURISTIC,
     DEFAULT,
@@ -136,17 +136,17 @@ class Matcher:
 
         Shapes:  ``listing_id`` is the provider's id in the listings, blank for one they
                  do not know. ``is_local`` is a provider on the owner's own machines:
-                 what no rule prices is free there, whatever is listed of the name.
-                 ``stated`` is what the provider's own model list says it charges.
+                 what it states no price for is free there, whatever is listed of the
+                 name. ``stated`` is what its own model list says it charges.
         """
         rule = self._custom(provider_slug, model_id)
         if rule is not None:
             return rule
-        if is_local:
-            return Match(_FREE, LOCAL, LOCAL)
         if stated is not None:
             key = f"{provider_slug}/{model_id}"
             return _completed(Match(stated, LIVE, key, origin=provider_slug), model_id)
+        if is_local:
+            return Match(_FREE, LOCAL, LOCAL)
         found = self._listed(listing_id, model_id) or heuristic(model_id)
         if found is not None:
             return found

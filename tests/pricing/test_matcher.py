@@ -192,13 +192,14 @@ def test_sources_are_asked_in_the_order_of_the_docs():
     assert source(pattern, anywhere, **live) == "custom_model"
     assert source(pattern, **live) == "custom_pattern"
     assert source(**live) == "live"
-    assert source(**live, is_local=True) == "local"
+    assert source(**live, is_local=True) == "live"
+    assert source(is_local=True) == "local"
     assert source() == "book"
     assert source(model="claude-opus") == "heuristic"
     assert source(model="gpt-7") == "default"
     assert matcher().match("acme", "gpt-7").source == "unknown"
     assert SOURCES == (
-        "custom_provider", "custom_model", "custom_pattern", "local", "live", "book",
+        "custom_provider", "custom_model", "custom_pattern", "live", "local", "book",
         "heuristic", "default", "unknown",
     )  # fmt: skip
 
