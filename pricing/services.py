@@ -9,7 +9,7 @@ from poolsite import audit, version
 from poolsite.actor import Actor
 from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
-from poolsite.columns import ColumnError, check_columns
+from poolsite.columns import ColumnError, check_columns, is_plain
 from poolsite.models import Setting
 from pricing import selectors
 from pricing.cost import PriceSpec
@@ -59,6 +59,7 @@ def set_price(  # noqa: PLR0913 - a price and the time it holds for
              that ends before it begins.
     """
     model = model.strip()
+    _check_name(CustomPrice(model=model, provider_slug=provider_slug, reason=reason))
     now = clock.now()
     if valid_from is None:
         row = selectors.custom_price(model, provider_slug, at=now)
@@ -118,6 +119,8 @@ def remove_prices(
     actor: Actor, model: str, provider_slug: str = "", *, clock: Clock = _CLOCK
 ) -> int:
     """Remove every price set for a model, those of other times too; return how many."""
+    if not is_plain(model) or not is_plain(provider_slug):
+        return 0
     rows = CustomPrice.objects.filter(
         model=model, provider_slug=provider_slug, deleted_at=None
     )
@@ -205,7 +208,8 @@ def _seen(row: CustomPrice) -> dict[str, Any]:
     return kept
 
 
-def _check(row: CustomPrice, spec: PriceSpec) -> None:
+def _check_name(row: CustomPrice) -> None:
+    """Refuse names no column holds, before anything is looked up by them."""
     if not row.model:
         raise PriceError("Name the model.", field="model")
     if row.model == DEFAULT_MODEL and row.provider_slug:
@@ -214,6 +218,10 @@ def _check(row: CustomPrice, spec: PriceSpec) -> None:
         check_columns(row, ["model", "provider_slug", "reason"])
     except ColumnError as exc:
         raise PriceError(str(exc), field=exc.field) from exc
+
+
+def _check(row: CustomPrice, spec: PriceSpec) -> None:
+    _check_name(row)
     if row.valid_from and row.valid_to and row.valid_to <= row.valid_from:
         raise PriceError("It ends before it begins.", field="valid_to")
     columns = columns_of(spec)

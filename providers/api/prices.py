@@ -11,6 +11,7 @@ from ninja import Query, Router, Status
 from ninja.errors import HttpError
 from pydantic import AwareDatetime, Field
 
+from poolsite.columns import is_plain
 from pricing import selectors, services, units
 from pricing.cost import PriceSpec
 from pricing.services import PriceError
@@ -106,6 +107,8 @@ def set_price(request: HttpRequest, model: str, data: PriceSet) -> list[dict[str
     ``price_unconfirmed``; ``confirm`` lets it pass. Returns all prices people set.
     """
     if data.provider:
+        if not is_plain(data.provider):
+            raise Http404
         get_object_or_404(Provider, slug=data.provider, deleted_at=None)
     new = NewPrice(
         model=model,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.db.models import Count, QuerySet, Window
 
+from poolsite.columns import is_plain
 from pricing import matcher, selectors, units
 from pricing.cost import PriceSpec
 from pricing.matcher import Match
@@ -145,6 +146,8 @@ def price_of(
     provider_slug: str, model_id: str, known: Known | None = None
 ) -> PriceRow | None:
     """Return the price in force of one live model; two queries beside ``Known``."""
+    if not is_plain(model_id):
+        return None
     rows = _models(PriceFilters(provider=provider_slug)).filter(model_id=model_id)
     pairs = rows.values_list("model_id", "provider_id")
     found = _rows(pairs, known or Known.load())
@@ -216,6 +219,8 @@ def _models(filters: PriceFilters) -> QuerySet[ProviderModel]:
         provider__enabled=True,
         provider__deleted_at=None,
     )
+    if not is_plain(filters.provider) or not is_plain(filters.text):
+        return rows.none()
     if filters.provider:
         rows = rows.filter(provider__slug=filters.provider)
     if filters.text:

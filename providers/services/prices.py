@@ -10,6 +10,7 @@ from typing import Final
 
 from poolsite.actor import Actor
 from poolsite.clock import Clock, SystemClock
+from poolsite.columns import is_plain
 from pricing import guard, selectors, services
 from pricing.cost import PriceSpec
 from pricing.guard import Reference, Slip
@@ -125,6 +126,8 @@ def references(model: str, provider: str = "") -> list[Reference]:
     Shapes:  the price in force, and where a person set that one, also what the sources
              say: a slip that was saved once is no measure for the next.
     """
+    if not is_plain(model) or not is_plain(provider):
+        return []
     if model == DEFAULT_MODEL:
         row = selectors.custom_price(model)
         return [] if row is None else [_reference_of(row)]

@@ -134,3 +134,21 @@ def test_unpriced_traffic_is_listed_until_it_has_a_price(
     operator("PUT", "/prices/vendor/*", {"input": "1", "output": "1"})
     operator("PUT", "/prices/made-up", {"input": "1", "output": "1"})
     assert operator("GET", "/unpriced-traffic") == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", "/prices/a%00b", 422),
+        ("DELETE", "/prices/a%00b", 404),
+        ("GET", "/effective-prices?q=%00", 200),
+        ("GET", "/effective-prices/acme/%00", 404),
+    ],
+)
+def test_a_name_no_column_holds_is_nobodys(
+    method: str, path: str, status: int, operator: Api, acme: Provider
+) -> None:
+    body = {"input": "1", "output": "1"} if method == "PUT" else None
+    assert operator(method, path, body)[0] == status
+    odd = {"input": "1", "output": "1", "provider": "a\0"}
+    assert operator("PUT", "/prices/m", odd)[0] == 404
