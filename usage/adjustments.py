@@ -70,6 +70,11 @@ class RecalculationRun(models.Model):
     cursor_at = models.DateTimeField(null=True)
     cursor_id = models.UUIDField(null=True)
     undone_to = models.BigIntegerField(default=0)
+    # Corrections up to the first are in the rollups; those up to the second are being
+    # added, so many rows of them were.
+    rolled_to = models.BigIntegerField(default=0)
+    rolling_to = models.BigIntegerField(default=0)
+    rolled_rows = models.BigIntegerField(default=0)
     applied = models.BigIntegerField(default=0)
     applied_nano_usd = models.BigIntegerField(default=0)
     undone = models.BigIntegerField(default=0)

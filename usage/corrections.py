@@ -51,12 +51,14 @@ Corrections = dict[UUID, Correction]
 """Corrections by attempt."""
 
 
-def of_requests(ids: Iterable[UUID]) -> Corrections:
+def of_requests(ids: Iterable[UUID], *, up_to: int | None = None) -> Corrections:
     """Return the corrections of the attempts of some requests.
+
+    Shapes:  ``up_to`` is the last adjustment to be looked at.
 
     Cost:  one query per 500 requests, by index.
     """
-    return {each: found for _, each, found in _read(ids)}
+    return {each: found for _, each, found in _read(ids, up_to)}
 
 
 def request_deltas(ids: Iterable[UUID]) -> dict[UUID, tuple[int, bool]]:
@@ -100,13 +102,17 @@ def _was_unknown(row: Columns) -> bool:
     )
 
 
-def _read(ids: Iterable[UUID]) -> Iterable[tuple[UUID, UUID, Correction]]:
+def _read(
+    ids: Iterable[UUID], up_to: int | None = None
+) -> Iterable[tuple[UUID, UUID, Correction]]:
     wanted = list(ids)
     found: dict[UUID, tuple[UUID, Correction]] = {}
     for start in range(0, len(wanted), _CHUNK):
         rows = CostAdjustment.objects.filter(
             request_id__in=wanted[start : start + _CHUNK]
         )
+        if up_to is not None:
+            rows = rows.filter(pk__lte=up_to)
         for request_id, attempt_id, delta, version_id, is_undo in rows.order_by(
             "id"
         ).values_list(

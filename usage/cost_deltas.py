@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection
 
-from usage import ledger_sums, rollups
+from usage import bulk, ledger_sums, rollups
 from usage.ledger_sums import Meaning
 from usage.models import Rollup15, RollupCube, RollupDay
 from usage.rollups import CubeKey
@@ -21,7 +23,10 @@ from usage.rollups import CubeKey
 Pair = list[int]
 """A change of the cost, and of how many have no price."""
 Columns = Mapping[str, Any]
-_SETS: Final = "SET cost_nano_usd = cost_nano_usd + %s, unpriced = unpriced + %s"
+
+
+Write = tuple[str, tuple[Any, ...]]
+"""A statement and its parameters."""
 
 
 class CostDeltas:
@@ -32,22 +37,17 @@ class CostDeltas:
         self._days: dict[tuple[str, date, int], Pair] = {}
         self._cube: dict[CubeKey, Pair] = {}
 
-    def __len__(self) -> int:
-        """Return how many rows ``apply`` will write at most."""
-        return len(self._quarters) + len(self._days) + len(self._cube)
-
     def add_request(
         self, asked: Columns, cost: int, unpriced: int, meaning: Meaning
     ) -> None:
         """Add the change of one request: all its attempts together."""
         bucket = rollups.quarter(asked["at"])
-        day = bucket.date()
         for kind, ref in ledger_sums.request_refs(asked, meaning):
-            self._add(kind, ref, bucket, day, cost, unpriced)
+            self._add(kind, ref, bucket, cost, unpriced)
         if asked["purpose_dim"] in meaning.shown_purposes:
-            self._add(rollups.STATUS, asked["status"], bucket, day, cost, unpriced)
+            self._add(rollups.STATUS, asked["status"], bucket, cost, unpriced)
             outcome = int(asked["outcome"])
-            self._add(rollups.OUTCOME, outcome, bucket, day, cost, unpriced)
+            self._add(rollups.OUTCOME, outcome, bucket, cost, unpriced)
 
     def add_attempt(
         self, asked: Columns, row: Columns, cost: int, unpriced: int, meaning: Meaning
@@ -56,68 +56,69 @@ class CostDeltas:
         if asked["purpose_dim"] not in meaning.shown_purposes:
             return
         bucket = rollups.quarter(asked["at"])
-        day = bucket.date()
         model = row["model_dim"]
         for kind, ref in ledger_sums.attempt_refs(model, row):
-            self._add(kind, ref, bucket, day, cost, unpriced)
+            self._add(kind, ref, bucket, cost, unpriced)
         key = ledger_sums.cube_key(asked, row["provider_dim"], model)
-        _grow(self._cube.setdefault(key, [0, 0]), cost, unpriced)
+        _grow(self._cube, key, cost, unpriced)
 
-    def apply(self) -> None:
-        """Write the changes, inside the caller's transaction."""
-        adapt_time = connection.ops.adapt_datetimefield_value
+    def writes(self) -> list[Write]:
+        """Return the statements in their one order, the same for the same changes."""
+        adapt_time = bulk.moment
         adapt_day = connection.ops.adapt_datefield_value
-        where = "kind = %s AND bucket = %s AND ref = %s"
-        _update(
-            Rollup15._meta.db_table,
-            where,
-            (
-                (*pair, kind, adapt_time(bucket), ref)
-                for (kind, bucket, ref), pair in sorted(self._quarters.items())
-            ),
+        quarters, days = (
+            _SQL.format(Rollup15._meta.db_table, _WHERE),
+            {key: list(pair) for key, pair in self._days.items()},
         )
-        _update(
-            RollupDay._meta.db_table,
-            where,
-            (
-                (*pair, kind, adapt_day(day), ref)
-                for (kind, day, ref), pair in sorted(self._days.items())
-            ),
+        found: list[Write] = []
+        for (kind, bucket, ref), pair in sorted(self._quarters.items()):
+            _grow(days, (kind, bucket.date(), ref), *pair)
+            if pair != [0, 0]:
+                found.append((quarters, (*pair, kind, adapt_time(bucket), ref)))
+        sql = _SQL.format(RollupDay._meta.db_table, _WHERE)
+        found.extend(
+            (sql, (*pair, kind, adapt_day(day), ref))
+            for (kind, day, ref), pair in sorted(days.items())
+            if pair != [0, 0]
         )
-        _update(
-            RollupCube._meta.db_table,
-            "bucket = %s AND provider_dim = %s AND model_dim = %s "
-            "AND client_key_id = %s",
-            (
-                (*pair, adapt_day(key.day), *key[1:])
-                for key, pair in sorted(self._cube.items())
-            ),
+        sql = _SQL.format(RollupCube._meta.db_table, _WHERE_CUBE)
+        found.extend(
+            (sql, (*pair, adapt_day(key.day), *key[1:]))
+            for key, pair in sorted(self._cube.items())
+            if pair != [0, 0]
         )
+        return found
 
     def _add(
-        self,
-        kind: str,
-        ref: int,
-        bucket: datetime,
-        day: date,
-        cost: int,
-        unpriced: int,
+        self, kind: str, ref: int, bucket: datetime, cost: int, unpriced: int
     ) -> None:
-        if kind not in rollups.DAY_ONLY:
-            quarter = self._quarters.setdefault((kind, bucket, ref), [0, 0])
-            _grow(quarter, cost, unpriced)
-        _grow(self._days.setdefault((kind, day, ref), [0, 0]), cost, unpriced)
+        if kind in rollups.DAY_ONLY:
+            _grow(self._days, (kind, bucket.date(), ref), cost, unpriced)
+        else:
+            _grow(self._quarters, (kind, bucket, ref), cost, unpriced)
 
 
-def _grow(pair: Pair, cost: int, unpriced: int) -> None:
-    pair[0] += cost
-    pair[1] += unpriced
-
-
-def _update(table: str, where: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    changed = [row for row in rows if row[0] or row[1]]
-    if not changed:
-        return
-    sql = f"UPDATE {table} {_SETS} WHERE {where}"
+def run(writes: Iterable[Write]) -> None:
+    """Run statements, those of one kind at once, inside the caller's transaction."""
     with connection.cursor() as cursor:
-        cursor.executemany(sql, changed)
+        for sql, same in groupby(writes, key=itemgetter(0)):
+            cursor.executemany(sql, [parameters for _, parameters in same])
+
+
+def _grow(pairs: dict[Any, Pair], key: Any, cost: int, unpriced: int) -> None:
+    found = pairs.get(key)
+    if found is None:
+        pairs[key] = [cost, unpriced]
+    else:
+        found[0] += cost
+        found[1] += unpriced
+
+
+_SQL: Final = (
+    "UPDATE {} SET cost_nano_usd = cost_nano_usd + %s, unpriced = unpriced + %s "
+    "WHERE {}"
+)
+_WHERE: Final = "kind = %s AND bucket = %s AND ref = %s"
+_WHERE_CUBE: Final = (
+    "bucket = %s AND provider_dim = %s AND model_dim = %s AND client_key_id = %s"
+)

@@ -19,9 +19,10 @@ from pricing.cost import CostLine, cost_lines
 from pricing.models import PriceVersion
 from pricing.selectors import versions
 from pricing.tokens import TokenUsage
-from usage import dimensions
+from usage import corrections, dimensions
 from usage.log_names import Names, names_for
 from usage.models import Attempt, ClientKey, Dimension, Request
+from usage.recalculation.selectors import Adjustment, adjusted_cost, adjustments_of
 from usage.selectors import strings
 
 _STATES: Final = {
@@ -75,6 +76,8 @@ class RequestRow:
 
     row: Request
     state: str
+    adjusted_nano_usd: int = 0
+    is_adjusted: bool = False
     tries: list[tuple[str, str]] = field(default_factory=list)
     key: str = ""
     model: str = ""
@@ -99,8 +102,11 @@ class RequestRow:
 
     @property
     def cost_nano_usd(self) -> int | None:
-        """What it cost; None when no price is known."""
-        return self.row.cost_nano_usd
+        """What it cost, corrections included; None when no price is known."""
+        settled = self.row.cost_nano_usd
+        if settled is None and not self.is_adjusted:
+            return None
+        return (settled or 0) + self.adjusted_nano_usd
 
     @property
     def latency_ms(self) -> int | None:
@@ -137,6 +143,12 @@ class AttemptRow:
     price_source: str
     version: PriceVersion | None = None
     lines: list[CostLine] = field(default_factory=list)
+    adjustments: list[Adjustment] = field(default_factory=list)
+
+    @property
+    def cost_nano_usd(self) -> int | None:
+        """What it costs, corrections included; None when no price was ever known."""
+        return adjusted_cost(self.row.cost_nano_usd, self.adjustments)
 
     @property
     def state(self) -> str:
@@ -197,15 +209,20 @@ def in_words(
 
     Shapes:  each row carries its attempts as (state, status) in their order; without
              ``with_tries`` only where one attempt tells it all.
-    Cost:    two queries for the names unless given, one for the attempts.
+    Cost:    two queries for the names unless given, one for the attempts and one for
+             corrections.
     """
     names = names or names_for(rows)
     tries = _tries(rows) if with_tries else {}
-    return [_in_words(row, names, tries.get(row.id, [])) for row in rows]
+    found = [_in_words(row, names, tries.get(row.id, [])) for row in rows]
+    adjusted = corrections.request_deltas(row.id for row in rows)
+    for each in found:
+        each.adjusted_nano_usd, each.is_adjusted = adjusted.get(each.id, (0, False))
+    return found
 
 
 def detail(request_id: UUID) -> RequestDetail | None:
-    """Return one request with its attempts, None when it is not there; six queries.
+    """Return one request with its attempts, None when it is not there; nine queries.
 
     The id carries its time, so one partition is read.
     """
@@ -236,9 +253,13 @@ def detail(request_id: UUID) -> RequestDetail | None:
     prices = versions(
         {each.price_version_id for each in attempts if each.price_version_id}
     )
+    adjusted = adjustments_of(request_id)
     return RequestDetail(
         request=in_words([row])[0],
-        attempts=[_attempt(each, names, prices) for each in attempts],
+        attempts=[
+            _attempt(each, names, prices, adjusted.get(each.id, []))
+            for each in attempts
+        ],
     )
 
 
@@ -342,6 +363,7 @@ def _attempt(
     row: Attempt,
     names: dict[int, str],
     prices: dict[int, tuple[PriceVersion, Any]],
+    adjustments: list[Adjustment],
 ) -> AttemptRow:
     def name(number: int | None) -> str:
         return names.get(number, "") if number is not None else ""
@@ -363,6 +385,7 @@ def _attempt(
         price_source=name(row.price_source_dim),
         version=version,
         lines=cost_lines(usage, spec, service_tier=row.flags or None),
+        adjustments=adjustments,
     )
 
 

@@ -74,8 +74,11 @@ def slices(span: Span, after: Cursor | None = None) -> Iterator[Slice]:
         after = cursor_of(asked[-1])
 
 
-def slice_of(asked: list[Row]) -> Slice:
-    """Read what belongs to some requests of about the same time."""
+def slice_of(asked: list[Row], *, up_to: int | None = None) -> Slice:
+    """Read what belongs to some requests of about the same time.
+
+    Shapes:  ``up_to`` is the last adjustment to be looked at.
+    """
     ids = [row["id"] for row in asked]
     times = [row["at"] for row in asked]
     rows = Attempt.objects.filter(
@@ -84,7 +87,7 @@ def slice_of(asked: list[Row]) -> Slice:
     tried: dict[UUID, list[Row]] = {}
     for row in rows.iterator(chunk_size=2 * SLICE):
         tried.setdefault(row["request_id"], []).append(row)
-    return Slice(asked, tried, corrections.of_requests(ids))
+    return Slice(asked, tried, corrections.of_requests(ids, up_to=up_to))
 
 
 def asked_by_id(ids: list[UUID], span: Span) -> list[Row]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from usage.models import RecalculationRun
+from usage.corrections import Correction
+from usage.models import CostAdjustment, RecalculationRun
 from usage.recalculation.services import State, state_left
 
 LIMIT: Final = 50
@@ -20,11 +22,35 @@ def runs() -> QuerySet[RecalculationRun]:
     return rows.defer(*_HEAVY)
 
 
-def by_key(keys: set[UUID]) -> dict[UUID, RecalculationRun]:
-    """Return the runs behind adjustments; one query, none for no keys."""
-    if not keys:
-        return {}
-    return {run.key: run for run in runs().filter(key__in=keys)}
+class Adjustment(NamedTuple):
+    """A later correction of one attempt, and the run that made it."""
+
+    row: CostAdjustment
+    run: RecalculationRun | None
+
+
+def adjustments_of(request_id: UUID) -> dict[UUID, list[Adjustment]]:
+    """Return a request's corrections by attempt, oldest first.
+
+    Cost:  one query, two where there are any.
+    """
+    rows = list(CostAdjustment.objects.filter(request_id=request_id).order_by("pk"))
+    keys = {row.run for row in rows}
+    made_by = {run.key: run for run in runs().filter(key__in=keys)} if keys else {}
+    found: dict[UUID, list[Adjustment]] = {}
+    for row in rows:
+        found.setdefault(row.attempt_id, []).append(
+            Adjustment(row, made_by.get(row.run))
+        )
+    return found
+
+
+def adjusted_cost(settled: int | None, made: Iterable[Adjustment]) -> int | None:
+    """Return what an attempt costs now; None when no price was ever known."""
+    found = Correction()
+    for row, _ in made:
+        found.add(row.delta_nano_usd, row.price_version_id, is_undo=row.is_undo)
+    return found.cost(settled)
 
 
 def latest(count: int = LIMIT) -> list[dict[str, Any]]:
@@ -42,6 +68,7 @@ def summary(run: RecalculationRun) -> dict[str, Any]:
     return {
         "id": run.pk,
         "state": state_left(run),
+        "label": State(state_left(run)).label,
         "since": run.since,
         "until": run.until,
         "providers": run.providers,
@@ -65,7 +92,12 @@ def summary(run: RecalculationRun) -> dict[str, Any]:
 
 def facts(run: RecalculationRun) -> dict[str, Any]:
     """Return everything about one run, the figures of its count included."""
-    return {**summary(run), "found": run.found, "can": list(can(run))}
+    return {
+        **summary(run),
+        "title": f"Recalculation {run.pk}",
+        "found": run.found,
+        "can": list(can(run)),
+    }
 
 
 def can(run: RecalculationRun) -> tuple[str, ...]:

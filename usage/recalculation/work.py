@@ -21,7 +21,7 @@ from usage.models import CostAdjustment, Dimension, RecalculationRun
 from usage.recalculation import choose, post
 from usage.recalculation.choose import Row, Slice, Span
 from usage.recalculation.found import Found
-from usage.recalculation.post import Change, Part
+from usage.recalculation.post import Change, Writer
 from usage.recalculation.price import Pair, Price, Rules, Verdict, look
 from usage.selectors import strings
 
@@ -201,56 +201,44 @@ def _apply(handle: JobHandle, run: RecalculationRun) -> None:
     if run.cursor_at is not None and run.cursor_id is not None:
         after = (run.cursor_at, run.cursor_id)
     rules = _kept_rules(run)
-    left = choose.count_requests(span, after)
-    done, total = 0, left
+    writer, done = Writer(handle, run), 0
+    writer.recover()
+    total = choose.count_requests(span, after)
     handle.step(0, total, "Writing corrections")
-    writer = _Applier(handle, run)
-    for slice_ in choose.slices(span, after):
-        handle.check()
-        for asked in slice_.asked:
-            rows = slice_.tried.get(asked["id"], [])
-            writer.add(asked, rows, slice_, _changes(rows, slice_, rules))
-        done += len(slice_.asked)
-        handle.step(done, total, "Writing corrections")
-    writer.flush()
+    was = run.cursor_id
+    try:
+        for slice_ in choose.slices(span, after):
+            handle.check()
+            for asked in slice_.asked:
+                rows = slice_.tried.get(asked["id"], [])
+                changes = _changes(rows, slice_, rules)
+                if changes:
+                    writer.add(asked, rows, slice_.corrections, changes)
+                if writer.is_full:
+                    was = _write(writer, was, asked)
+            if writer.count:
+                was = _write(writer, was, slice_.asked[-1])
+            done += len(slice_.asked)
+            handle.step(done, total, "Writing corrections")
+    except JobCancelledError:
+        writer.roll_on_the_way_out()
+        raise
+    writer.roll()
 
 
-class _Applier:
-    """Collects requests into parts and writes each part when it is full."""
-
-    def __init__(self, handle: JobHandle, run: RecalculationRun) -> None:
-        self._handle = handle
-        self._run = run
-        self._means = post.meaning()
-        self._part = Part(run, self._means, is_undo=False)
-        self._written_id: UUID | None = run.cursor_id
-        self._last: Row | None = None
-
-    def add(
-        self, asked: Row, rows: list[Row], slice_: Slice, changes: dict[UUID, Change]
-    ) -> None:
-        self._last = asked
-        if changes:
-            self._part.add(asked, rows, slice_.corrections, changes)
-        if self._part.is_full:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._last is None or not self._part.count:
-            return
-        at, last = choose.cursor_of(self._last)
-        self._part.write(
-            self._handle.clock.now(),
-            was={"cursor_id": self._written_id},
-            reached={
-                "cursor_at": at,
-                "cursor_id": last,
-                "applied": F("applied") + self._part.count,
-                "applied_nano_usd": F("applied_nano_usd") + self._part.sum_nano_usd,
-            },
-        )
-        self._written_id = last
-        self._part = Part(self._run, self._means, is_undo=False)
+def _write(writer: Writer, was: UUID | None, last: Row) -> UUID:
+    """Write what waits, up to this request; return the new place."""
+    at, reached = choose.cursor_of(last)
+    writer.write(
+        was={"cursor_id": was},
+        reached={
+            "cursor_at": at,
+            "cursor_id": reached,
+            "applied": F("applied") + writer.count,
+            "applied_nano_usd": F("applied_nano_usd") + writer.sum_nano_usd,
+        },
+    )
+    return reached
 
 
 def _kept_rules(run: RecalculationRun) -> Rules:
@@ -277,57 +265,44 @@ def _changes(rows: list[Row], slice_: Slice, rules: Rules) -> dict[UUID, Change]
 
 
 def _undo(handle: JobHandle, run: RecalculationRun) -> None:
-    means, reached = post.meaning(), run.undone_to
-    done = run.undone
+    writer, reached, done = Writer(handle, run), run.undone_to, run.undone
+    writer.recover()
     handle.step(done, run.applied, "Taking corrections back")
-    while rows := _written(run, reached):
-        handle.check()
-        for part, last in _opposites(run, means, rows):
-            part.write(
-                handle.clock.now(),
-                was={"undone_to": reached},
+    try:
+        while rows := _written(run, reached):
+            handle.check()
+            _take_back(writer, rows)
+            done += writer.count
+            was, reached = reached, rows[-1]["pk"]
+            writer.write(
+                was={"undone_to": was},
                 reached={
-                    "undone_to": last,
-                    "undone": F("undone") + part.count,
-                    "undone_nano_usd": F("undone_nano_usd") + part.sum_nano_usd,
+                    "undone_to": reached,
+                    "undone": F("undone") + writer.count,
+                    "undone_nano_usd": F("undone_nano_usd") + writer.sum_nano_usd,
                 },
             )
-            reached = last
-            done += part.count
-        handle.step(done, run.applied, "Taking corrections back")
+            handle.step(done, run.applied, "Taking corrections back")
+    except JobCancelledError:
+        writer.roll_on_the_way_out()
+        raise
+    writer.roll()
 
 
 def _written(run: RecalculationRun, after: int) -> list[Row]:
     """Return the run's next corrections; its undos have higher numbers than all."""
     rows = CostAdjustment.objects.filter(run=run.key, pk__gt=after).order_by("pk")
     names = ("pk", "request_id", "attempt_id", "at", "delta_nano_usd", "is_undo")
-    found = list(rows.values(*names, "price_version_id")[: choose.SLICE])
+    found = list(rows.values(*names, "price_version_id")[: post.FULL])
     return [row for row in found if not row["is_undo"]]
 
 
-def _opposites(
-    run: RecalculationRun, means: Any, rows: list[Row]
-) -> list[tuple[Part, int]]:
-    """Make the parts that take these corrections back, with the place each reaches."""
-    ids = list(dict.fromkeys(row["request_id"] for row in rows))
-    times = [row["at"] for row in rows]
-    asked = choose.asked_by_id(ids, Span(min(times), max(times)))
-    by_id = {each["id"]: each for each in asked}
-    slice_ = choose.slice_of(asked)
-    parts: list[tuple[Part, int]] = []
-    part = Part(run, means, is_undo=True)
-    for request_id in ids:
-        own = [row for row in rows if row["request_id"] == request_id]
-        changes = {
-            row["attempt_id"]: Change(-row["delta_nano_usd"], row["price_version_id"])
-            for row in own
-        }
-        part.add(
-            by_id[request_id], slice_.tried[request_id], slice_.corrections, changes
+def _take_back(writer: Writer, rows: list[Row]) -> None:
+    """Add the opposites of some corrections."""
+    by_request: dict[UUID, dict[UUID, Change]] = {}
+    for row in rows:
+        by_request.setdefault(row["request_id"], {})[row["attempt_id"]] = Change(
+            -row["delta_nano_usd"], row["price_version_id"], is_undo=True
         )
-        if part.is_full:
-            parts.append((part, own[-1]["pk"]))
-            part = Part(run, means, is_undo=True)
-    if part.count:
-        parts.append((part, rows[-1]["pk"]))
-    return parts
+    for asked, tried, known in post.requests_of(list(by_request), rows):
+        writer.add(asked, tried, known, by_request[asked["id"]])

@@ -107,6 +107,7 @@ def undo(run: RecalculationRun) -> RecalculationRun:
 
 def done(run: RecalculationRun) -> RecalculationRun:
     """Do the work that waits for a run."""
+    run.refresh_from_db()
     work_here(run)
     run.refresh_from_db()
     assert run.job is not None

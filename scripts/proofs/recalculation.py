@@ -1,0 +1,63 @@
+"""A million attempts are priced again, stopped, gone on with and taken back, exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from scripts.proofs.figure import Figure, at_least, at_most, equal
+from tests.rig.processes import ROOT
+
+name = "recalculation"
+ATTEMPTS = 1_000_000
+FEW = 20_000
+LONGEST_S = 3_600
+
+
+def run(seed: int, *, short: bool = False) -> list[Figure]:
+    """Fill a ledger of its own and measure each step in one process."""
+    count = FEW if short else ATTEMPTS
+    seen = _measured(count, seed)
+    return [
+        at_least("attempts in the ledger", seen["attempts"], count),
+        at_most("counting what would change", round(seen["count_s"], 1), 60, "s"),
+        at_most("applying it", round(seen["apply_s"], 1), 60, "s"),
+        equal("attempts that differ from fractions", seen["wrong_attempts"], 0),
+        equal("total minus its sum by fractions, nano", seen["total_off_nano"], 0),
+        equal("count minus what was applied, nano", seen["count_off_nano"], 0),
+        equal("rollups minus attempts, nano", seen["rollups_off_nano"], 0),
+        at_most("stopped after being asked", round(seen["cancel_s"], 2), 2, "s"),
+        equal("state of the stopped run", seen["cancelled_state"], "stopped"),
+        equal("total after going on, off by nano", seen["resumed_off_nano"], 0),
+        equal("attempts that undo left changed", seen["undo_off_attempts"], 0),
+        equal("rollups as before after undo", seen["undo_rollups_equal"], True),
+        at_most("rows in one transaction", seen["most_rows"], 499),
+        at_most("99.9 % of transactions", round(seen["p999_write_ms"], 1), 50, "ms"),
+        Figure(
+            "longest transaction, undoing",
+            f"{seen['longest_write_ms']:.0f} ms, undo {seen['undo_s']:.1f} s",
+            "told",
+            True,
+        ),
+    ]
+
+
+def _measured(count: int, seed: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="pool-proof-") as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "scripts.recalculation_rig", str(count), str(seed)],
+            cwd=ROOT,
+            env={**os.environ, "POOL_DATA_DIR": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_S,
+        )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2_000:])
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
