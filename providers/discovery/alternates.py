@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from poolsite.clock import SystemClock
 from poolsite.destinations import EgressRefusedError, host_port_of
 from poolsite.secret_type import Secret
-from providers.discovery.asking import Asker, Candidate
+from providers.discovery.asking import TOTAL_S, Asker, Candidate
 from providers.discovery.calling import make_call, says_model_missing, send_call
 from providers.discovery.check import CheckResult, check_with
 from providers.formats.base import FormatError
@@ -79,9 +80,12 @@ def try_alternates(
     Shapes:  ``formats`` are tried in order at each, blank = the candidate's own;
              ``models`` are called where a list of models proves nothing.
     Fails:   never raises for what the servers do.
-    Cost:    one request an address and format, a call of one token for each model.
+    Cost:    one request an address and format, a call of one token for each model;
+             30 s in all.
     """
     here = candidate.base_url.rstrip("/")
+    clock = SystemClock()
+    ends = clock.monotonic() + TOTAL_S
     others = [url.rstrip("/") for url in dict.fromkeys(alternates)]
     for url in others:
         if url == here:
@@ -96,7 +100,8 @@ def try_alternates(
                 # A private address was allowed exactly as it stands, no other one.
                 allow_private=candidate.allow_private and _is_same(url, here),
             )
-            won = _accepted(Asker(there, secret), models)
+            left = ends - clock.monotonic()
+            won = _accepted(Asker(there, secret, total_s=left), models)
             if won is not None:
                 return won
     return None

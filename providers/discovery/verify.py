@@ -94,6 +94,11 @@ class Verification:
         return bool(self.candidate_formats)
 
     @property
+    def was_heard(self) -> bool:
+        """Tell whether anybody answered at all."""
+        return any(each.status_code is not None for each in self.probes.values())
+
+    @property
     def refused(self) -> bool:
         """Tell whether everything that is there refuses the key."""
         heard = [each for each in self.probes.values() if each.reachable]

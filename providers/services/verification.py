@@ -64,7 +64,7 @@ def _verify(
     candidate: Candidate, secret: Secret | None, model: str, *, is_custom: bool
 ) -> Verification:
     found = verify(Asker(candidate, secret), model=model, is_custom=is_custom)
-    if found.ok:
+    if found.ok or not found.was_heard:
         return found
     guess = detect(Asker(candidate, secret, stage_s=DETECT_STAGE_S))
     if guess.is_sure:
