@@ -180,12 +180,9 @@ class Asker:
         left = min(self._stage_s, self._ends - self._clock.monotonic())
         if left <= 0:
             return Heard(None, "The time for this test is used up.", "Try again.")
-        base = self.candidate.base_url
         proof = self.credential() if credential is None else dict(credential)
         try:
-            own = {host_port_of(base)} if self.candidate.allow_private else set()
-            origin = origin_of(base) if self._secret is not None else None
-            if self.candidate.auth_scheme in SIGNED and self._sign and self._secret:
+            if self.candidate.auth_scheme in SIGNED:
                 proof = self._signed(method, url, body or b"")
             sent = {
                 **(_JSON if body is not None else {}),
@@ -193,23 +190,7 @@ class Asker:
                 **(headers or {}),
                 **proof,
             }
-            vetter = Vetter(
-                settings.CONFIG.allow_private, settings.CONFIG.cloud_metadata
-            )
-            with ControlClient(
-                vetter,
-                read_timeout_s=left,
-                deadline_s=left,
-                limit_bytes=_LIMIT_BYTES,
-                tls=_tls(),
-            ) as client:
-                answer = client.send(
-                    client.prepare(url, frozenset(own)),
-                    headers=sent,
-                    body=body,
-                    secret_origin=origin,
-                    method=method,
-                )
+            return Heard(self._send(url, method, body, sent, left))
         except _UnsignedError as exc:
             return Heard(None, str(exc), "Enter the credential as it is described.")
         except EgressRefusedError as exc:
@@ -217,7 +198,32 @@ class Asker:
         except EgressError as exc:
             words, cure = _WORDS.get(exc.category, (str(exc), ""))
             return Heard(None, words, cure, exc.category)
-        return Heard(answer)
+
+    def _send(
+        self,
+        url: str,
+        method: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        left_s: float,
+    ) -> Answer:
+        base = self.candidate.base_url
+        own = {host_port_of(base)} if self.candidate.allow_private else set()
+        vetter = Vetter(settings.CONFIG.allow_private, settings.CONFIG.cloud_metadata)
+        with ControlClient(
+            vetter,
+            read_timeout_s=left_s,
+            deadline_s=left_s,
+            limit_bytes=_LIMIT_BYTES,
+            tls=_tls(),
+        ) as client:
+            return client.send(
+                client.prepare(url, frozenset(own)),
+                headers=headers,
+                body=body,
+                secret_origin=origin_of(base) if self._secret is not None else None,
+                method=method,
+            )
 
     def _signed(self, method: str, url: str, body: bytes) -> dict[str, str]:
         if self._sign is None or self._secret is None:
