@@ -40,6 +40,27 @@ class Apply(Schema):
     models: list[str] | None = Field(None, max_length=5000)
 
 
+class Schedule(Schema):
+    """How often lists are fetched, and whether new models are added unasked."""
+
+    every_s: int | None = None
+    auto_add: bool | None = None
+
+
+@router.get("/models-schedule")
+def get_schedule(request: HttpRequest) -> dict[str, Any]:
+    """Return how often lists are fetched, in seconds; 0 = never."""
+    return discovery.schedule()
+
+
+@router.put("/models-schedule")
+def set_schedule(request: HttpRequest, data: Schedule) -> dict[str, Any]:
+    """Change how often lists are fetched."""
+    return discovery.set_schedule(
+        actor_of(request), every_s=data.every_s, auto_add=data.auto_add
+    )
+
+
 @router.get("/models")
 def find_models(  # noqa: PLR0913 - one parameter a filter
     request: HttpRequest,

@@ -54,6 +54,9 @@ EVERY_S: Final = "discovery.every_s"
 _AT_ONCE: Final = 500
 _FACTS_FROM_CATALOGUE: Final = frozenset({"catalog", "catalogue"})
 _ROUND_S: Final = 40.0
+_EVERY_S: Final = 3_600
+_SHORTEST_S: Final = 600
+_LONGEST_S: Final = 7 * 86_400
 _CLOCK: Final = SystemClock()
 _FACTS: Final = (
     "display_name",
@@ -313,18 +316,17 @@ def refresh_due(
 
     Cost:  one provider after another, for at most 40 s.
     """
-    settings = _settings()
-    every_s = settings.get(EVERY_S, 3600)
-    if not isinstance(every_s, int | float) or every_s <= 0:
+    plan = schedule()
+    if plan["every_s"] <= 0:
         return []
     began, now = clock.monotonic(), clock.now()
     done = []
-    for provider in _waiting(now, float(every_s))[:most]:
+    for provider in _waiting(now, float(plan["every_s"]))[:most]:
         if clock.monotonic() - began > _ROUND_S:
             break
         row = refresh(provider, clock=clock)
         done.append(row)
-        if not row.error and settings.get(AUTO_ADD) is True:
+        if not row.error and plan["auto_add"]:
             apply(actor, provider, kinds=(NEW, BACK), clock=clock)
     return done
 
@@ -349,6 +351,41 @@ def _waiting(now: datetime, every_s: float) -> list[Provider]:
 def _jitter(pk: int, every_s: float) -> timedelta:
     """Return up to a tenth of the interval, always the same for one provider."""
     return timedelta(seconds=every_s / 10 * (pk * 37 % 100) / 100)
+
+
+@one_change
+def set_schedule(
+    actor: Actor, *, every_s: int | None = None, auto_add: bool | None = None
+) -> dict[str, Any]:
+    """Say how often lists are fetched, and whether new models are added unasked.
+
+    Units:   seconds; 0 stops the round, None leaves a value as it is.
+    Errors:  ServiceError for an interval between 0 and ten minutes, or over a week.
+    """
+    if every_s is not None and every_s and not _SHORTEST_S <= every_s <= _LONGEST_S:
+        raise ServiceError(
+            f"The interval is 0, or {_SHORTEST_S} to {_LONGEST_S} seconds.",
+            field="every_s",
+        )
+    before = schedule()
+    for key, value in ((EVERY_S, every_s), (AUTO_ADD, auto_add)):
+        if value is not None:
+            Setting.objects.update_or_create(key=key, defaults={"value": value})
+    after = schedule()
+    if after != before:
+        audit.record(actor, "model.schedule", before=before, after=after)
+    return after
+
+
+def schedule() -> dict[str, Any]:
+    """Return ``{"every_s", "auto_add"}`` as they are in force; one query."""
+    found = _settings()
+    every_s = found.get(EVERY_S)
+    is_number = isinstance(every_s, int) and not isinstance(every_s, bool)
+    return {
+        "every_s": every_s if is_number else _EVERY_S,
+        "auto_add": found.get(AUTO_ADD) is True,
+    }
 
 
 def _settings() -> dict[str, Any]:

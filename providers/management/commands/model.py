@@ -45,6 +45,9 @@ class Command(PoolCommand):
         find.add_argument("--provider", default="", metavar="ID")
         find.add_argument("--context-from", type=int, metavar="TOKENS")
         find.add_argument("--json", action="store_true")
+        plan = action(sub, "schedule", self.schedule, "how often lists are fetched")
+        plan.add_argument("--every", type=int, metavar="SECONDS", help="0 = never")
+        plan.add_argument("--auto-add", choices=["on", "off"], help="add new models")
         for name, words in (("enable", "offer a model"), ("disable", "hide a model")):
             switch = action(sub, name, self.switch, words)
             switch.add_argument("model")
@@ -90,6 +93,17 @@ class Command(PoolCommand):
             for row in rows:
                 row.update({name: " ".join(row[name]) for name in _LISTS})
         self.table(rows, as_json=options["json"])
+
+    def schedule(self, options: dict[str, Any]) -> None:
+        wish = options["auto_add"]
+        plan = discovery.set_schedule(
+            self.actor,
+            every_s=options["every"],
+            auto_add=None if wish is None else wish == "on",
+        )
+        rhythm = f"every {plan['every_s']} s" if plan["every_s"] else "never"
+        added = "are added" if plan["auto_add"] else "wait for a person"
+        self.say(f"Lists are fetched {rhythm}; new models {added}.")
 
     def switch(self, options: dict[str, Any]) -> None:
         name, slug = options["model"], options["provider"]

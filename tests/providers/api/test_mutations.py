@@ -52,6 +52,7 @@ CASES = [
     Case("model.remove", "DELETE", "/providers/acme/models/a/b"),
     Case("model.disable", "POST", "/models/disable", {"models": ["a/b"]}),
     Case("model.list", "POST", "/providers/acme/models-refresh", None, False),
+    Case("model.schedule", "PUT", "/models-schedule", {"every_s": 7200}, False),
     Case("probe.start", "POST", "/probes", {"match": "gpt-*"}, False),
     Case("alias.set", "PUT", "/aliases/fast", {"targets": ["acme/gpt-5-mini", "a/b"]}),
     Case("alias.remove", "DELETE", "/aliases/best"),

@@ -52,3 +52,11 @@ def test_models_are_found_and_switched(pool: Pool, acme: Provider) -> None:
     pool.ok("model", "enable", "house", "--provider", "acme")
     assert acme.models.get(model_id="house").enabled
     assert "no model nothing" in pool.refused("model", "disable", "nothing")
+
+
+def test_the_schedule_is_shown_and_changed(pool: Pool) -> None:
+    said = "Lists are fetched every 3600 s; new models wait for a person."
+    assert said in pool.ok("model", "schedule").out
+    out = pool.ok("model", "schedule", "--every", "0", "--auto-add", "on").out
+    assert "Lists are fetched never; new models are added." in out
+    assert "The interval is 0" in pool.refused("model", "schedule", "--every", "5")

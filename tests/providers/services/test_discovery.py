@@ -10,8 +10,8 @@ import pytest
 
 from poolsite.actor import SYSTEM
 from poolsite.clock import ManualClock, SystemClock
-from poolsite.models import AuditEvent, Setting
-from providers.discovery.differences import differences, entries_of
+from poolsite.models import AuditEvent
+from providers.discovery.differences import KINDS, differences, entries_of
 from providers.models import ModelList, Provider, ProviderModel
 from providers.services import discovery, explain, models, providers
 from providers.services.errors import ServiceError
@@ -176,7 +176,7 @@ def test_manual_models_never_vanish(
     provider: Provider, vendor: Vendor, clock: ManualClock
 ) -> None:
     make_models(provider, "by-hand")
-    discovery.sync(SYSTEM, provider, kinds=discovery.KINDS, clock=clock)
+    discovery.sync(SYSTEM, provider, kinds=KINDS, clock=clock)
     assert "by-hand" in names(provider, gone_at=None)
 
 
@@ -276,7 +276,8 @@ def test_many_models_are_applied_in_short_transactions(
     _, done = discovery.sync(SYSTEM, provider, clock=clock)
     assert done["new"] == 1200
     events = AuditEvent.objects.filter(action="model.discover")
-    assert [event.after["new"] for event in events.order_by("id")] == [500, 500, 200]
+    told = [event.after or {} for event in events.order_by("id")]
+    assert [after["new"] for after in told] == [500, 500, 200]
 
 
 # What comes round
@@ -309,7 +310,7 @@ def test_the_round_takes_the_oldest_first_and_only_some(
 def test_the_round_adds_new_models_only_where_it_is_told_to(
     provider: Provider, vendor: Vendor, clock: ManualClock
 ) -> None:
-    Setting.objects.create(key=discovery.AUTO_ADD, value=True)
+    discovery.set_schedule(SYSTEM, auto_add=True)
     discovery.refresh_due(SYSTEM, clock=clock)
     assert names(provider) == ["m-1", "m-2", "m-3"]
     vendor.on("GET", "/v1/models", lists.openai("m-1"))
@@ -321,6 +322,13 @@ def test_the_round_adds_new_models_only_where_it_is_told_to(
 def test_the_round_can_be_switched_off(
     provider: Provider, vendor: Vendor, clock: ManualClock
 ) -> None:
-    Setting.objects.create(key=discovery.EVERY_S, value=0)
+    assert discovery.set_schedule(SYSTEM, every_s=0)["every_s"] == 0
     assert discovery.refresh_due(SYSTEM, clock=clock) == []
     assert vendor.asked == []
+
+
+@pytest.mark.parametrize("every_s", [-1, 1, 599, 604_801])
+def test_a_schedule_is_neither_too_tight_nor_too_loose(every_s: int) -> None:
+    with pytest.raises(ServiceError, match="The interval is 0"):
+        discovery.set_schedule(SYSTEM, every_s=every_s)
+    assert discovery.schedule() == {"every_s": 3600, "auto_add": False}
