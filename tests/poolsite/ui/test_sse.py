@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import AsyncClient, Client
 
 from poolsite import jobs
@@ -26,6 +27,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     sse._streams.closing.clear()
     assert sse._streams.open == 0, "a stream kept its place"
+
+
+@pytest.fixture(autouse=True)
+async def no_connection_left() -> AsyncIterator[None]:
+    """Close what the thread of asynchronous tests opened; nobody else can."""
+    yield
+    await sync_to_async(connections.close_all)()
 
 
 @pytest.fixture
