@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pricing.listing import ListedModel
@@ -88,7 +90,7 @@ def test_not_a_chat_model(name: str, kind: str) -> None:
          "ollama", "local", "default"],
 )  # fmt: skip
 def test_profile_of_a_format(
-    api_format: str, values: dict[str, bool], expected: tuple[object, ...]
+    api_format: str, values: dict[str, Any], expected: tuple[object, ...]
 ) -> None:
     made = profile_of(api_format, "m", **values)
     assert expected == (

@@ -38,6 +38,7 @@ EMPTY = (
     "/keys/",
     "/requests/",
     "/keys/add/",
+    "/models/",
 )
 GROUND = (
     "/settings/", "/settings/profile/", "/settings/tokens/", "/users/", "/users/add/", "/audit/",
@@ -73,6 +74,8 @@ def pages(world: dict[str, Any]) -> list[str]:
         "/", "/?range=1h", "/?range=7d", "/providers/", "/providers/add/",
         "/providers/add/?catalogue=openai", "/providers/add/?catalogue=custom",
         "/providers/acme/", "/providers/acme/edit/", "/providers/acme/keys/add/",
+        "/models/", "/models/?capability=tools", "/models/detail/?id=gpt-5-mini",
+        "/providers/acme/models/changes/", "/providers/acme/models/access/",
         "/providers/acme/models/add/", "/providers/acme/remove/", "/keys/", "/keys/add/",
         f"/keys/{key}/", f"/keys/{key}/edit/", f"/keys/{key}/rotate/", f"/keys/{key}/revoke/",
         "/usage/", "/usage/?by=session&range=24h", "/usage/?by=model&range=90d",
@@ -113,6 +116,7 @@ def test_queries_do_not_grow_with_rows(
         "/usage/?by=key&range=24h",
         "/providers/",
         "/providers/acme/",
+        "/models/",
         "/keys/",
         "/requests/",
     ]

@@ -180,7 +180,7 @@ def test_google_list_is_paged_and_keeps_what_answers_or_embeds(vendor: Vendor) -
 
 
 def test_ollama_tags_are_shown_one_by_one(vendor: Vendor) -> None:
-    shows = {
+    shows: dict[str, dict[str, Any] | None] = {
         "llama3.2:3b": {
             "capabilities": ["completion", "tools"],
             "model_info": {"llama.context_length": 131_072},
