@@ -15,7 +15,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -70,7 +70,7 @@ def _measure(prices: Prices) -> dict[str, Any]:
     seen: dict[str, Any] = {"attempts": len(expected)}
     rollups = _rollups()
     run, seen["count_s"] = _timed("count", None)
-    found = run.found
+    found = run.figures
     seen["changed"] = found["changed"]
     run, seen["apply_s"] = _timed("apply", run)
     after = _shown()
@@ -366,12 +366,14 @@ def _cancelled(run: Any, after_s: float) -> tuple[Any, float]:
 
 def _watch() -> list[tuple[float, int]]:
     """Note how long each transaction held the database and how many rows it wrote."""
+    from django.db import transaction
+
     from usage import bulk, cost_deltas
     from usage.recalculation import post
 
     seen: list[tuple[float, int]] = []
     rows = [0]
-    plain, insert, update = post.transaction.atomic, bulk.insert, cost_deltas.run
+    plain, insert, update = transaction.atomic, bulk.insert, cost_deltas.run
 
     @contextmanager
     def atomic() -> Iterator[None]:
@@ -382,7 +384,12 @@ def _watch() -> list[tuple[float, int]]:
             yield
         seen.append(((time.perf_counter() - begun) * 1_000, rows[0]))
 
-    def count_insert(table: str, columns: Any, values: Any, tail: str = "") -> None:
+    def count_insert(
+        table: str,
+        columns: Sequence[str],
+        values: Sequence[Sequence[Any]],
+        tail: str = "",
+    ) -> None:
         rows[0] += len(values)
         insert(table, columns, values, tail)
 
@@ -390,10 +397,10 @@ def _watch() -> list[tuple[float, int]]:
         rows[0] += len(writes)
         update(writes)
 
-    watched = SimpleNamespace(atomic=atomic)
-    post.transaction = watched  # type: ignore[assignment] # a stand-in that counts
-    post.bulk = SimpleNamespace(insert=count_insert, moment=bulk.moment)  # type: ignore[assignment]
-    post.cost_deltas = SimpleNamespace(run=count_update)  # type: ignore[assignment]
+    # Stand-ins that count, where the work finds them.
+    setattr(post, "transaction", SimpleNamespace(atomic=atomic))  # noqa: B010
+    setattr(bulk, "insert", count_insert)  # noqa: B010
+    cost_deltas.run = count_update
     return seen
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 
@@ -101,3 +103,9 @@ class RecalculationRun(models.Model):
 
     def __str__(self) -> str:
         return f"recalculation {self.pk}"
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What the count found; nothing before its end."""
+        found: dict[str, Any] = self.found or {}
+        return found

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from pricing.tokens import TokenUsage
 from usage import corrections
 from usage.corrections import Corrections
@@ -103,14 +105,16 @@ def count_requests(span: Span, after: Cursor | None = None) -> int:
 
 def usage_of(row: Row) -> TokenUsage:
     """Return what an attempt used."""
-    return TokenUsage(*[row[name] for name in _COUNTERS], row["unit_kind"] or None)
+    values = [row[name] for name in _COUNTERS]
+    values.append(row["unit_kind"] or None)  # the last field of the struct
+    return TokenUsage(*values)
 
 
 def _asked(span: Span, after: Cursor | None) -> list[Row]:
     return list(_rows(span, after).order_by("at", "id").values(*_ASKED)[:SLICE])
 
 
-def _rows(span: Span, after: Cursor | None) -> Any:
+def _rows(span: Span, after: Cursor | None) -> QuerySet[Request]:
     rows = Request.objects.filter(at__lt=span.until)
     if after is None:
         return rows.filter(at__gte=span.since)

@@ -12,7 +12,7 @@ from poolsite.actor import SYSTEM
 from poolsite.models import Job
 from providers.services.recalculation import prices_now
 from tests.usage.recalculation import traffic
-from usage import rebuild
+from usage import bulk, cost_deltas, rebuild
 from usage.models import CostAdjustment, RecalculationRun
 from usage.recalculation import choose, post, services, work
 from usage.services import UsageError
@@ -77,8 +77,8 @@ def test_killed_apply_goes_on_without_doubling(
     run = traffic.done(run)
 
     assert run.state == "applied"
-    assert run.applied == run.found["changed"] == CostAdjustment.objects.count()
-    assert run.applied_nano_usd == run.found["delta_nano_usd"]
+    assert run.applied == run.figures["changed"] == CostAdjustment.objects.count()
+    assert run.applied_nano_usd == run.figures["delta_nano_usd"]
     assert traffic.rollups() == rebuilt()
 
 
@@ -125,13 +125,13 @@ def test_stopped_apply_keeps_totals_true_and_can_go_on(
         stop_after(patch, 3)
         run = traffic.apply(run)
     assert run.state == "stopped"
-    assert 0 < run.applied < run.found["changed"]
+    assert 0 < run.applied < run.figures["changed"]
     assert run.job is not None
     assert run.job.state == Job.State.CANCELLED
     assert traffic.rollups() == rebuilt()
 
     run = traffic.apply(run)
-    assert (run.state, run.applied) == ("applied", run.found["changed"])
+    assert (run.state, run.applied) == ("applied", run.figures["changed"])
     assert traffic.rollups() == rebuilt()
 
 
@@ -208,7 +208,7 @@ def test_every_transaction_is_below_500_rows(monkeypatch: pytest.MonkeyPatch) ->
     traffic.make_traffic(40)
     traffic.set_prices()
     written: list[int] = []
-    insert, run_writes = post.bulk.insert, post.cost_deltas.run
+    insert, run_writes = bulk.insert, cost_deltas.run
 
     def count_insert(table: str, columns: Any, rows: Any, tail: str = "") -> None:
         written.append(len(rows))
@@ -218,8 +218,8 @@ def test_every_transaction_is_below_500_rows(monkeypatch: pytest.MonkeyPatch) ->
         written.append(len(writes))
         run_writes(writes)
 
-    monkeypatch.setattr(post.bulk, "insert", count_insert)
-    monkeypatch.setattr(post.cost_deltas, "run", count_writes)
+    monkeypatch.setattr(bulk, "insert", count_insert)
+    monkeypatch.setattr(cost_deltas, "run", count_writes)
     traffic.undo(traffic.apply(traffic.start()))
     # A transaction is due at FULL rows; the attempts of one request may come on top.
     assert len(written) > 20

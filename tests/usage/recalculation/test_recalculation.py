@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 
 from poolsite.actor import SYSTEM
 from poolsite.models import AuditEvent
-from pricing.cost import cost_nano_usd
+from pricing.cost import PriceSpec, cost_nano_usd
 from pricing.models import PriceVersion
+from providers.models import Provider
+from providers.services import providers
 from tests.usage.recalculation import traffic
 from tests.usage.recalculation.traffic import ALL, NEW, OLD
 from usage import rebuild
@@ -33,7 +36,7 @@ def expected() -> dict[object, int | None]:
         if source == "provider" or not is_priced or row["input_tokens"] is None:
             found[row["id"]] = row["cost_nano_usd"]
         else:
-            found[row["id"]] = cost_nano_usd(choose.usage_of(row), NEW)
+            found[row["id"]] = cost_nano_usd(choose.usage_of(dict(row)), NEW)
     return found
 
 
@@ -57,8 +60,8 @@ def test_run_brings_every_attempt_to_the_price_in_force() -> None:
     assert run.state == "applied"
     assert traffic.shown_costs() == wanted
     assert run.applied_nano_usd == traffic.whole_cost() - before
-    assert run.found["delta_nano_usd"] == run.applied_nano_usd
-    assert run.found["changed"] == run.applied == CostAdjustment.objects.count()
+    assert run.figures["delta_nano_usd"] == run.applied_nano_usd
+    assert run.figures["changed"] == run.applied == CostAdjustment.objects.count()
     total = RollupDay.objects.filter(kind="purpose")
     assert sum(row.cost_nano_usd for row in total) == traffic.whole_cost()
 
@@ -112,8 +115,8 @@ def test_same_prices_again_change_nothing() -> None:
     traffic.set_prices()
     traffic.apply(traffic.start())
     again = traffic.start()
-    assert (again.found["changed"], again.found["delta_nano_usd"]) == (0, 0)
-    assert again.found["unchanged"] > 0
+    assert (again.figures["changed"], again.figures["delta_nano_usd"]) == (0, 0)
+    assert again.figures["unchanged"] > 0
     assert traffic.apply(again).applied == 0
 
 
@@ -122,10 +125,10 @@ def test_unpriceable_attempts_are_listed_and_not_zeroed() -> None:
     traffic.set_prices()
     unknown = [key for key, cost in expected().items() if cost is None]
     run = traffic.apply(traffic.start())
-    assert run.found["unpriceable"] > 0
-    names = {line["name"] for line in run.found["without_price"]}
+    assert run.figures["unpriceable"] > 0
+    names = {line["name"] for line in run.figures["without_price"]}
     assert names == {"acme:strange", "other:strange"}
-    assert run.found["samples"]
+    assert run.figures["samples"]
     shown = traffic.shown_costs()
     assert all(shown[key] is None for key in unknown)
 
@@ -139,34 +142,36 @@ def test_only_unpriced_leaves_known_costs_alone() -> None:
     changed = [key for key in after if after[key] != before[key]]
     assert changed
     assert all(before[key] is None for key in changed)
-    assert run.found["newly_priced"] == len(changed) == run.applied
+    assert run.figures["newly_priced"] == len(changed) == run.applied
 
 
 def test_reported_costs_change_only_when_asked() -> None:
     traffic.make_traffic(60)
     traffic.set_prices()
     plain = traffic.start()
-    assert plain.found["reported"] > 0
+    assert plain.figures["reported"] > 0
     asked = traffic.start(replace(ALL, with_reported=True))
-    assert asked.found["reported"] == 0
-    assert asked.found["changed"] > plain.found["changed"]
+    assert asked.figures["reported"] == 0
+    assert asked.figures["changed"] > plain.figures["changed"]
 
 
 def test_range_provider_and_pattern_narrow_the_choice() -> None:
     traffic.make_traffic(60)
     traffic.set_prices()
     narrow = traffic.start(replace(ALL, providers=("acme",), model_glob="lar*"))
-    assert {line["name"] for line in narrow.found["models"]} == {"acme:large"}
+    assert {line["name"] for line in narrow.figures["models"]} == {"acme:large"}
     early = traffic.start(replace(ALL, until=traffic.START + timedelta(minutes=5)))
-    assert 0 < early.found["chosen"] < narrow.found["chosen"] + early.found["chosen"]
+    assert (
+        0 < early.figures["chosen"] < narrow.figures["chosen"] + early.figures["chosen"]
+    )
     everything = traffic.start()
-    assert early.found["chosen"] < everything.found["chosen"]
+    assert early.figures["chosen"] < everything.figures["chosen"]
 
 
 def test_deltas_by_month_key_and_model_add_up() -> None:
     traffic.make_traffic(60)
     traffic.set_prices()
-    found = traffic.start().found
+    found = traffic.start().figures
     for name in ("months", "keys", "models"):
         lines = found[name]
         assert sum(line["delta_nano_usd"] for line in lines) == found["delta_nano_usd"]
@@ -179,7 +184,11 @@ def test_adjustments_name_the_price_they_were_made_with() -> None:
     traffic.make_traffic(20)
     traffic.set_prices()
     traffic.apply(traffic.start())
-    versions = set(CostAdjustment.objects.values_list("price_version_id", flat=True))
+    versions = {
+        row.price_version_id
+        for row in CostAdjustment.objects.all()
+        if row.price_version_id is not None
+    }
     rows = PriceVersion.objects.filter(pk__in=versions)
     assert {row.key for row in rows} == {"large", "small"}
     assert OLD.spec is not None
@@ -190,13 +199,10 @@ def test_prices_that_change_after_the_count_do_not_change_what_is_applied() -> N
     traffic.set_prices()
     run = traffic.start()
     traffic.set_prices(spec=replace_input(NEW, 99_000_000_000))
-    assert traffic.apply(run).applied_nano_usd == run.found["delta_nano_usd"]
+    assert traffic.apply(run).applied_nano_usd == run.figures["delta_nano_usd"]
 
 
 def test_removed_provider_is_priced_by_its_name() -> None:
-    from providers.models import Provider
-    from providers.services import providers
-
     traffic.make_traffic(30)
     traffic.set_prices()
     wanted = expected()
@@ -232,7 +238,5 @@ def test_requests_of_one_moment_are_all_met() -> None:
     assert [row["id"] for row in left.asked] == [row["id"] for row in first.asked[6:]]
 
 
-def replace_input(spec: object, value: int) -> object:
-    import msgspec
-
+def replace_input(spec: PriceSpec, value: int) -> PriceSpec:
     return msgspec.structs.replace(spec, input=value)

@@ -160,7 +160,7 @@ def test_command_counts_applies_and_undoes_without_a_worker(
     told = json.loads(
         pool("count", "--since", "2026-01-30", "--until", "2026-02-01", "--json")
     )
-    assert told["found"]["changed"] == run.found["changed"]
+    assert told["found"]["changed"] == run.figures["changed"]
     number = str(told["id"])
     assert "is applied" in pool("apply", number)
     assert "is undone" in pool("undo", number)
