@@ -36,6 +36,7 @@ from providers.discovery.differences import (
 )
 from providers.discovery.known import builtin_models
 from providers.discovery.lists.fetch import (
+    TIMEOUT_S,
     ListError,
     NotListableError,
     Source,
@@ -53,7 +54,8 @@ AUTO_ADD: Final = "discovery.auto_add"
 EVERY_S: Final = "discovery.every_s"
 _AT_ONCE: Final = 500
 _FACTS_FROM_CATALOGUE: Final = frozenset({"catalog", "catalogue"})
-_ROUND_S: Final = 40.0
+_ROUND_S: Final = 20.0
+_ROUND_TIMEOUT_S: Final = 15.0
 _EVERY_S: Final = 3_600
 _SHORTEST_S: Final = 600
 _LONGEST_S: Final = 7 * 86_400
@@ -75,6 +77,7 @@ def refresh(
     *,
     actor: Actor | None = None,
     max_age: timedelta | None = None,
+    timeout_s: float = TIMEOUT_S,
     clock: Clock = _CLOCK,
 ) -> ModelList:
     """Fetch a provider's list, unless the one at hand is younger than ``max_age``.
@@ -90,7 +93,7 @@ def refresh(
             return kept
     values: dict[str, Any]
     try:
-        shape, models = _ask(provider, clock)
+        shape, models = _ask(provider, timeout_s, clock)
         values = {
             "entries": msgspec.to_builtins(models),
             "shape": shape,
@@ -113,9 +116,11 @@ def refresh(
     return row
 
 
-def _ask(provider: Provider, clock: Clock) -> tuple[str, list[ListedModel]]:
+def _ask(
+    provider: Provider, timeout_s: float, clock: Clock
+) -> tuple[str, list[ListedModel]]:
     try:
-        found = fetch(source_of(provider), clock=clock)
+        found = fetch(source_of(provider), timeout_s=timeout_s, clock=clock)
     except NotListableError:
         models = builtin_models(provider)
         if not models:
@@ -314,7 +319,7 @@ def refresh_due(
     many does not ask them all in one minute. Adds new models only where the setting
     says so; everything else waits for a person.
 
-    Cost:  one provider after another, for at most 40 s.
+    Cost:  one provider after another, begun within 20 s.
     """
     plan = schedule()
     if plan["every_s"] <= 0:
@@ -324,7 +329,7 @@ def refresh_due(
     for provider in _waiting(now, float(plan["every_s"]))[:most]:
         if clock.monotonic() - began > _ROUND_S:
             break
-        row = refresh(provider, clock=clock)
+        row = refresh(provider, timeout_s=_ROUND_TIMEOUT_S, clock=clock)
         done.append(row)
         if not row.error and plan["auto_add"]:
             apply(actor, provider, kinds=(NEW, BACK), clock=clock)
