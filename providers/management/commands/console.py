@@ -69,7 +69,7 @@ async def _serve(server: Server) -> None:
     def stop() -> None:
         # The server waits for open streams, and these end only when told to.
         sse.close_all()
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call] # ships no types
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
