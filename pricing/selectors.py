@@ -88,6 +88,7 @@ def custom_price_table() -> list[dict[str, Any]]:
     holding = {row.pk for row in _latest([r for r in rows if _is_within(r, now)])}
     return [
         {
+            "id": row.pk,
             "model": row.model,
             "provider": row.provider_slug,
             **price_texts(spec_of(row.version)),

@@ -10,7 +10,6 @@ from poolsite.actor import Actor
 from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
 from poolsite.columns import ColumnError, check_columns, is_plain
-from poolsite.models import Setting
 from pricing import selectors
 from pricing.cost import PriceSpec
 from pricing.models import CustomPrice
@@ -22,7 +21,6 @@ _CLOCK = SystemClock()
 _DEAREST: Final = 10**18
 """A billion dollars per million tokens: above this it is a typing error."""
 _LONGEST_PROMPT: Final = 1_000_000_000
-_EDGES: Final = "pricing.edges_seen"
 
 
 class PriceError(Exception):
@@ -73,7 +71,9 @@ def set_price(  # noqa: PLR0913 - a price and the time it holds for
             valid_from=valid_from,
         )
     values = {"valid_to": valid_to, "reason": reason}
-    return _write(actor, row, spec, values, clock)
+    before, after = _put(row, spec, values, clock)
+    audit.record(actor, "price.set", row, before=before, after=after)
+    return row
 
 
 @one_change
@@ -99,19 +99,17 @@ def change_price(  # noqa: PLR0913 - a price and the time it holds for
     if other is not None and other.pk != row.pk:
         raise PriceError("Another price begins at this time.", field="valid_from")
     values = {"valid_from": valid_from, "valid_to": valid_to, "reason": reason}
-    return _write(actor, row, spec, values, clock)
+    before, after = _put(row, spec, values, clock)
+    audit.record(actor, "price.set", row, before=before, after=after)
+    return row
 
 
 @one_change
 def remove_price(actor: Actor, row: CustomPrice, *, clock: Clock = _CLOCK) -> None:
     """Go back to the book's price from now on; doing it twice changes nothing."""
     row.refresh_from_db()
-    if row.deleted_at is not None:
-        return
-    row.deleted_at = clock.now()
-    row.save(update_fields=["deleted_at"])
-    version.bump(row)
-    audit.record(actor, "price.remove", row)
+    if row.deleted_at is None:
+        _remove(actor, row, clock)
 
 
 @one_change
@@ -126,27 +124,8 @@ def remove_prices(
     )
     found = list(rows.order_by("pk"))
     for row in found:
-        remove_price(actor, row, clock=clock)
+        _remove(actor, row, clock)
     return len(found)
-
-
-@one_change
-def pass_edges(*, clock: Clock = _CLOCK) -> int:
-    """Let the data plane see prices that begin or end meanwhile; return how many.
-
-    A price is in force by the time alone, but the data plane hears of changes: each
-    edge that passed is made one, once.
-    """
-    now = clock.now()
-    seen = Setting.objects.filter(key=_EDGES).first()
-    since = datetime.fromisoformat(str(seen.value)) if seen else None
-    rows = selectors.edges_between(since, now)
-    if rows:
-        version.bump(*rows)
-        Setting.objects.update_or_create(
-            key=_EDGES, defaults={"value": now.isoformat()}
-        )
-    return len(rows)
 
 
 def columns_of(spec: PriceSpec) -> dict[str, int]:
@@ -158,14 +137,10 @@ def columns_of(spec: PriceSpec) -> dict[str, int]:
     }
 
 
-def _write(
-    actor: Actor,
-    row: CustomPrice,
-    spec: PriceSpec,
-    values: dict[str, Any],
-    clock: Clock,
-) -> CustomPrice:
-    """Give a row its price and its time, with the audit event."""
+def _put(
+    row: CustomPrice, spec: PriceSpec, values: dict[str, Any], clock: Clock
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Give a row its price and its time; return it before and after."""
     before = None if row._state.adding else _seen(row)
     for name, value in values.items():
         setattr(row, name, value)
@@ -175,9 +150,14 @@ def _write(
     row.is_pattern = is_pattern(row.model)
     row.save()
     version.bump(row)
-    after = {**_seen(row), **columns_of(spec)}
-    audit.record(actor, "price.set", row, before=before, after=after)
-    return row
+    return before, {**_seen(row), **columns_of(spec)}
+
+
+def _remove(actor: Actor, row: CustomPrice, clock: Clock) -> None:
+    row.deleted_at = clock.now()
+    row.save(update_fields=["deleted_at"])
+    version.bump(row)
+    audit.record(actor, "price.remove", row)
 
 
 def is_pattern(model: str) -> bool:

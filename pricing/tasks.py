@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from poolsite.jobs import JobHandle, job_task, periodic_task
-from pricing import services as prices
+from pricing import edges
 from pricing.feeds import refresh as feeds
 
 
@@ -27,4 +27,4 @@ def refresh_feed(handle: JobHandle, feed: str = "") -> list[dict[str, Any]]:
 @periodic_task("pricing.pass_edges", interval_s=30)
 def pass_edges() -> None:
     """Let prices begin and end on time."""
-    prices.pass_edges()
+    edges.pass_edges()

@@ -52,7 +52,7 @@ GROUPS: Final = {
 
 @require_GET
 def usage(request: HttpRequest) -> HttpResponse:
-    """Show totals, the course of the spending and one line a value; 12 queries."""
+    """Show totals, the course of the spending and one line a value; ten queries."""
     chosen = RANGES.get(request.GET.get("range", ""), RANGES["7d"])
     by = request.GET.get("by", "")
     by = by if by in GROUPS else "provider"

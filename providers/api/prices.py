@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, Field
 from poolsite.columns import is_plain
 from pricing import selectors, services, units
 from pricing.cost import PriceSpec
+from pricing.models import CustomPrice
 from pricing.services import PriceError
 from pricing.units import PriceTextError
 from providers.api.auth import actor_of
@@ -130,6 +131,35 @@ def remove_price(request: HttpRequest, model: str, provider: str = "") -> Status
     return Status(204, None)
 
 
+@router.put("/price-overrides/{int:price_id}")
+def change_price(
+    request: HttpRequest, price_id: int, data: PriceSet
+) -> list[dict[str, Any]]:
+    """Change one price that was set, its time included; model and provider stay.
+
+    Asks again as setting one does. Returns all prices people set.
+    """
+    row = _live(price_id)
+    new = NewPrice(
+        model=row.model,
+        spec=data.spec(),
+        provider=row.provider_slug,
+        valid_from=data.valid_from,
+        valid_to=data.valid_to,
+        reason=data.reason,
+    )
+    actor = actor_of(request)
+    prices.change_price(actor, row, new, confirmed=data.confirm)
+    return selectors.custom_price_table()
+
+
+@router.delete("/price-overrides/{int:price_id}", response={204: None})
+def remove_override(request: HttpRequest, price_id: int) -> Status[None]:
+    """Remove one price that was set; those of other times stay."""
+    services.remove_price(actor_of(request), _live(price_id))
+    return Status(204, None)
+
+
 @router.get("/effective-prices")
 def list_effective(
     request: HttpRequest,
@@ -163,3 +193,9 @@ def get_effective(request: HttpRequest, slug: str, model: str) -> dict[str, Any]
 def list_unpriced(request: HttpRequest) -> list[dict[str, Any]]:
     """List models used in the last day that have no price to this moment."""
     return unpriced.open_table()
+
+
+def _live(price_id: int) -> CustomPrice:
+    rows = CustomPrice.objects.select_related("version")
+    row: CustomPrice = get_object_or_404(rows, pk=price_id, deleted_at=None)
+    return row

@@ -11,7 +11,7 @@ from poolsite import version
 from poolsite.actor import CLI
 from poolsite.clock import ManualClock
 from poolsite.models import AuditEvent
-from pricing import selectors, services, versions
+from pricing import edges, selectors, services, versions
 from pricing.cost import PriceSpec
 from pricing.models import CustomPrice, PriceVersion
 
@@ -196,15 +196,15 @@ def test_what_ends_before_it_begins_is_refused(clock: ManualClock) -> None:
 
 
 def test_every_edge_reaches_the_data_plane_once(clock: ManualClock) -> None:
-    assert services.pass_edges(clock=clock) == 0
+    assert edges.pass_edges(clock=clock) == 0
     begins, ends = clock.now() + timedelta(hours=1), clock.now() + timedelta(hours=2)
     row = services.set_price(
         CLI, "m", SPEC, valid_from=begins, valid_to=ends, clock=clock
     )
     for expected in (0, 1, 1, 0):
         before = version.current()
-        assert services.pass_edges(clock=clock) == expected
-        assert services.pass_edges(clock=clock) == 0
+        assert edges.pass_edges(clock=clock) == expected
+        assert edges.pass_edges(clock=clock) == 0
         changed = version.changed_since(CustomPrice, before)
         assert [each.pk for each in changed] == [row.pk] * expected
         clock.advance(3600)

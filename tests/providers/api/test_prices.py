@@ -152,3 +152,23 @@ def test_a_name_no_column_holds_is_nobodys(
     assert operator(method, path, body)[0] == status
     odd = {"input": "1", "output": "1", "provider": "a\0"}
     assert operator("PUT", "/prices/m", odd)[0] == 404
+
+
+def test_one_of_several_prices_is_changed_and_removed(
+    operator: Api, acme: Provider
+) -> None:
+    operator("PUT", "/prices/m", {"input": 1, "output": 1})
+    later = (timezone.now() + timedelta(days=1)).isoformat()
+    operator("PUT", "/prices/m", {"input": 2, "output": 2, "valid_from": later})
+    now, then = operator("GET", "/prices")[1]
+    body = {"input": 3, "output": 3, "valid_from": later, "reason": "agreed"}
+    status, rows = operator("PUT", f"/price-overrides/{then['id']}", body)
+    assert (status, [row["input"] for row in rows]) == (200, ["1", "3"])
+    status, answer = operator("PUT", f"/price-overrides/{now['id']}", body)
+    assert (status, list(answer["error"]["fields"])) == (422, ["valid_from"])
+    far = {"input": "2000", "output": 1}
+    status, answer = operator("PUT", f"/price-overrides/{now['id']}", far)
+    assert (status, answer["error"]["code"]) == (422, "price_unconfirmed")
+    assert operator("DELETE", f"/price-overrides/{then['id']}")[0] == 204
+    assert operator("DELETE", f"/price-overrides/{then['id']}")[0] == 404
+    assert [row["id"] for row in operator("GET", "/prices")[1]] == [now["id"]]
