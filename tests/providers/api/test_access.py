@@ -35,6 +35,7 @@ def operations() -> list[tuple[str, str]]:
             "account_id",
             "run_id",
             "job_id",
+            "price_id",
         ):
             filled = filled.replace("{" + name + "}", "1")
         found += [(method.upper(), filled) for method in methods]

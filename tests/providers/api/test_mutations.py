@@ -77,6 +77,8 @@ CASES = [
         {"input": 1, "output": 2, "provider": "acme", "per_request": "0.001"},
     ),
     Case("price.remove", "DELETE", "/prices/known"),
+    Case("price.set", "PUT", "/price-overrides/{price}", {"input": 2, "output": 3}),
+    Case("price.remove", "DELETE", "/price-overrides/{price}"),
     Case(
         "user.create", "POST", "/users",
         {"email": "n@b.co", "password": "correct horse 9", "role": "viewer"}, False,
@@ -118,6 +120,7 @@ def pool(owner: Api, viktor: User) -> dict[str, str]:
     return {
         "key": str(ApiKey.objects.get().pk),
         "viktor": str(viktor.pk),
+        "price": str(owner("GET", "/prices")[1][0]["id"]),
         "budget": str(owner("GET", "/budgets")[1][0]["id"]),
         "account": str(owner("GET", "/accounts")[1][0]["id"]),
         "token": str(owner("GET", "/tokens")[1][0]["id"]),
