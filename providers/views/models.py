@@ -80,6 +80,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     every = selectors.providers_with_counts()
     page = selectors_models.model_page(wanted, every, after=after)
     states = {row.pk: selectors.provider_state(row) for row in every}
+    root = reverse("providers:model-detail")
     query = request.GET.copy()
     query.pop("after", None)
     is_filtered = any(query.values())
@@ -87,7 +88,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     query["after"] = page.after
     context = {
         "page": page,
-        "rows": [_shown(row, states) for row in page.rows],
+        "rows": [_shown(row, states, root) for row in page.rows],
         "wanted": wanted,
         "price_to": price_to,
         "providers": every,
@@ -136,17 +137,20 @@ def _wanted(request: HttpRequest) -> tuple[Wanted, str]:
 _BEST: Final = ("healthy", "untested", "degraded", "invalid_key", "disabled")
 
 
-def _shown(row: selectors_models.ModelRow, states: dict[int, str]) -> dict[str, Any]:
+def _shown(
+    row: selectors_models.ModelRow, states: dict[int, str], root: str
+) -> dict[str, Any]:
     found = [states[offer.row.provider_id] for offer in row.offers]
     best = min(found, key=lambda s: _BEST.index(s) if s in _BEST else 3)
     match = row.cheapest
+    able = set(row.capabilities)
     return {
         "model": row,
-        "url": detail_url(row.model_id),
+        "url": f"{root}?{urlencode({'id': row.model_id})}",
         "state": best,
         "price": match.price if match else None,
         "source": SOURCES.get(match.source, match.source) if match else "",
-        "can": [(_ICONS[word], word) for word in _ICONS if word in row.capabilities],
+        "can": [(_ICONS[word], word) for word in _ICONS if word in able],
         "slugs": ", ".join(offer.row.provider.slug for offer in row.offers[:20]),
     }
 
