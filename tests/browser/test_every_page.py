@@ -151,7 +151,7 @@ def test_hostile_names_stay_text(open_as: Callable[..., Watched], owner: User) -
     ("path", "limit_kb"),
     [("/", 110), ("/providers/", 90), ("/keys/", 90), ("/requests/", 90),
      ("fallback", 90), ("/providers/openrouter/", 90), ("/providers/add/", 90),
-     ("/keys/add/", 90), ("/audit/", 90), ("/usage/", 90), ("/settings/", 90)],
+     ("/keys/add/", 90), ("/audit/", 90), ("/usage/", 90), ("/settings/", 90), ("/models/", 90)],
 )  # fmt: skip
 def test_a_cold_page_stays_light(
     open_as: Callable[..., Watched],
