@@ -28,7 +28,6 @@ MISSING_WORDS: Final = (
     "no such model",
 )
 _MISSING_STATUSES: Final = frozenset({400, 404})
-_CHAT_KINDS: Final = frozenset({"chat", "completion"})
 _LISTED_BY_CATALOGUE: Final = frozenset(
     {
         "openai", "anthropic", "google", "qwen", "deepseek", "moonshot", "grok", "glm",
@@ -84,9 +83,10 @@ def why_skipped(model: ProviderModel) -> str:
         return "switched off"
     if provider.type == Provider.Type.MEDIA:
         return "its provider serves media, not chat"
-    kind = model.capabilities.get("kind") if model.capabilities else None
-    if isinstance(kind, str) and kind:
-        return "" if kind in _CHAT_KINDS else f"no chat model ({kind[:20]})"
+    # What answered once is asked again, whatever lists say of it.
+    for said in (model.evidence or {}, model.capabilities or {}):
+        if "chat" in said:
+            return "" if said["chat"] else "no chat model"
     return "" if answers_chat(model.model_id) else "no chat model, by its name"
 
 

@@ -122,9 +122,10 @@ def test_a_model_of_10_3_is_skipped_by_its_name(model_id: str) -> None:
         ({"enabled": False}, "switched off"),
         ({"provider_enabled": False}, "its provider is switched off"),
         ({"type": "media"}, "its provider serves media, not chat"),
-        ({"capabilities": {"kind": "video"}}, "no chat model (video)"),
+        ({"capabilities": {"chat": False, "video_generation": True}}, "no chat model"),
+        ({"capabilities": {"chat": False}, "evidence": {"chat": True}}, ""),
         ({}, ""),
-        ({"capabilities": {"kind": "chat"}}, ""),
+        ({"model_id": "tts-of-words", "capabilities": {"chat": True}}, ""),
     ],
 )
 def test_who_is_skipped_and_why(values: dict[str, Any], reason: str) -> None:
