@@ -196,7 +196,7 @@ def test_run_whose_job_failed_can_go_on(monkeypatch: pytest.MonkeyPatch) -> None
         patch.setattr(post.Writer, "recover", _fail)
         jobs.run(run.job.pk, work.apply)
     assert Job.objects.get(pk=run.job.pk).state == Job.State.FAILED
-    assert services.state_left(services._locked(run)) == "stopped"
+    assert services.state_left(RecalculationRun.objects.get(pk=run.pk)) == "stopped"
     assert traffic.apply(run).state == "applied"
 
 
