@@ -19,6 +19,7 @@ from django.db import connection, models, transaction
 from poolsite import alerts
 from poolsite.actor import Actor
 from poolsite.clock import Clock, SystemClock
+from poolsite.delivery import outbox
 from poolsite.models import AuditEvent
 
 _CLOCK = SystemClock()
@@ -71,6 +72,7 @@ def record(  # noqa: PLR0913 - an event has this many parts
     )
     event.hash = _digest(event)
     event.save(force_insert=True)
+    outbox.of_audit(event, getattr(obj, "slug", ""), clock=clock)
     return event
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from poolsite.secrets import EncryptedField, exempt, register
 
 if TYPE_CHECKING:
+    from poolsite.delivery.rows import AlertChannel
     from poolsite.models import Canary, Setting
 
 
@@ -19,7 +20,16 @@ def _canary_context(row: Canary) -> str:
     return "poolsite.canary"
 
 
+def _channel_origin(row: AlertChannel) -> str:
+    return row.target_origin
+
+
 register(
+    # A webhook's URL often is its password; the signing secret is never sent at all.
+    EncryptedField(
+        "poolsite.AlertChannel", "target", "target_kid", origin_of=_channel_origin
+    ),
+    EncryptedField("poolsite.AlertChannel", "secret", "secret_kid"),
     EncryptedField(
         "poolsite.Setting", "ciphertext", "enc_kid", context_of=_setting_context
     ),

@@ -8,6 +8,10 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 
+from poolsite.delivery.rows import AlertChannel as AlertChannel
+from poolsite.delivery.rows import AlertDelivery as AlertDelivery
+from poolsite.delivery.rows import AlertNews as AlertNews
+
 
 class Versioned(models.Model):
     """A configuration row the data plane learns of through snapshots."""
@@ -279,6 +283,8 @@ class Alert(models.Model):
     count = models.PositiveIntegerField(default=1)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField(db_index=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.CharField(max_length=254, blank=True)
     resolved_at = models.DateTimeField(null=True, db_index=True)
 
     class Meta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from poolsite import audit, jobs, rotation
+from poolsite.delivery import sending
 
 
 @shared_task(name="poolsite.sweep")
@@ -23,3 +24,9 @@ def survey_secrets() -> None:
 def verify_audit() -> None:
     """Walk the audit chain once a day and alert when it does not fit."""
     audit.alert_on_broken_chain()
+
+
+@jobs.periodic_task("poolsite.deliver_news", interval_s=30)
+def deliver_news() -> None:
+    """Send channels what they have not been told, and try again what failed."""
+    sending.run()
