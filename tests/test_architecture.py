@@ -229,6 +229,7 @@ PARTS = {
     "oauth.services.remove_accounts_of": "part of removing a provider",
     "providers.services.models.set_model_facts": "part of an import",
     "providers.services.onboard.save_new": "several changes that have twins each",
+    "providers.services.providers.record_test": "part of trying a provider",
     "providers.imports.pool._put_all": "called import_bytes from outside",
 }
 
