@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import Case, OuterRef, QuerySet, Subquery, Sum, When
+
 from usage.ledger_rows import TOKENS
-from usage.models import CostAdjustment
+from usage.models import CostAdjustment, Request
 
 COLUMNS: Final = ("id", "cost_nano_usd", *TOKENS)
 _CHUNK: Final = 500
@@ -61,19 +63,33 @@ def of_requests(ids: Iterable[UUID], *, up_to: int | None = None) -> Corrections
     return {each: found for _, each, found in _read(ids, up_to)}
 
 
-def request_deltas(ids: Iterable[UUID]) -> dict[UUID, tuple[int, bool]]:
-    """Return what each corrected request's cost changed by, and whether any stands.
+def with_corrections(rows: QuerySet[Request]) -> QuerySet[Request]:
+    """Let requests carry what their cost changed by, and how many changes stand.
 
-    Cost:  as ``of_requests``.
+    Cost:  two steps down an index for each row read; no query of its own.
     """
-    sums: dict[UUID, tuple[int, bool]] = {}
-    for request_id, _, found in _read(ids):
-        delta, stands = sums.get(request_id, (0, False))
-        sums[request_id] = (
-            delta + found.delta_nano_usd,
-            stands or bool(found.standing),
-        )
-    return sums
+    own = CostAdjustment.objects.filter(request_id=OuterRef("id")).order_by()
+    own_sums = own.values("request_id")
+    one = Case(When(is_undo=True, then=-1), default=1)
+    return rows.annotate(
+        adjusted_nano_usd=Subquery(
+            own_sums.annotate(delta=Sum("delta_nano_usd")).values("delta")
+        ),
+        adjustments_standing=Subquery(
+            own_sums.annotate(standing=Sum(one)).values("standing")
+        ),
+    )
+
+
+def request_cost(row: Request) -> int | None:
+    """Return what a request costs now; None when no price was ever known.
+
+    Shapes:  ``row`` as ``with_corrections`` reads it.
+    """
+    settled = row.cost_nano_usd
+    if settled is None and not getattr(row, "adjustments_standing", None):
+        return None
+    return (settled or 0) + (getattr(row, "adjusted_nano_usd", None) or 0)
 
 
 def request_lacks_price(

@@ -76,8 +76,6 @@ class RequestRow:
 
     row: Request
     state: str
-    adjusted_nano_usd: int = 0
-    is_adjusted: bool = False
     tries: list[tuple[str, str]] = field(default_factory=list)
     key: str = ""
     model: str = ""
@@ -103,10 +101,7 @@ class RequestRow:
     @property
     def cost_nano_usd(self) -> int | None:
         """What it cost, corrections included; None when no price is known."""
-        settled = self.row.cost_nano_usd
-        if settled is None and not self.is_adjusted:
-            return None
-        return (settled or 0) + self.adjusted_nano_usd
+        return corrections.request_cost(self.row)
 
     @property
     def latency_ms(self) -> int | None:
@@ -183,7 +178,7 @@ def requests(filters: Filters) -> QuerySet[Request]:
     Cost:  a look-up in the dimension table for each name given; the log itself is read
            by whoever pages through it.
     """
-    rows = Request.objects.all()
+    rows = _corrected()
     if filters.status:
         rows = rows.filter(_status(filters.status))
     if filters.outcome:
@@ -209,16 +204,11 @@ def in_words(
 
     Shapes:  each row carries its attempts as (state, status) in their order; without
              ``with_tries`` only where one attempt tells it all.
-    Cost:    two queries for the names unless given, one for the attempts and one for
-             corrections.
+    Cost:    two queries for the names unless given, one for the attempts.
     """
     names = names or names_for(rows)
     tries = _tries(rows) if with_tries else {}
-    found = [_in_words(row, names, tries.get(row.id, [])) for row in rows]
-    adjusted = corrections.request_deltas(row.id for row in rows)
-    for each in found:
-        each.adjusted_nano_usd, each.is_adjusted = adjusted.get(each.id, (0, False))
-    return found
+    return [_in_words(row, names, tries.get(row.id, [])) for row in rows]
 
 
 def detail(request_id: UUID) -> RequestDetail | None:
@@ -231,7 +221,7 @@ def detail(request_id: UUID) -> RequestDetail | None:
     except ValueError:
         return None
     near = (made - timedelta(hours=1), made + timedelta(hours=1))
-    row = Request.objects.filter(id=request_id, at__range=near).first()
+    row = _corrected().filter(id=request_id, at__range=near).first()
     if row is None:
         return None
     attempts = list(
@@ -265,7 +255,7 @@ def detail(request_id: UUID) -> RequestDetail | None:
 
 def first_request() -> RequestRow | None:
     """Return the newest request that got an answer, for the wizard; three queries."""
-    row = Request.objects.filter(outcome=Request.Outcome.OK).order_by("-at").first()
+    row = _corrected().filter(outcome=Request.Outcome.OK).order_by("-at").first()
     return None if row is None else in_words([row])[0]
 
 
@@ -273,7 +263,7 @@ def latest(count: int = 20, *, key: ClientKey | None = None) -> list[Request]:
     """Return the newest requests, of all or of one client key, still in numbers; one
     query.
     """  # noqa: D205 - one sentence
-    rows = Request.objects.all()
+    rows = _corrected()
     if key is not None:
         rows = rows.filter(client_key_id=key.pk)
     return list(rows.order_by("-at", "-id")[:count])
@@ -296,6 +286,10 @@ def last_used(keys: Collection[int]) -> dict[int, datetime]:
 def newest_id() -> UUID | None:
     """Return the id of the newest request: what a live table asks for; one query."""
     return Request.objects.order_by("-at", "-id").values_list("id", flat=True).first()
+
+
+def _corrected() -> QuerySet[Request]:
+    return corrections.with_corrections(Request.objects.all())
 
 
 def _status(text: str) -> Q:
