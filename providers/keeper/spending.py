@@ -17,6 +17,7 @@ from django.db.models import Q
 
 from poolsite.clock import Clock
 from usage.ledger import Window
+from usage.limits.windows import TOTAL
 from usage.models import BudgetWindow
 
 FILE: Final = "spend.json"
@@ -48,7 +49,8 @@ class Spending:
             return False
         if not self._is_loaded:
             since = self._clock.now() - _RECENT
-            recent = Q(updated_at__gte=since) | Q(window_id__startswith="total")
+            # Of agents and sessions, only those that were heard of lately.
+            recent = Q(updated_at__gte=since) | Q(window_id=TOTAL)
             self._read(recent)
             self._is_loaded = True
         ordered = sorted(windows)

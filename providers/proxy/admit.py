@@ -7,13 +7,10 @@ a candidate of another price changes it before that candidate is asked.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import math
 from typing import Final
 
-from msgspec import Struct
-
-from poolsite.clock import Clock
-from poolsite.money import UNITS_PER_PRICE
+from poolsite.money import UNITS_PER_PRICE, usd_from_nano
 from pricing.cost import PriceSpec
 from pricing.estimate import (
     Reservation,
@@ -24,30 +21,22 @@ from pricing.estimate import (
 from pricing.tokens import TokenUsage
 from providers.formats.base import WRITING_OPS, ChatRequest
 from providers.proxy.errors import InternalError
-from providers.proxy.exchange import Admission, Caller, Candidate, Headers
-from providers.proxy.ports import LimitStore, SnapshotPort
+from providers.proxy.exchange import Admission, Candidate, Headers
+from providers.proxy.ports import LimitStore
 from providers.proxy.refusals import refused
-from providers.snapshot.types import BudgetRecord, ClientKeyRecord, SettingsRecord
-from usage.journal.records import BudgetRef
+from providers.proxy.scopes import Limited
+from providers.snapshot.types import ClientKeyRecord, SettingsRecord
 from usage.limits.contract import (
+    MAX_AMOUNT,
     Ask,
-    Budget,
     LimitStatus,
     LimitStoreError,
     Refusal,
-    RequestCount,
-    Scope,
     Ticket,
     TicketClosedError,
 )
-from usage.limits.gcra import MINUTE_US, Rate, per_minute
-from usage.limits.windows import window_at
 
-_NANO: Final = 1_000_000_000
-_DAY_US: Final = 24 * 60 * MINUTE_US
-_FRESH_S: Final = 30.0
 _MOST_KEYS: Final = 10_000
-_NOBODY: Final = 0
 _TOLD_FOR_S: Final = 0.1
 _HEADER_WORDS: Final = {
     "rpm": b"requests",
@@ -58,52 +47,6 @@ _HEADER_WORDS: Final = {
 }
 
 
-class Limited(Struct, frozen=True):
-    """What one key is limited by at this moment.
-
-    Shapes:  ``has_hard_budget`` decides whether a model without a price may serve.
-    Units:   ``good_until`` Unix seconds: then windows may have changed.
-    """
-
-    key: ClientKeyRecord
-    version: int
-    good_until: float
-    scopes: tuple[Scope, ...]
-    budgets: tuple[BudgetRef, ...]
-    has_hard_budget: bool
-
-
-class ScopeBook:
-    """Turn keys into the scopes a limit store knows, and remember them for a while.
-
-    Cost:  a look-up for a key seen in the last 30 s.
-    """
-
-    __slots__ = ("_clock", "_known")
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._known: dict[int, Limited] = {}
-
-    def of(self, caller: Caller, snapshot: SnapshotPort) -> Limited:
-        """Return what limits a caller now."""
-        key = caller.key
-        now_s = self._clock.time_ns() / _NANO
-        known = self._known.get(key.id)
-        if (
-            known is not None
-            and known.key is key
-            and known.version == snapshot.version
-            and now_s < known.good_until
-        ):
-            return known
-        made = _limited(key, snapshot, now_s)
-        if len(self._known) >= _MOST_KEYS:
-            self._known.clear()
-        self._known[key.id] = made
-        return made
-
-
 class Admitter:
     """Ask the store; the same for every request."""
 
@@ -111,7 +54,7 @@ class Admitter:
 
     def __init__(self, store: LimitStore) -> None:
         self._store = store
-        self._told: dict[int, tuple[float, Headers]] = {}
+        self._told: dict[str, tuple[float, Headers]] = {}
 
     async def admit(
         self,
@@ -144,7 +87,7 @@ class Admitter:
             ticket = None
         else:
             if isinstance(answer, Refusal):
-                raise refused(answer)
+                raise refused(answer, limited.whose(answer.budget_id))
             ticket = answer
         return Admission(
             ticket,
@@ -202,31 +145,34 @@ class Admitter:
             return await self._store.acquire(ask)
 
     async def headers(self, limited: Limited, now: float) -> Headers:
-        """Say what remains of the caller's limits, in one header of our own.
+        """Say what remains of the caller's limits, in headers of our own.
 
-        Calls of one key within a tenth of a second are told the same.
+        Calls of one caller within a tenth of a second are told the same.
 
         Units:   ``now`` monotonic seconds.
         Fails:   without headers when the store cannot answer.
         """
-        told = self._told.get(limited.key.id)
+        told = self._told.get(limited.name)
         if told is not None and now < told[0]:
             return told[1]
         headers = await self._remaining(limited)
         if len(self._told) >= _MOST_KEYS:
             self._told.clear()
-        self._told[limited.key.id] = (now + _TOLD_FOR_S, headers)
+        self._told[limited.name] = (now + _TOLD_FOR_S, headers)
         return headers
 
     async def _remaining(self, limited: Limited) -> Headers:
-        told: list[bytes] = []
+        found: list[LimitStatus] = []
         for scope in limited.scopes:
             try:
-                statuses = await self._store.status(scope)
+                found += await self._store.status(scope)
             except LimitStoreError:
                 return []
-            told += [_status_words(status) for status in statuses]
-        return [(b"x-pool-limits", b", ".join(told))] if told else []
+        told = [_status_words(each, limited) for each in found]
+        if not told:
+            return []
+        headers: Headers = [(b"x-pool-limits", b", ".join(told))]
+        return headers + _budget_headers(found, limited)
 
 
 def estimate(request: ChatRequest) -> int:
@@ -304,83 +250,54 @@ def _unanswered() -> InternalError:
     )
 
 
-def _limited(key: ClientKeyRecord, snapshot: SnapshotPort, now_s: float) -> Limited:
-    good_until = now_s + _FRESH_S
-    budgets: list[Budget] = []
-    for budget_id in key.budget_ids:
-        record = snapshot.budget(budget_id)
-        if record is not None:
-            budgets.append(_budget(record, now_s))
-            for end in (budgets[-1].ends_at, record.extra_until_s):
-                if end is not None and end > now_s:
-                    good_until = min(good_until, end)
-    count = _count(key, now_s)
-    if count is not None and count.ends_at is not None:
-        good_until = min(good_until, count.ends_at)
-    slots = key.concurrency
-    if slots is None:
-        slots = snapshot.settings.key_concurrency
-    has_hard = any(budget.hard for budget in budgets)
-    own = Scope(
-        key=f"key:{key.id}",
-        rpm=None if key.rpm is None else per_minute(max(1, key.rpm)),
-        tpm=None if key.tpm is None else per_minute(max(1, key.tpm)),
-        concurrency=slots,
-        requests=count,
-        budgets=tuple(budgets),
-    )
-    scopes = []
-    if key.id != _NOBODY and (
-        own.rpm or own.tpm or slots is not None or count or budgets
-    ):
-        scopes.append(own)
-    if key.id != _NOBODY and key.tpd is not None:
-        # A day is a rate of its own; the subject has only one per kind.
-        day = Rate(max(1, key.tpd), max(1, key.tpd), _DAY_US)
-        scopes.append(Scope(key=f"key:{key.id}:day", tpm=day))
-    return Limited(
-        key,
-        snapshot.version,
-        good_until,
-        tuple(scopes),
-        tuple((budget.budget_id, budget.window_id) for budget in budgets),
-        has_hard,
-    )
-
-
-def _budget(record: BudgetRecord, now_s: float) -> Budget:
-    moment = datetime.fromtimestamp(now_s, UTC)
-    window = window_at(record.window, record.time_zone, moment)
-    amount = record.amount_nano_usd
-    if record.extra_until_s is not None and now_s < record.extra_until_s:
-        amount += record.extra_nano_usd
-    return Budget(
-        budget_id=record.id,
-        window_id=window.id,
-        limit_nano=amount,
-        hard=record.hard,
-        ends_at=None if window.ends_at is None else window.ends_at.timestamp(),
-    )
-
-
-def _count(key: ClientKeyRecord, now_s: float) -> RequestCount | None:
-    if key.window_requests is None or not key.window_s:
-        return None
-    number = int(now_s // key.window_s)
-    return RequestCount(
-        limit=key.window_requests,
-        window_id=f"{key.window_s}:{number}",
-        ends_at=float((number + 1) * key.window_s),
-    )
-
-
-def _status_words(status: LimitStatus) -> bytes:
+def _status_words(status: LimitStatus, limited: Limited) -> bytes:
     """Word one limit: its size, what remains, and seconds until it is whole again."""
-    words = b"%b;limit=%d;remaining=%d" % (
-        _HEADER_WORDS[status.limit],
-        status.allowed,
-        status.remaining,
-    )
+    words = _HEADER_WORDS[status.limit]
+    if status.budget_id is not None:
+        words += b";of=" + limited.whose(status.budget_id).encode("ascii")
+    if status.allowed < MAX_AMOUNT:
+        words += b";limit=%d;remaining=%d" % (status.allowed, status.remaining)
+    else:
+        words += b";used=%d" % _held(status)
     if status.reset_s is not None:
         words += b";reset=%.1f" % status.reset_s
     return words
+
+
+def _budget_headers(found: list[LimitStatus], limited: Limited) -> Headers:
+    """Name the budget with the least left, and those that are past what warns."""
+    money = [each for each in found if each.budget_id is not None]
+    bounded = [each for each in money if each.allowed < MAX_AMOUNT]
+    headers: Headers = []
+    if bounded:
+        least = min(bounded, key=_left)
+        headers.append((b"x-pool-budget-remaining-usd", _usd(least.remaining)))
+        headers.append(
+            (b"x-pool-budget-scope", limited.whose(least.budget_id).encode("ascii"))
+        )
+        if least.reset_s is not None:
+            # Seconds, like retry-after: the clocks of client and pool may differ.
+            reset = b"%d" % math.ceil(least.reset_s)
+            headers.append((b"x-pool-budget-reset-seconds", reset))
+    warned = [
+        b"%b;used=%b;limit=%b"
+        % (limited.whose(each.budget_id).encode("ascii"), _usd(_held(each)), _usd(at))
+        for each in money
+        if (at := limited.warns_at(each)) is not None and _held(each) >= at
+    ]
+    if warned:
+        headers.append((b"x-pool-budget-warning", b", ".join(warned)))
+    return headers
+
+
+def _held(status: LimitStatus) -> int:
+    """Return what is spent and reserved, as far as a limit shows it."""
+    return status.allowed - status.remaining
+
+
+def _left(status: LimitStatus) -> int:
+    return status.remaining
+
+
+def _usd(nano: int) -> bytes:
+    return format(usd_from_nano(nano), "f").encode("ascii")

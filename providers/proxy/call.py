@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from providers.formats.base import ChatRequest, UpstreamRequest
 from providers.formats.taps import ClientStream
-from providers.proxy.admit import Limited
 from providers.proxy.billing import Attempt, bill_attempt
 from providers.proxy.exchange import Admission, Caller, Failure, Headers, Inbound
 from providers.proxy.exhausted import Failed
@@ -15,6 +14,7 @@ from providers.proxy.plan import Plan
 from providers.proxy.ports import SnapshotPort
 from providers.proxy.record import Recorder
 from providers.proxy.reply import Reply
+from providers.proxy.scopes import Limited
 from providers.proxy.watch import Watch
 from providers.snapshot.types import SettingsRecord
 

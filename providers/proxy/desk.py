@@ -35,6 +35,7 @@ from providers.proxy.exchange import (
     Tally,
 )
 from providers.proxy.ports import Parts
+from providers.proxy.scopes import ScopeBook
 from providers.proxy.send import Sender
 from providers.proxy.signing import Signers
 from providers.proxy.translate import Vault
@@ -49,7 +50,7 @@ _NO_TOKENS: Final = Reservation(0, 0, 0)
 class Asking(msgspec.Struct, frozen=True):
     """What it takes to ask an upstream: the caller's limits, a secret, the wire."""
 
-    scopes: admit.ScopeBook
+    scopes: ScopeBook
     admitter: admit.Admitter
     vault: Vault
     signers: Signers
@@ -145,7 +146,7 @@ class Desk:
         used up gets the estimate, which costs nobody anything.
         """
         watch, asking = call.watch, self._asking
-        limited = asking.scopes.of(call.caller, call.snapshot)
+        limited = asking.scopes.of(call.caller, call.snapshot, call.recorder.session)
         try:
             call.admission = await asking.admitter.admit(
                 call.inbound.request_id, limited, _NO_TOKENS, 0

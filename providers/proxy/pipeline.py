@@ -23,7 +23,6 @@ from msgspec.structs import replace
 from poolsite.secret_type import Secret
 from providers.formats.base import FormatError
 from providers.proxy import (
-    admit,
     authenticate,
     body,
     desk,
@@ -36,12 +35,14 @@ from providers.proxy import (
     verdict,
 )
 from providers.proxy import watch as watches
+from providers.proxy.admit import Admitter
 from providers.proxy.background import Background
 from providers.proxy.billing import Attempt
 from providers.proxy.call import Call
 from providers.proxy.closing import Closing, interruption
 from providers.proxy.deliver import AbandonedError, Delivery
 from providers.proxy.desk import Asking, Desk
+from providers.proxy.entrance import Entrance
 from providers.proxy.errors import ClientGoneError, InternalError, ProxyError
 from providers.proxy.exchange import (
     AttemptFailedError,
@@ -56,15 +57,15 @@ from providers.proxy.exhausted import final_error
 from providers.proxy.failover import Failover
 from providers.proxy.fetch import Fetcher
 from providers.proxy.lessons import Lessons
-from providers.proxy.ports import Answer, Parts, Resolution, SnapshotPort
+from providers.proxy.ports import Answer, Parts, SnapshotPort
 from providers.proxy.record import Recorder
 from providers.proxy.reply import Reply
+from providers.proxy.scopes import ScopeBook
 from providers.proxy.signing import Signers
 from providers.proxy.watch import Watch
 from providers.snapshot.types import SettingsRecord
 
 _TOTAL_S: Final = 1800.0
-_RENEW_S: Final = 20.0
 _ERROR_GAP_S: Final = 10.0
 _BUSY_RETRY_S: Final = 1.0
 _AWS_ERROR: Final = "x-amzn-errortype"
@@ -81,19 +82,22 @@ class Pipeline:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._rules = plan.PlanRules(plan.Catalog(), parts.health, parts.clock)
-        self._scopes = admit.ScopeBook(parts.clock)
-        self._admitter = admit.Admitter(parts.limits)
+        self._scopes = ScopeBook(parts.clock)
+        admitter = Admitter(parts.limits)
         self.lessons = Lessons(parts.clock)
-        self._failover = Failover(parts, self._admitter, self.lessons)
+        self._failover = Failover(parts, admitter, self.lessons)
         self._recognition = authenticate.Recognition(parts.trust)
         self._vault = translate.Vault(parts.ring, parts.clock)
         self._sender = send.Sender(parts.client)
         self._closing = Closing(parts)
         self._background = Background(parts, self._closing)
+        self._entrance = Entrance(
+            parts, self._rules, self._scopes, admitter, self._background
+        )
         self._fetcher = Fetcher(parts.fetcher or parts.client)
         self._signers = Signers(parts.client, parts.clock)
         asking = Asking(
-            self._scopes, self._admitter, self._vault, self._signers, self._sender
+            self._scopes, admitter, self._vault, self._signers, self._sender
         )
         self._desk = Desk(parts, self._closing, self._rules, asking)
         self._running: set[Watch] = set()
@@ -197,12 +201,13 @@ class Pipeline:
         call.request = translate.read_request(inbound, data)
         call.recorder.describe(call.request, authenticate.late_session(inbound))
         found = nobody.resolve(call.snapshot, call.caller, call.request.model)
-        candidate: Candidate | None = await self._admitted(call, found)
+        candidate: Candidate | None = await self._entrance.admitted(call, found)
         if call.request.stream:
             keepalive.open_stream(call)
         while candidate is not None:
             failure = await self._attempt(call, candidate)
             if failure is None:
+                self._scopes.served(call.limited, candidate.route.provider.slug)
                 return
             candidate = await self._failover.next(call, candidate, failure)
         raise final_error(call.failed, inbound.wire, purpose=call.caller.purpose)
@@ -227,36 +232,6 @@ class Pipeline:
         if limit_s <= 0:
             return False
         return self._parts.clock.time_ns() / 1e9 - snapshot.made_at > limit_s
-
-    async def _admitted(self, call: Call, found: Resolution) -> Candidate:
-        """Choose the first candidate and take what it needs, before anything is sent."""
-        request, caller = call.request, call.caller
-        limited = call.limited = self._scopes.of(caller, call.snapshot)
-        wish = plan.Wish(
-            call.inbound.wire,
-            request.model,
-            needs_price=admit.needs_price(limited, call.settings),
-            needs=request.needs,
-            op=call.inbound.op,
-            runs_programs=call.settings.cli_providers,
-        )
-        ways = call.plan = plan.Plan(found.candidates, caller, wish, self._rules)
-        call.has_alternatives = len(found.candidates) > 1
-        candidate = ways.next()
-        if candidate is None:
-            raise nobody.nothing_left(ways, request.model)
-        tokens = admit.estimate(request)
-        request.input_estimate_tokens = tokens
-        call.recorder.estimate(tokens)
-        now = self._parts.clock.monotonic()
-        reservation = admit.size(request, candidate, caller.key, call.settings, tokens)
-        call.admission = await self._admitter.admit(
-            call.inbound.request_id, limited, reservation, tokens
-        )
-        if call.admission.ticket is not None:
-            call.watch.on_beat(partial(self._background.renew, call), _RENEW_S)
-            call.limit_headers = await self._admitter.headers(limited, now)
-        return candidate
 
     async def _attempt(self, call: Call, candidate: Candidate) -> Failure | None:
         """Ask one candidate and deliver its answer; return how it failed, if it did.

@@ -99,6 +99,10 @@ class SnapshotPort(Protocol):
     def settings(self) -> SettingsRecord:
         """The pool-wide settings."""
 
+    @property
+    def personal_budgets(self) -> Mapping[int, BudgetRecord]:
+        """Budgets of agents and sessions, which no key names; mostly none."""
+
     def client_key(self, public_id: str) -> ClientKeyRecord | None:
         """Find a client key by its public id."""
 

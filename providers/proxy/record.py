@@ -102,6 +102,11 @@ class Recorder:
         return self._cost_nano or 0
 
     @property
+    def session(self) -> str:
+        """Return the session the call belongs to, as far as it is known by now."""
+        return self._session
+
+    @property
     def head(self) -> RequestHead:
         """Return who asked for what, as far as it is known by now."""
         if self._head is None:

@@ -20,12 +20,24 @@ _WORDS: Final = {
 }
 
 
-def refused(refusal: Refusal) -> LimitReachedError:
-    """Word a refusal; the reset time stands in the message and the headers."""
+_WHOSE: Final = {
+    "pool": "the whole pool",
+    "team": "the team of this API key",
+    "agent": "this agent",
+    "session": "this session",
+}
+
+
+def refused(refusal: Refusal, whose: str = "") -> LimitReachedError:
+    """Word a refusal; the reset time stands in the message and the headers.
+
+    Shapes:  ``whose`` is the scope of the budget that refused: pool, team, key ...
+    """
+    owner = _WHOSE.get(whose, "this API key")
     is_money = refusal.limit == "budget"
     if is_money:
         words = (
-            f"The budget of this API key is used up: {format_usd(refusal.used)} of "
+            f"The budget of {owner} is used up: {format_usd(refusal.used)} of "
             f"{format_usd(refusal.allowed)} are spent or reserved."
         )
     else:
@@ -36,7 +48,7 @@ def refused(refusal: Refusal) -> LimitReachedError:
     wait_s = refusal.retry_after_s
     if wait_s is None and is_money:
         words = (
-            "This request may cost more than the whole budget of this API key, "
+            f"This request may cost more than the whole budget of {owner}, "
             f"{format_usd(refusal.allowed)}. Ask for fewer output tokens (max_tokens), "
             "or have the budget raised."
         )
@@ -58,4 +70,6 @@ def refused(refusal: Refusal) -> LimitReachedError:
     if refusal.reset_at is not None:
         reset = b"%d" % math.ceil(refusal.reset_at)
         error.headers = ((b"x-pool-limit-reset", reset),)
+    if is_money and whose:
+        error.headers += ((b"x-pool-budget-scope", whose.encode("ascii")),)
     return error

@@ -17,6 +17,7 @@ from providers.models import Fact
 from providers.proxy import admit, nobody, plan
 from providers.proxy.errors import ProxyError
 from providers.proxy.exchange import Caller
+from providers.proxy.scopes import ScopeBook
 from providers.routing.health import COOLDOWN_FACT, Health
 from providers.routing.order import Turns
 from providers.routing.types import Route
@@ -88,7 +89,7 @@ def explain(
         nobody.resolve(snapshot, caller, model)
     except ProxyError as exc:
         return Explanation(model, found.answer.how, exc.message, list(found.near))
-    limited = admit.ScopeBook(clock).of(caller, snapshot)
+    limited = ScopeBook(clock).of(caller, snapshot)
     ways = plan.Plan(
         found.candidates,
         caller,

@@ -212,6 +212,9 @@ def budget_record(row: Budget) -> types.BudgetRecord:
         scope_value=row.scope_value,
         extra_nano_usd=row.extra_nano_usd,
         extra_until_s=_seconds(row.extra_until),
+        applies_to=row.applies_to,
+        client_key_id=row.client_key_id,
+        warn_nano_usd=row.warn_nano_usd,
     )
 
 

@@ -21,6 +21,7 @@ from poolsite.clock import NANOSECONDS_PER_SECOND, Clock
 from providers.routing.order import Turns
 from providers.snapshot import codec, types
 from providers.snapshot.view import EMPTY, ClientKeys, Snapshot, Tables, make_index
+from usage.budgets.personal import SCOPES
 
 POLL_INTERVAL_S: Final = 0.25
 _SLICE_BYTES: Final = 128 * 1024
@@ -280,6 +281,7 @@ class _Draft:
         self.models = dict(before.models)
         self.aliases = dict(before.aliases)
         self.budgets = dict(before.budgets)
+        self.personal = dict(before.personal)
 
     def apply(self, kind: str, key: str, payload: bytes) -> None:
         """Take one record or tombstone; kinds of a later release are passed over."""
@@ -293,15 +295,26 @@ class _Draft:
         elif kind == types.MODEL:
             _put(self.models, _number(kind, key), record)
         elif kind == types.BUDGET:
-            _put(self.budgets, _number(kind, key), record)
+            number = _number(kind, key)
+            _put(self.budgets, number, record)
+            _put(self.personal, number, record if _is_personal(record) else None)
         elif kind == types.ALIAS:
             _put(self.aliases, key, record)
 
     def tables(self) -> Tables:
         """Freeze what was collected."""
         return Tables(
-            self.settings, self.providers, self.models, self.aliases, self.budgets
+            self.settings,
+            self.providers,
+            self.models,
+            self.aliases,
+            self.budgets,
+            self.personal,
         )
+
+
+def _is_personal(record: object) -> bool:
+    return isinstance(record, types.BudgetRecord) and record.scope in SCOPES
 
 
 def _put(table: dict[Any, Any], name: int | str, record: object) -> None:

@@ -139,8 +139,9 @@ class BudgetRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Money a scope may spend in a window.
 
     Shapes:  ``scope`` pool | team | key | agent | session; ``window`` hour | day |
-             week | month | total in ``time_zone``.
-    Units:   nano-USD.
+             week | month | total in ``time_zone``. ``applies_to`` and
+             ``client_key_id`` narrow those of agents and sessions.
+    Units:   nano-USD; ``warn_nano_usd`` warns and never refuses, None = does not.
     """
 
     id: int
@@ -152,6 +153,9 @@ class BudgetRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     scope_value: str = ""
     extra_nano_usd: int = 0
     extra_until_s: float | None = None
+    applies_to: str = ""
+    client_key_id: int | None = None
+    warn_nano_usd: int | None = None
 
 
 class ClientKeyRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -71,13 +71,17 @@ class ClientKeys:
 
 
 class Tables(msgspec.Struct, frozen=True):
-    """Everything but the client keys, decoded."""
+    """Everything but the client keys, decoded.
+
+    Shapes:  ``personal`` are the budgets of agents and sessions once more, mostly none.
+    """
 
     settings: types.SettingsRecord
     providers: dict[int, types.ProviderRecord]
     models: dict[int, types.ModelRecord]
     aliases: dict[str, types.AliasRecord]
     budgets: dict[int, types.BudgetRecord]
+    personal: dict[int, types.BudgetRecord] = {}
 
 
 EMPTY: Final = Tables(types.SettingsRecord(), {}, {}, {}, {})
@@ -131,6 +135,7 @@ class Snapshot:
         "_tables",
         "_turns",
         "made_at",
+        "personal_budgets",
         "settings",
         "version",
     )
@@ -141,6 +146,7 @@ class Snapshot:
         self.version = 0
         self.made_at = 0.0
         self.settings = tables.settings
+        self.personal_budgets = tables.personal
         self._tables = tables
         self._keys = keys
         self._turns = turns

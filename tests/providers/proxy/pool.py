@@ -24,6 +24,7 @@ from providers.routing.health import Health
 from providers.routing.order import Turns
 from providers.snapshot import types
 from providers.snapshot.view import ClientKeys, Snapshot, Tables
+from usage.budgets.personal import SCOPES
 from usage.journal.records import AttemptIntent, Fact, Record, Settle
 from usage.limits.memory import MemoryLimits
 
@@ -323,7 +324,12 @@ class Pool:
         if self._snapshot is None:
             raw = {name: msgspec.json.encode(key) for name, key in self.keys.items()}
             tables = Tables(
-                self.settings, self.providers, self.models, self.aliases, self.budgets
+                self.settings,
+                self.providers,
+                self.models,
+                self.aliases,
+                self.budgets,
+                {n: each for n, each in self.budgets.items() if each.scope in SCOPES},
             )
             made = Snapshot(ClientKeys(raw), tables, None, self.turns)
             made_at = self.clock.time_ns() / 1e9

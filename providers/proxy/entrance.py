@@ -1,0 +1,125 @@
+"""Room 3 and 4 together: choose who is asked first, and take what that needs.
+
+A budget that cannot pay the first candidate may pay another: a cheaper one, or one that
+costs nothing. So money, unlike a rate, refuses only when no candidate fits.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from providers.formats.base import ChatRequest
+from providers.proxy import admit, nobody, plan
+from providers.proxy.admit import Admitter
+from providers.proxy.background import Background
+from providers.proxy.call import Call
+from providers.proxy.errors import LimitReachedError
+from providers.proxy.exchange import Candidate
+from providers.proxy.plan import OVER_BUDGET, Plan, PlanRules
+from providers.proxy.ports import Parts, Resolution
+from providers.proxy.scopes import ScopeBook
+
+_RENEW_S: Final = 20.0
+_BUDGET: Final = "budget"
+
+
+class Entrance:
+    """Let calls in; one object a process."""
+
+    __slots__ = ("_admitter", "_background", "_parts", "_rules", "_scopes")
+
+    def __init__(
+        self,
+        parts: Parts,
+        rules: PlanRules,
+        scopes: ScopeBook,
+        admitter: Admitter,
+        background: Background,
+    ) -> None:
+        self._parts = parts
+        self._rules = rules
+        self._scopes = scopes
+        self._admitter = admitter
+        self._background = background
+
+    async def admitted(self, call: Call, found: Resolution) -> Candidate:
+        """Choose the first candidate and take what it needs, before anything is sent.
+
+        Errors:  ProxyError: nobody may or can be asked, or a limit is reached.
+        """
+        request, caller = call.request, call.caller
+        limited = call.limited = self._scopes.of(
+            caller, call.snapshot, call.recorder.session
+        )
+        wish = plan.Wish(
+            call.inbound.wire,
+            request.model,
+            needs_price=admit.needs_price(limited, call.settings),
+            needs=request.needs,
+            op=call.inbound.op,
+            runs_programs=call.settings.cli_providers,
+        )
+        ways = call.plan = Plan(found.candidates, caller, wish, self._rules)
+        call.has_alternatives = len(found.candidates) > 1
+        candidate = ways.next()
+        if candidate is None:
+            raise nobody.nothing_left(ways, request.model)
+        tokens = admit.estimate(request)
+        request.input_estimate_tokens = tokens
+        call.recorder.estimate(tokens)
+        now = self._parts.clock.monotonic()
+        try:
+            await self._admit(call, request, candidate, tokens)
+        except LimitReachedError as error:
+            if error.limit != _BUDGET:
+                raise
+            candidate = await self._affordable(call, ways, candidate, error)
+        if call.admission is not None and call.admission.ticket is not None:
+            call.watch.on_beat(partial(self._background.renew, call), _RENEW_S)
+            call.limit_headers = await self._admitter.headers(limited, now)
+        return candidate
+
+    async def _affordable(
+        self, call: Call, ways: Plan, refused: Candidate, error: LimitReachedError
+    ) -> Candidate:
+        """Find a candidate the budgets can pay after the first one was too dear.
+
+        Errors:  the refusal of the first when there is none.
+        """
+        ways.skip(refused, OVER_BUDGET)
+        tokens = call.request.input_estimate_tokens or 0
+        least = self._needed(call, refused, tokens)
+        following = ways.next()
+        while following is not None:
+            needed = self._needed(call, following, tokens)
+            # Who costs as much as one that did not fit is not worth another question.
+            if needed < least:
+                least = needed
+                try:
+                    await self._admit(call, call.request, following, tokens)
+                except LimitReachedError as later:
+                    if later.limit != _BUDGET:
+                        raise
+                else:
+                    return following
+            ways.skip(following, OVER_BUDGET)
+            following = ways.next()
+        raise error
+
+    def _needed(self, call: Call, candidate: Candidate, tokens: int) -> int:
+        key, settings = call.caller.key, call.settings
+        sized = admit.size(call.request, candidate, key, settings, tokens)
+        return sized.cost_nano_usd or 0
+
+    async def _admit(
+        self, call: Call, request: ChatRequest, candidate: Candidate, tokens: int
+    ) -> None:
+        limited = call.limited
+        if limited is None:  # pragma: no cover - set before
+            raise RuntimeError("Who calls is known before a call is admitted.")
+        key, settings = call.caller.key, call.settings
+        reservation = admit.size(request, candidate, key, settings, tokens)
+        call.admission = await self._admitter.admit(
+            call.inbound.request_id, limited, reservation, tokens
+        )
