@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, re_path
 
-from poolsite import job_views, views
+from poolsite import alert_views, job_views, views
 from poolsite.ui.preferences import preferences
 
 app_name = "ground"
@@ -15,6 +15,49 @@ urlpatterns = [
     path("settings/profile/", views.profile, name="profile"),
     path("settings/tokens/", views.token_create, name="token-create"),
     path("settings/tokens/<int:pk>/revoke/", views.token_revoke, name="token-revoke"),
+    # /settings/alerts/
+    path("settings/alerts/", alert_views.alert_page, name="alerts"),
+    path("settings/alerts/send/", alert_views.send_now, name="alert-send"),
+    path(
+        "settings/alerts/<int:pk>/resolve/",
+        alert_views.alert_resolve,
+        name="alert-resolve",
+    ),
+    path(
+        "settings/alerts/<int:pk>/acknowledge/",
+        alert_views.alert_acknowledge,
+        name="alert-acknowledge",
+    ),
+    path(
+        "settings/alerts/channels/add/<slug:kind>/",
+        alert_views.channel_add,
+        name="channel-add",
+    ),
+    path(
+        "settings/alerts/channels/<int:pk>/",
+        alert_views.channel_edit,
+        name="channel-edit",
+    ),
+    path(
+        "settings/alerts/channels/<int:pk>/remove/",
+        alert_views.channel_remove,
+        name="channel-remove",
+    ),
+    path(
+        "settings/alerts/channels/<int:pk>/secret/",
+        alert_views.channel_secret,
+        name="channel-secret",
+    ),
+    path(
+        "settings/alerts/channels/<int:pk>/test/",
+        alert_views.channel_test,
+        name="channel-test",
+    ),
+    re_path(
+        r"^settings/alerts/channels/(?P<pk>[0-9]+)/(?P<switch>enable|disable)/$",
+        alert_views.channel_switch,
+        name="channel-switch",
+    ),
     path("preferences/", preferences, name="preferences"),
     # /users/
     path("users/", views.user_list, name="user-list"),

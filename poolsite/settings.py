@@ -241,6 +241,10 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    # A person's 403, 404 or 422 is an answer, not news for the operator.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        # A person's 403, 404 or 422 is an answer, not news for the operator.
+        "django.request": {"level": "ERROR"},
+        # It writes whole URLs, and a webhook's is a password.
+        "httpx2": {"level": "WARNING"},
+    },
 }

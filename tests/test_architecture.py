@@ -223,13 +223,14 @@ SERVICES = (
     "usage.services", "oauth.services", "providers.services.providers",
     "providers.services.credentials", "providers.services.models",
     "providers.services.onboard", "providers.services.probing.runs",
-    "poolsite.job_control", "providers.imports.pool", "pricing.feeds.services",
+    "poolsite.job_control", "poolsite.delivery.services", "providers.imports.pool", "pricing.feeds.services",
 )  # fmt: skip
 PARTS = {
     "oauth.services.remove_accounts_of": "part of removing a provider",
     "providers.services.models.set_model_facts": "part of an import",
     "providers.services.onboard.save_new": "several changes that have twins each",
     "providers.services.providers.record_test": "part of trying a provider",
+    "poolsite.delivery.services._queue_test": "part of sending a test",
     "providers.imports.pool._put_all": "called import_bytes from outside",
 }
 

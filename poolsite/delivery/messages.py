@@ -123,7 +123,7 @@ def _paragraph(line: dict[str, Any], pool: str) -> str:
 
 def one_line(value: str) -> str:
     """Return text without what could break a line or turn its direction."""
-    return _CONTROLS.sub(" ", value).strip()
+    return " ".join(_CONTROLS.sub(" ", value).split())
 
 
 def _iso(moment: datetime | None) -> str | None:

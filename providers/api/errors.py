@@ -15,6 +15,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from oauth.services import AccountError
+from poolsite.delivery.services import ChannelError
 from poolsite.money import AmountError
 from poolsite.people import PeopleError
 from poolsite.tokens import TokenError
@@ -27,6 +28,7 @@ from usage.services import UsageError
 _REFUSALS: Final = (
     AccountError,
     AmountError,
+    ChannelError,
     ImportFileError,
     PeopleError,
     FeedSettingError,

@@ -9,6 +9,7 @@ from ninja import NinjaAPI
 from providers.api import (
     access,
     account_status,
+    alerts,
     catalogue,
     errors,
     feeds,
@@ -32,6 +33,7 @@ api = NinjaAPI(
     docs_url=None,  # the page would load code from elsewhere
 )
 for module in (
+    alerts,
     catalogue,
     account_status,
     models,

@@ -15,6 +15,7 @@ from oauth.services import AccountError
 from poolsite import prepare, rotation
 from poolsite.actor import CLI, Actor
 from poolsite.clock import SystemClock
+from poolsite.delivery.services import ChannelError
 from poolsite.people import PeopleError
 from poolsite.prepare import RefusedError
 from poolsite.rotation import RotationError
@@ -32,6 +33,7 @@ from usage.services import UsageError
 _REFUSALS: Final = (
     AccountError,
     BackupError,
+    ChannelError,
     ImportFileError,
     PeopleError,
     FeedSettingError,

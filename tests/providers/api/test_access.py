@@ -36,6 +36,8 @@ def operations() -> list[tuple[str, str]]:
             "run_id",
             "job_id",
             "price_id",
+            "alert_id",
+            "channel_id",
         ):
             filled = filled.replace("{" + name + "}", "1")
         found += [(method.upper(), filled) for method in methods]

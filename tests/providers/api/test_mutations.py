@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from poolsite import audit, version
-from poolsite.models import AuditEvent, User
+from poolsite import alerts, audit, version
+from poolsite.models import Alert, AuditEvent, User
 from providers.models import ApiKey
 from tests import factories
 from tests.providers.api.conftest import Api
@@ -99,8 +99,22 @@ CASES = [
     Case("account.disable", "POST", "/accounts/{account}/disable"),
     Case("account.enable", "POST", "/accounts/{account}/enable"),
     Case("account.remove", "DELETE", "/accounts/{account}"),
+    Case("alert.acknowledge", "POST", "/alerts/{alert}/acknowledge", None, False),
+    Case("alert.resolve", "POST", "/alerts/{alert}/resolve", None, False),
+    Case("alert.send", "POST", "/alert-deliveries/send", None, False),
+    Case(
+        "alert_channel.create", "POST", "/alert-channels",
+        {"kind": "mail", "name": "m", "addresses": ["a@b.co"]}, False,
+    ),
+    Case("alert_channel.update", "PATCH", "/alert-channels/{channel}", {"digest_s": 5}, False),
+    Case("alert_channel.rotate", "POST", "/alert-channels/{channel}/secret", None, False),
+    Case("alert_channel.test", "POST", "/alert-channels/{channel}/test", None, False),
+    Case("alert_channel.disable", "POST", "/alert-channels/{channel}/disable", None, False),
+    Case("alert_channel.enable", "POST", "/alert-channels/{channel}/enable", None, False),
+    Case("alert_channel.remove", "DELETE", "/alert-channels/{channel}", None, False),
     Case("pool.import", "POST", "/import", {"format": "provider-pool", "version": 1}, False),
 ]  # fmt: skip
+HOOK = {"kind": "webhook", "name": "h", "url": "https://hooks.example.com/x"}
 NAMES = [f"{case.action} {case.method} {case.path}" for case in CASES]
 
 
@@ -115,10 +129,14 @@ def pool(owner: Api, viktor: User) -> dict[str, str]:
         ("POST", "/client-keys", {"name": "ci", "budget": {"amount_usd": 1}}),
         ("PUT", "/prices/known", {"input": 1, "output": 1}),
         ("POST", "/accounts", {"provider": "acme", "token": "tok-0"}),
+        ("POST", "/alert-channels", HOOK),
     ):
         status, answer = owner(method, path, body)
         assert status in (200, 201), (path, answer)
+    alerts.raise_alert("k", "a", title="A")
     return {
+        "alert": str(Alert.objects.get().pk),
+        "channel": str(owner("GET", "/alert-channels")[1][0]["id"]),
         "key": str(ApiKey.objects.get().pk),
         "viktor": str(viktor.pk),
         "price": str(owner("GET", "/prices")[1][0]["id"]),
