@@ -6,6 +6,8 @@ import gc
 import logging
 import os
 import signal
+import threading
+import time
 import warnings
 from types import FrameType
 from typing import Any
@@ -18,6 +20,9 @@ from django.core.management.base import BaseCommand
 
 from poolsite.celery import app
 from poolsite.supervisor.child import die_with_parent
+
+_WATCH_S = 1.0
+_A_PROCESS_WAS_KILLED = 70
 
 _ARGUMENTS = (
     "--quiet", "worker", "--loglevel", "WARNING", "--pool", "prefork",
@@ -50,6 +55,7 @@ class Command(BaseCommand):
         os.environ["CELERY_SKIP_CHECKS"] = "1"
         worker_process_init.connect(_in_pool_process, weak=False)
         worker_ready.connect(_end_quickly_when_idle, weak=False)
+        worker_ready.connect(_leave_when_a_process_is_killed, weak=False)
         # What is loaded by now is shared with the pool's processes, and stays shared.
         app.loader.import_default_modules()
         gc.collect()
@@ -72,6 +78,31 @@ def _end_quickly_when_idle(**_: Any) -> None:
             warm(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
+
+
+def _leave_when_a_process_is_killed(sender: Any, **_: Any) -> None:
+    """Watch the pool's processes; end the worker when one of them was killed.
+
+    They share one queue and its lock. One that is killed while it waits there takes the
+    lock with it: the others would wait for ever and the worker would look alive. The
+    supervisor starts another; interrupted jobs go on there.
+    """
+    pool = sender.pool._pool
+    threading.Thread(target=_watch, args=(pool,), name="watch", daemon=True).start()
+
+
+def _watch(pool: Any) -> None:
+    seen: dict[int, Any] = {}
+    while True:
+        time.sleep(_WATCH_S)
+        seen |= {each.pid: each for each in list(pool._pool) if each.pid}
+        for pid, process in list(seen.items()):
+            status = process.exitcode
+            if status is None:
+                continue
+            if status < 0:
+                os._exit(_A_PROCESS_WAS_KILLED)
+            del seen[pid]
 
 
 def _in_pool_process(**_: Any) -> None:
