@@ -23,6 +23,7 @@ def _must_hold(figure: Figure) -> bool:
     return not figure.name.endswith("p50")
 
 
+@pytest.mark.long
 def test_300_models_are_probed_stopped_and_shown_within_the_budgets() -> None:
     figures = probes.run(5, short=True)
     assert all(figure.ok for figure in figures if _must_hold(figure)), figures
