@@ -12,6 +12,9 @@ from usage.adjustments import RecalculationRun as RecalculationRun
 from usage.budgets.rows import Budget as Budget
 from usage.budgets.rows import BudgetShare as BudgetShare
 from usage.budgets.rows import BudgetWindow as BudgetWindow
+from usage.statements import StatementComparison as StatementComparison
+from usage.statements import StatementLine as StatementLine
+from usage.statements import VendorStatement as VendorStatement
 
 
 class Team(Versioned):
