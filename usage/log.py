@@ -12,16 +12,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from poolsite.ids import uuid7_at
 from pricing.cost import CostLine, cost_lines
 from pricing.models import PriceVersion
 from pricing.selectors import versions
 from pricing.tokens import TokenUsage
-from usage import corrections, dimensions
+from usage import corrections
 from usage.log_names import Names, names_for
-from usage.models import Attempt, ClientKey, Dimension, Request
+from usage.models import Attempt, ClientKey, Request
 from usage.recalculation.selectors import Adjustment, adjusted_cost, adjustments_of
 from usage.selectors import strings
 
@@ -45,26 +45,6 @@ _OUT_TOKENS: Final = ("output_tokens", "audio_out_tokens", "image_out_tokens")
 _USAGE: Final = tuple(
     name for name in TokenUsage.__struct_fields__ if name != "unit_kind"
 )
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What the log is narrowed to; blank means no limit.
-
-    Shapes:  ``status`` is a code or a class such as 4xx; ``outcome`` a name of
-             Request.Outcome in lower case.
-    """
-
-    status: str = ""
-    outcome: str = ""
-    key: str = ""
-    model: str = ""
-    provider: str = ""
-
-    @property
-    def is_empty(self) -> bool:
-        """Say whether nothing is narrowed."""
-        return not any((self.status, self.outcome, self.key, self.model, self.provider))
 
 
 @dataclass
@@ -172,31 +152,6 @@ class RequestDetail:
         return found if isinstance(found, dict) else {}
 
 
-def requests(filters: Filters) -> QuerySet[Request]:
-    """Return the rows that match, unordered.
-
-    Cost:  a look-up in the dimension table for each name given; the log itself is read
-           by whoever pages through it.
-    """
-    rows = _corrected()
-    if filters.status:
-        rows = rows.filter(_status(filters.status))
-    if filters.outcome:
-        wanted = [o for o in Request.Outcome if o.name.lower() == filters.outcome]
-        rows = rows.filter(outcome__in=wanted)
-    if filters.key:
-        ids = ClientKey.objects.filter(name=filters.key).values_list("pk", flat=True)
-        rows = rows.filter(client_key_id__in=list(ids))
-    if filters.model:
-        found = _dimension(dimensions.MODEL, filters.model)
-        rows = rows.filter(Q(model_asked_dim__in=found) | Q(model_served_dim__in=found))
-    if filters.provider:
-        rows = rows.filter(
-            provider_dim__in=_dimension(dimensions.PROVIDER, filters.provider)
-        )
-    return rows
-
-
 def in_words(
     rows: Sequence[Request], names: Names | None = None, *, with_tries: bool = True
 ) -> list[RequestRow]:
@@ -290,18 +245,6 @@ def newest_id() -> UUID | None:
 
 def _corrected() -> QuerySet[Request]:
     return corrections.with_corrections(Request.objects.all())
-
-
-def _status(text: str) -> Q:
-    if text.endswith("xx") and text[:1].isdigit():
-        start = int(text[0]) * 100
-        return Q(status__gte=start, status__lt=start + 100)
-    return Q(status=int(text)) if text.isdigit() and len(text) == 3 else Q(pk__in=[])
-
-
-def _dimension(kind: str, value: str) -> list[int]:
-    rows = Dimension.objects.filter(kind=kind, value=value)
-    return list(rows.values_list("pk", flat=True))
 
 
 def _tries(rows: Sequence[Request]) -> dict[UUID, list[tuple[str, str]]]:

@@ -6,6 +6,7 @@ from django.urls import path
 
 from providers.views import (
     account_status_urls,
+    budget_urls,
     catalogue_urls,
     client_keys,
     feed_urls,
@@ -15,6 +16,7 @@ from providers.views import (
     probe_urls,
     provider_parts,
     providers,
+    request_detail,
     requests,
     setup,
 )
@@ -29,6 +31,7 @@ urlpatterns = [
     *probe_urls.urlpatterns,
     *price_urls.urlpatterns,
     *feed_urls.urlpatterns,
+    *budget_urls.urlpatterns,
     # /setup/
     path("setup/", setup.account, name="setup"),
     path("setup/provider/", setup.provider, name="setup-provider"),
@@ -80,5 +83,7 @@ urlpatterns = [
     path("keys/<int:pk>/revoke/", client_keys.key_revoke, name="key-revoke"),
     # /requests/
     path("requests/", requests.request_list, name="request-list"),
-    path("requests/<uuid:pk>/", requests.request_detail, name="request-detail"),
+    path(
+        "requests/<uuid:pk>/", request_detail.request_detail, name="request-detail"
+    ),
 ]
