@@ -18,6 +18,7 @@ from providers.formats.cli_backed.command import address_of, origin_or_address
 from providers.models import ApiKey, Provider
 from providers.services import credentials
 from providers.services.errors import ServiceError
+from providers.services.speech import is_same_origin
 from providers.services.values import EDITABLE, check_provider
 from providers.snapshot.speech import effective_base_url
 
@@ -72,7 +73,10 @@ def draft(
 
     Errors:  ServiceError naming the field.
     """
-    values = {**_from_catalogue(catalogue_id), **_given(values)}
+    given = _given(values)
+    values = {**_from_catalogue(catalogue_id), **given}
+    if "other_formats" not in given:
+        values |= _other_formats_left(values)
     slug = (slug or slugify(str(values.get("name", "")))).lower()
     if not _SLUG.fullmatch(slug):
         raise ServiceError(
@@ -107,6 +111,10 @@ def update_provider(
     """
     values = _given(values)
     _refresh(provider)
+    if "base_url" in values and "other_formats" not in values:
+        values |= _other_formats_left(
+            {"other_formats": provider.other_formats, "base_url": values["base_url"]}
+        )
     before = _shown(provider, values)
     old_origin = origin_or_address(effective_base_url(provider))
     old_address = provider.base_url, provider.api_format
@@ -244,6 +252,23 @@ def _from_catalogue(catalogue_id: str) -> dict[str, Any]:
         # Who picks a server of this machine from the list means this machine.
         "allow_private": entry.location == "local",
     }
+
+
+def _other_formats_left(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the other formats without addresses a new base URL leaves behind.
+
+    Nobody named those addresses for this place; its keys could not go there either.
+    """
+    kept: dict[str, str] = values.get("other_formats") or {}
+    base_url = values.get("base_url")
+    if not isinstance(base_url, str):
+        return {}
+    here = {
+        name: url
+        for name, url in kept.items()
+        if not url or is_same_origin(url, base_url.strip())
+    }
+    return {"other_formats": here} if len(here) < len(kept) else {}
 
 
 def _assign(provider: Provider, values: dict[str, Any]) -> None:

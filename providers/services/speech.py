@@ -126,17 +126,19 @@ def _check_other(name: str, url: str, base_url: str) -> None:
         raise ServiceError(
             f"This version speaks {known} to a provider.", field="other_formats"
         )
-    if not url:
-        return
-    try:
-        is_same = origin_of(url) == origin_of(base_url)
-    except (ValueError, EgressRefusedError):
-        is_same = False
-    if not is_same:
+    if url and not is_same_origin(url, base_url):
         raise ServiceError(
             "Another format's address is on the base URL's host: keys go nowhere else.",
             field="other_formats",
         )
+
+
+def is_same_origin(url: str, other: str) -> bool:
+    """Tell whether two addresses are of one origin; what is no address is of none."""
+    try:
+        return origin_of(url) == origin_of(other)
+    except (ValueError, EgressRefusedError):
+        return False
 
 
 def _check_texts(field: str, values: Any) -> None:

@@ -43,3 +43,21 @@ def test_what_no_provider_can_be_spoken_to_with_is_refused(field, value, words):
     with pytest.raises(ServiceError, match=words) as caught:
         providers.create_provider(CLI, slug="cloud", base_url=HERE, **{field: value})
     assert caught.value.field == field
+
+
+def test_own_address_takes_no_other_addresses_from_the_catalogue():
+    relay = providers.create_provider(
+        CLI, slug="relay", catalogue_id="deepseek", base_url=HERE
+    )
+    assert relay.other_formats == {}
+    listed = providers.create_provider(CLI, slug="listed", catalogue_id="deepseek")
+    assert "anthropic" in listed.other_formats
+
+
+def test_provider_that_moves_leaves_addresses_of_its_old_host():
+    made = providers.create_provider(CLI, slug="deep", catalogue_id="deepseek")
+    made.other_formats = {**made.other_formats, "responses": ""}
+    made.save()
+    providers.update_provider(CLI, made, base_url=HERE)
+    made.refresh_from_db()
+    assert (made.base_url, made.other_formats) == (HERE, {"responses": ""})
