@@ -12,6 +12,8 @@ from usage.adjustments import RecalculationRun as RecalculationRun
 from usage.budgets.rows import Budget as Budget
 from usage.budgets.rows import BudgetShare as BudgetShare
 from usage.budgets.rows import BudgetWindow as BudgetWindow
+from usage.saved import Export as Export
+from usage.saved import SavedView as SavedView
 from usage.statements import StatementComparison as StatementComparison
 from usage.statements import StatementLine as StatementLine
 from usage.statements import VendorStatement as VendorStatement
@@ -168,6 +170,11 @@ class Request(TokenColumns):
         indexes = [
             models.Index(fields=["at", "id"], name="request_at"),
             models.Index(fields=["client_key_id", "at"], name="request_key_at"),
+            models.Index(
+                fields=["session_dim", "at", "model_served_dim", "agent_dim"],
+                name="request_session",
+                condition=models.Q(session_dim__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

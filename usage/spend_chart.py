@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.utils.safestring import SafeString, mark_safe
@@ -27,26 +28,33 @@ class SpendChart:
 
 
 def draw(
-    series: list[Series], labels: list[str], words: str, *, height: int = 280
+    series: list[Series],
+    labels: list[str],
+    words: str,
+    *,
+    height: int = 280,
+    show: Callable[[int], str] = format_usd,
 ) -> SpendChart:
     """Stack the series, one column a label; series without spending are left out.
 
-    Shapes:  ``words`` names the range, as in "the last 24 hours".
+    Shapes:  ``words`` names the range, as in "the last 24 hours"; with ``show`` the
+             series are something else than money, and ``words`` say what.
     """
     series = [(name, costs) for name, costs in series if sum(costs)]
     if not series:
         return SpendChart()
     parts = [
-        Part(name, sum(costs), series_tone(place), format_usd(sum(costs)))
+        Part(name, sum(costs), series_tone(place), show(sum(costs)))
         for place, (name, costs) in enumerate(series)
     ]
     total = sum(sum(costs) for _, costs in series)
-    sentence = f"Spend in {words}: {format_usd(total)}, most of it {parts[0].label}"
+    what = f"Spend in {words}" if show is format_usd else words
+    sentence = f"{what}: {show(total)}, most of it {parts[0].label}"
     return SpendChart(
-        svg=_columns(series, labels, sentence, height),
+        svg=_columns(series, labels, sentence, height, show),
         parts=parts,
         table=[
-            (label, [format_usd(costs[step]) for _, costs in series])
+            (label, [show(costs[step]) for _, costs in series])
             for step, label in enumerate(labels)
             if any(costs[step] for _, costs in series)
         ],
@@ -55,7 +63,11 @@ def draw(
 
 
 def _columns(
-    series: list[Series], labels: list[str], sentence: str, height: int
+    series: list[Series],
+    labels: list[str],
+    sentence: str,
+    height: int,
+    show: Callable[[int], str],
 ) -> SafeString:
     stacks = [
         [
@@ -63,21 +75,23 @@ def _columns(
                 name,
                 costs[step],
                 series_tone(place),
-                f"{label}: {format_usd(costs[step])}",
+                f"{label}: {show(costs[step])}",
             )
             for place, (name, costs) in enumerate(series)
         ]
         for step, label in enumerate(labels)
     ]
     largest = max(sum(part.value for part in stack) for stack in stacks)
-    return columns(stacks, labels, sentence, ticks=_ticks(largest), height=height)
+    ticks = _ticks(largest, show)
+    return columns(stacks, labels, sentence, ticks=ticks, height=height)
 
 
-def _ticks(largest: float) -> list[tuple[float, str]]:
-    """Choose two or three round amounts below the highest column."""
+def _ticks(largest: float, show: Callable[[int], str]) -> list[tuple[float, str]]:
+    """Choose two or three round amounts below the highest column, whole ones."""
     power = 10 ** (len(str(int(largest))) - 1)
     step = next(
         power * part for part in (0.25, 0.5, 1, 2.5, 5) if largest / (power * part) < 4
     )
     count = int(largest / step)
-    return [(step * n, format_usd(int(step * n))) for n in range(1, count + 1)]
+    amounts = sorted({int(step * n) for n in range(1, count + 1)} - {0})
+    return [(amount, show(amount)) for amount in amounts]

@@ -6,7 +6,7 @@ from typing import Any
 
 from poolsite.clock import SystemClock
 from poolsite.jobs import JobHandle, job_task, periodic_task
-from usage import partitions
+from usage import partitions, saved_services
 from usage.recalculation import services, work
 
 
@@ -26,3 +26,15 @@ def apply_recalculation(handle: JobHandle, run_id: int) -> dict[str, Any]:
 def undo_recalculation(handle: JobHandle, run_id: int) -> dict[str, Any]:
     """Take the corrections of a recalculation back."""
     return work.undo(handle, run_id)
+
+
+@job_task(saved_services.EXPORT, longest_s=saved_services.LONGEST_S)
+def write_export(handle: JobHandle, export_id: int) -> dict[str, Any]:
+    """Write a file somebody asked for."""
+    return saved_services.write_export(handle, export_id)
+
+
+@periodic_task("usage.exports", interval_s=3600)
+def remove_exports() -> None:
+    """Remove files that are older than a week."""
+    saved_services.remove_expired(SystemClock().now())

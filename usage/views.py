@@ -2,127 +2,139 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from poolsite.money import usd_from_nano
 from poolsite.ui.render import render
 from usage import unpriced
-from usage.breakdown import SERIES, Breakdown, Line, breakdown
-from usage.spend_chart import SpendChart, draw
+from usage.dashboards import answer, charts, export, periods, question
+from usage.dashboards.answer import Answer
+from usage.dashboards.question import Question
+from usage.dashboards.sums import Line
 
-_DAY_HOURS: Final = 24
-_TEXT_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
-class Range(NamedTuple):
-    """A choice of how far back the figures reach."""
-
-    name: str
-    label: str
-    words: str
-    hours: int
-
-
-RANGES: Final = {
-    each.name: each
-    for each in (
-        Range("24h", "24 h", "the last 24 hours", 24),
-        Range("7d", "7 d", "the last 7 days", 168),
-        Range("30d", "30 d", "the last 30 days", 720),
-        Range("90d", "90 d", "the last 90 days", 2160),
-    )
-}
-GROUPS: Final = {
-    "provider": "Provider",
-    "model": "Model",
-    "key": "Client key",
-    "agent": "Agent",
-    "user": "End user",
-    "session": "Session",
-    "status": "Status",
-}
+_MOST_PAGES: Final = 400
 
 
 @require_GET
-def usage(request: HttpRequest) -> HttpResponse:
-    """Show totals, the course of the spending and one line a value; ten queries."""
-    chosen = RANGES.get(request.GET.get("range", ""), RANGES["7d"])
-    by = request.GET.get("by", "")
-    by = by if by in GROUPS else "provider"
-    found = breakdown(by, chosen.hours)
+def usage(request: HttpRequest) -> HttpResponseBase:
+    """Show totals, the course, the distribution and one line a value; 12 queries."""
+    asked = asked_by(request)
     if request.GET.get("format") == "csv":
-        return _export(found, f"usage-{by}-{chosen.name}.csv")
-    own_zone = timezone.get_current_timezone_name()
+        return _export(request, asked)
+    page = page_number(request)
+    found = answer.answer(asked, page=page)
     context = {
-        "chosen": chosen,
-        "ranges": RANGES.values(),
-        "by": by,
-        "by_name": GROUPS[by],
-        "groups": GROUPS.items(),
+        **bar(asked),
+        "found": found,
         "total": found.total,
         "lines": found.lines,
-        "has_more": found.has_more,
-        "dearest": max((line.cost_nano_usd for line in found.lines), default=0),
+        "rows": _rows(found),
+        "largest": max((line.amount for line in found.lines), default=0),
         "as_of": timezone.now(),
-        "unpriced": unpriced.last_day(),
-        "chart": _chart(found, chosen),
-        "zone": "UTC" if found.course.step_hours >= _DAY_HOURS else own_zone,
+        "unpriced": unpriced.last_day() if found.total.unpriced else None,
+        "chart": charts.over_time(found),
+        "tokens": charts.tokens(found),
+        "times": charts.times(found),
+        "zone": charts.zone_of(found),
+        "newer": asked.address(page=str(page - 1)) if page > 0 else "",
+        "older": asked.address(page=str(page + 1)) if found.has_more else "",
+        "is_first": page == 0,
+        "page_link": request.build_absolute_uri(f"?{asked.address()}"),
+        "tab": asked.by if asked.by in ("agent", "team") else "usage",
+        "alone_url": asked.address(by=_alone(asked)),
+        "alone_name": question.BY[_alone(asked)],
+        "log_query": log_query(asked),
     }
     return render(request, "usage/page.html", context, piece="usage/_figures.html")
 
 
-def _chart(found: Breakdown, chosen: Range) -> SpendChart:
-    """Draw the spending over time: the dearest seven, the others as one."""
-    course = found.course
-    series = [
-        (line.name or str(line.ref), course.by_ref[line.ref])
-        for line in found.lines[:SERIES]
-        if line.ref in course.by_ref
+def asked_by(request: HttpRequest) -> Question:
+    """Read the question of an address in the zone of who asks."""
+    values = {name: text for name, text in request.GET.items() if isinstance(text, str)}
+    zone = timezone.get_current_timezone()
+    return question.asked(values, now=timezone.now(), zone=zone)
+
+
+def bar(asked: Question) -> dict[str, Any]:
+    """Return what the bar above the figures needs: every choice as an address."""
+    zone = asked.period.zone
+    local = [each.astimezone(zone) for each in (asked.period.since, asked.period.until)]
+    away = {"range": None, "from": None, "to": None}
+    return {
+        "asked": asked,
+        "by_name": question.BY[asked.by],
+        "metric_name": question.METRICS[asked.metric],
+        "ranges": [
+            (each.label, asked.address(**{**away, "range": each.name}), each.name)
+            for each in periods.CHOICES.values()
+        ],
+        "groups": [(n, label, asked.address(by=n)) for n, label in question.BY.items()],
+        "metrics": [
+            (n, label, asked.address(metric=n)) for n, label in question.METRICS.items()
+        ],
+        "compare_url": asked.address(compare=None if asked.is_compared else "1"),
+        "chips": [
+            (question.BY[name], value, asked.address(**{name: None}))
+            for name, value in asked.filters.items()
+        ],
+        "kept": [
+            (name, value)
+            for name, value in asked.parameters().items()
+            if value and name not in away
+        ],
+        "address": asked.address(),
+        "csv_url": asked.address(format="csv"),
+        "edges": [f"{each:%Y-%m-%dT%H:%M}" for each in local],
+    }
+
+
+def log_query(asked: Question) -> str:
+    """Return the filters of the request log that show the same requests."""
+    return Question(asked.period, filters=asked.filters).address(by=None)
+
+
+def _rows(found: Answer) -> list[tuple[Line, str]]:
+    """Pair each line with the address that is narrowed to it."""
+    asked = found.question
+    return [
+        (line, asked.narrowed(line.name) if line.name else "") for line in found.lines
     ]
-    if len(found.lines) > SERIES:
-        shown = [sum(step) for step in zip(*(c for _, c in series), strict=True)]
-        rest = [max(0, a - b) for a, b in zip(found.whole, shown, strict=False)]
-        series.append(("Others", rest))
-    labels = [_label(start, course.step_hours) for start in course.starts]
-    return draw(series, labels, chosen.words, height=240)
 
 
-def _label(start: datetime, step_hours: float) -> str:
-    """Name a step: a time of day in one's own zone, or a UTC day."""
-    if step_hours >= _DAY_HOURS:
-        return f"{start.day} {start:%b}"
-    return f"{start.astimezone(timezone.get_current_timezone()):%H:%M}"
+def _alone(asked: Question) -> str:
+    """Return the group that can be told with the first filter on its own."""
+    return next((name for name in asked.filters if name in question.BY), asked.by)
 
 
-def _export(found: Breakdown, name: str) -> HttpResponse:
-    """Write the lines as CSV; cells a spreadsheet would run are quoted by a tick."""
-    answer = HttpResponse(content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer["Cache-Control"] = "no-store"
-    csv.writer(answer).writerows(_cells(found))
-    return answer
+def page_number(request: HttpRequest) -> int:
+    """Read which page of lines is asked for, the first without."""
+    text = request.GET.get("page", "")
+    is_number = text.isascii() and text.isdigit() and len(text) < 5
+    return min(int(text), _MOST_PAGES) if is_number else 0
 
 
-def _cells(found: Breakdown) -> Iterator[list[str]]:
-    names = (
-        *("requests", "attempts", "errors", "unpriced", "input_tokens"),
-        *("cache_read_tokens", "output_tokens"),
+def _export(request: HttpRequest, asked: Question) -> HttpResponseBase:
+    """Stream the lines as CSV; very many become a job with a file."""
+    if export.is_long(asked):
+        context = {"query": asked.address()}
+        return render(request, "usage/exports/too_long.html", context)
+    try:
+        rows = export.usage_rows(asked)
+        first = next(rows)
+    except LookupError:
+        return HttpResponse(
+            "No rollup can answer this combination of filters and group.",
+            status=422,
+            content_type="text/plain; charset=utf-8",
+        )
+    stream = StreamingHttpResponse(
+        export.written(first, rows), content_type="text/csv; charset=utf-8"
     )
-    yield ["name", *names, "cost_usd"]
-    for line in found.lines:
-        yield [_safe(line.name), *(str(getattr(line, n)) for n in names), _usd(line)]
-
-
-def _usd(line: Line) -> str:
-    return f"{usd_from_nano(line.cost_nano_usd):.9f}"
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_TEXT_STARTS) else text
+    name = f"usage-{asked.by}-{asked.period.name or 'range'}.csv"
+    stream["Content-Disposition"] = f'attachment; filename="{name}"'
+    stream["Cache-Control"] = "no-store"
+    return stream

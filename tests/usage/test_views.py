@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -18,12 +19,17 @@ from tests.factories import (
     ship,
     try_at,
 )
-from usage.breakdown import breakdown
+from usage.dashboards import answer, question
+from usage.dashboards.answer import Answer
 from usage.models import Request
 
 pytestmark = pytest.mark.django_db
 RANGES = ("24h", "7d", "30d", "90d")
 GROUPS = ("provider", "model", "key", "agent", "user", "session", "status")
+
+
+def body_of(answer: Any) -> str:
+    return b"".join(answer.streaming_content).decode()
 
 
 def some_traffic() -> int:
@@ -56,26 +62,32 @@ def test_every_view_of_the_same_day_has_the_same_total(
         assert sum(line.cost_nano_usd for line in context["lines"]) == spent
 
 
+def asked(**values: str) -> Answer:
+    return answer.answer(question.asked(values, now=datetime.now(UTC), zone=UTC))
+
+
 def test_the_dearest_comes_first_and_errors_stay_with_their_provider() -> None:
     some_traffic()
-    lines = breakdown("provider", 24).lines
+    lines = asked(by="provider", range="24h").lines
     assert [line.name for line in lines] == ["dear", "cheap"]
     assert [line.errors for line in lines] == [0, 1]
 
 
-def test_the_course_adds_up_to_the_total() -> None:
+@pytest.mark.parametrize("name", RANGES)
+def test_the_course_adds_up_to_the_total(name: str) -> None:
     spent = some_traffic()
-    for hours in (24, 168):
-        found = breakdown("provider", hours)
-        assert sum(found.whole) == spent
-        assert sum(found.course.total(ref) for ref in found.course.by_ref) == spent
+    found = asked(by="provider", range=name)
+    assert sum(found.course[0]) == spent
+    assert sum(sum(found.course[line.ref]) for line in found.lines) == spent
+    tokens = sum(sum(row) for row in found.whole)
+    assert tokens == found.total.prompt_tokens + found.total.output_tokens
 
 
 def test_the_export_has_the_page_s_figures(as_viktor: Client) -> None:
     spent = some_traffic()
-    answer = as_viktor.get("/usage/?by=model&range=7d&format=csv")
-    assert answer["Content-Type"].startswith("text/csv")
-    rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    sent = as_viktor.get("/usage/?by=model&range=7d&format=csv")
+    assert sent["Content-Type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(body_of(sent))))
     nano = sum(round(float(row["cost_usd"]) * 1e9) for row in rows)
     assert nano == spent
 
@@ -85,7 +97,7 @@ def test_a_cell_a_spreadsheet_would_run_is_text(as_viktor: Client, name: str) ->
     provider = make_provider(models=["gpt-5-mini"])
     key, _ = make_client_key(name)
     make_request(key, try_at(provider, "gpt-5-mini"))
-    body = as_viktor.get("/usage/?by=key&format=csv").content.decode()
+    body = body_of(as_viktor.get("/usage/?by=key&format=csv"))
     assert f"'{name}" in body
 
 
