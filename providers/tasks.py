@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from poolsite import jobs
 from poolsite.actor import SYSTEM
-from providers.services import account_status, discovery, recalculation, unpriced
+from providers.services import (
+    account_status,
+    attention,
+    discovery,
+    recalculation,
+    unpriced,
+)
 from providers.services.probing import runner, runs
+from usage import budget_alerts
 
 
 @jobs.periodic_task("providers.refresh_account_status", interval_s=1800)
@@ -30,6 +37,18 @@ def count_recalculation(handle: jobs.JobHandle, run_id: int) -> object:
 def watch_unpriced() -> None:
     """Raise an alert while models without a price are used, and end it."""
     unpriced.watch()
+
+
+@jobs.periodic_task("providers.watch_states", interval_s=30)
+def watch_states() -> None:
+    """Note and tell what changed its state, and alert on credentials out of order."""
+    attention.watch()
+
+
+@jobs.periodic_task("usage.watch_budgets", interval_s=60)
+def watch_budgets() -> None:
+    """Raise the alerts of budgets that reached a step, end those that are over."""
+    budget_alerts.watch()
 
 
 @jobs.periodic_task("providers.refresh_model_lists", interval_s=60)

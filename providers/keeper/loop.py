@@ -31,6 +31,7 @@ from providers.keeper.publisher import Publisher
 from providers.keeper.spending import Spending
 from providers.keeper.tokens import TokenServer
 from usage import partitions
+from usage.failovers import Failovers
 from usage.journal.directory import directories
 from usage.ledger import Window
 from usage.shipper import Shipper, register_sink
@@ -107,6 +108,7 @@ class Keeper:
         self._stop = threading.Event()
         self._facts = Facts(config.run_path, clock)
         register_sink("fact", self._facts.keep)
+        register_sink("settle", Failovers(clock).keep)
         self._shipper = Shipper(config.journal_path, clock, announce=self._announce)
         self._spending = Spending(config.run_path, clock)
         self._publisher = Publisher(config.snapshot_path, lineage=lineage, clock=clock)
