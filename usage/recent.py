@@ -11,6 +11,7 @@ from django.db.models import CharField, F, QuerySet, Sum, Window
 from django.db.models.functions import Cast, RowNumber, Substr
 
 from usage import rollups
+from usage.budgets.personal import SCOPES
 from usage.limits.windows import window_at
 from usage.models import BudgetWindow, Rollup15, RollupDay
 from usage.selectors import GROUPS, names_of
@@ -315,6 +316,7 @@ def near_budgets(*, now: datetime | None = None) -> list[BudgetWindow]:
             updated_at__gte=now - _LONGEST_WINDOW,
         )
         .exclude(budget__client_key__revoked_at__isnull=False)
+        .exclude(budget__scope__in=SCOPES)
         .select_related("budget__client_key")
         .order_by("-spent_nano_usd")[:50]
     )

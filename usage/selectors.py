@@ -164,11 +164,14 @@ def spending(
 ) -> list[dict[str, Any]]:
     """Return each budget with what its current window has spent and when it resets.
 
-    Units:  nano-USD; ``resets_at`` None for a budget that never does.
+    Units:  nano-USD; ``resets_at`` None for a budget that never does;
+            ``limit_nano_usd`` includes an increase that is in force.
+    Shapes: of agents and sessions nothing is spent in common (see budgets.selectors).
     Cost:   two queries.
     """
     now = now or datetime.now(UTC)
     rows = list(budgets)
+    extra = {row.pk: extra_now(row, now) for row in rows}
     spans = {
         terms: window_at(*terms, now)
         for terms in {(row.window, row.time_zone) for row in rows}
@@ -189,6 +192,15 @@ def spending(
             "client_key_id": row.client_key_id,
             "scope": row.scope,
             "amount_nano_usd": row.amount_nano_usd,
+            "extra_nano_usd": extra[row.pk],
+            "extra_until": row.extra_until if extra[row.pk] else None,
+            "limit_nano_usd": row.amount_nano_usd + extra[row.pk],
+            "left_nano_usd": max(
+                0, row.amount_nano_usd + extra[row.pk] - spent.get(row.pk, 0)
+            ),
+            "warn_nano_usd": row.warn_nano_usd,
+            "applies_to": row.applies_to,
+            "scope_value": row.scope_value,
             "spent_nano_usd": spent.get(row.pk, 0),
             "window": row.window,
             "hard": row.hard,
@@ -199,7 +211,15 @@ def spending(
     ]
 
 
+def extra_now(budget: Budget, now: datetime) -> int:
+    """Return what a budget allows on top of its amount at a moment, in nano-USD."""
+    until = budget.extra_until
+    return budget.extra_nano_usd if until is not None and now < until else 0
+
+
 def _whose(budget: Budget) -> str:
+    if budget.scope_value:
+        return budget.scope_value
     if budget.client_key is not None:
         return budget.client_key.name
     return budget.team.slug if budget.team is not None else ""

@@ -1,4 +1,4 @@
-"""Create, change, rotate and revoke client keys; set budgets."""
+"""Create, change, rotate and revoke client keys; set their budgets."""
 
 from __future__ import annotations
 
@@ -38,17 +38,30 @@ GRACES = {
 
 @dataclass(frozen=True)
 class BudgetTerms:
-    """How much may be spent in which window; ``hard`` refuses, soft only warns.
+    """How much may be spent in which window; soft lets the crossing call finish.
 
-    Units: nano-USD for each window.
+    Units: nano-USD for each window; from ``warn_nano_usd`` on answers carry a warning,
+        None for none.
     """
 
     amount_nano_usd: int
     window: str = Budget.Window.MONTH
     hard: bool = True
     time_zone: str = "UTC"
+    warn_nano_usd: int | None = None
 
 
+MODES: Final = ("auto", "cloud", "local")
+STRATEGIES: Final = (
+    "priority", "cost", "latency", "round_robin", "weighted", "least_busy", "quota",
+)  # fmt: skip
+OVERRIDES: Final = ("strategy", "mode", "exclude", "prefer")
+_WORDS: Final = {
+    "default_mode": ("", *MODES),
+    "default_strategy": ("", *STRATEGIES),
+    "log_level": ("metadata", "bodies"),
+    "unpriced": tuple(ClientKey.Unpriced.values),
+}
 _LIMITS: Final = ("rpm", "tpm", "tpd", "concurrency", "window_requests", "window_s")
 _RICHEST: Final = 10**18  # a billion dollars
 
@@ -180,16 +193,17 @@ def set_key_budget(
 ) -> Budget | None:
     """Set the key's own budget, or take it away with None.
 
+    Shapes:  of a key with several budgets, the oldest.
     Errors:  UsageError for a negative amount, unknown window or time zone.
     """
-    budget = key.budget_set.filter(scope=Budget.Scope.KEY).first()
+    budget = key.budget_set.filter(scope=Budget.Scope.KEY).order_by("pk").first()
     if terms is None:
         if budget is not None:
             _remove(actor, budget, clock)
         return None
     if budget is None:
         budget = Budget(scope=Budget.Scope.KEY, client_key=key, created_at=clock.now())
-    return _put_terms(actor, budget, terms)
+    return put_terms(actor, budget, terms)
 
 
 @one_change
@@ -210,7 +224,7 @@ def set_shared_budget(
     budget = Budget.objects.filter(scope=scope, team=team, window=terms.window).first()
     if budget is None:
         budget = Budget(scope=scope, team=team, created_at=clock.now())
-    return _put_terms(actor, budget, terms)
+    return put_terms(actor, budget, terms)
 
 
 @one_change
@@ -220,7 +234,11 @@ def remove_budget(actor: Actor, budget: Budget, *, clock: Clock = _CLOCK) -> Non
         _remove(actor, budget, clock)
 
 
-def _put_terms(actor: Actor, budget: Budget, terms: BudgetTerms) -> Budget:
+def put_terms(actor: Actor, budget: Budget, terms: BudgetTerms) -> Budget:
+    """Give a budget its terms, within a change that is under way.
+
+    Errors:  UsageError for a negative amount, unknown window or time zone.
+    """
     _check_terms(terms)
     before = (
         {name: getattr(budget, name) for name in asdict(terms)} if budget.pk else None
@@ -243,6 +261,11 @@ def _remove(actor: Actor, budget: Budget, clock: Clock) -> None:
 def _check_terms(terms: BudgetTerms) -> None:
     if not 0 <= terms.amount_nano_usd <= _RICHEST:
         raise UsageError("A budget is neither negative nor absurd.", field="budget")
+    warns = terms.warn_nano_usd
+    if warns is not None and not 0 < warns <= (terms.amount_nano_usd or _RICHEST):
+        raise UsageError(
+            "What warns is above zero and at most what the budget allows.", field="warn"
+        )
     if terms.window not in Budget.Window.values:
         raise UsageError(
             f"The window is one of {', '.join(Budget.Window.values)}.", field="window"
@@ -282,6 +305,7 @@ def _assign(key: ClientKey, values: dict[str, Any], clock: Clock) -> None:
         key.name = key.name.strip()
     _check_columns(key, list(values))
     _check_name(key)
+    _check_words(values)
     _check_limits(key, values, clock)
 
 
@@ -298,6 +322,20 @@ def _check_name(key: ClientKey) -> None:
     taken = ClientKey.objects.filter(name=key.name, revoked_at=None)
     if taken.exclude(pk=key.pk).exists():
         raise UsageError(f"A key named {key.name} exists already.", field="name")
+
+
+def _check_words(values: dict[str, Any]) -> None:
+    for name, words in _WORDS.items():
+        if name in values and values[name] not in words:
+            known = ", ".join(word for word in words if word)
+            raise UsageError(f"Use one of {known}.", field=name)
+    strange = [
+        word for word in values.get("overrides_allowed") or () if word not in OVERRIDES
+    ]
+    if strange:
+        raise UsageError(
+            f"A request may override {', '.join(OVERRIDES)}.", field="overrides_allowed"
+        )
 
 
 def _check_limits(key: ClientKey, values: dict[str, Any], clock: Clock) -> None:
@@ -330,4 +368,5 @@ def _check_limits(key: ClientKey, values: dict[str, Any], clock: Clock) -> None:
 
 def _shown(key: ClientKey) -> dict[str, Any]:
     shown = sorted(EDITABLE - {"team", "owner"})
-    return {**{name: getattr(key, name) for name in shown}, "team": key.team_id}
+    plain = {name: getattr(key, name) for name in shown}
+    return {**plain, "team": key.team_id, "owner": key.owner_id}

@@ -26,9 +26,11 @@ from poolsite.ui.render import (
 )
 from poolsite.views import actor_of
 from providers.views import snippets
-from providers.views.forms import ClientKeyForm, RotateForm
+from providers.views.client_key_forms import ClientKeyForm, RotateForm
+from providers.views.client_key_use import matches
 from usage import log, recent, services
 from usage import selectors as usage_selectors
+from usage.budgets import selectors as budget_selectors
 from usage.log_names import names_for
 from usage.models import Budget, ClientKey
 
@@ -61,7 +63,7 @@ def key_list(request: HttpRequest) -> HttpResponse:
     shown = shown if shown in SHOWN else "live"
     text = request.GET.get("q", "").strip()
     page = keyset.paginate(
-        _narrowed(shown, text).select_related("owner"),
+        _narrowed(shown, text).select_related("owner", "team"),
         request.GET.get("cursor", ""),
         key=("id",),
     )
@@ -105,20 +107,24 @@ def key_add(request: HttpRequest) -> HttpResponse:
             put_error(form, exc)
         else:
             return _show(request, key, text)
-    return render(request, "providers/keys/form.html", {"form": form})
+    return _form_page(request, form)
 
 
 @require_GET
 def key_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one key: what it may do, what it used, its last requests."""
-    key = access.find(ClientKey.objects.select_related("owner"), "client key", pk=pk)
-    budget = _budgets([key]).get(key.pk)
+    keys = ClientKey.objects.select_related("owner", "team")
+    key = access.find(keys, "client key", pk=pk)
+    budgets = budget_selectors.of_key(key)
+    own = [row for row in budgets if row["scope"] == Budget.Scope.KEY]
+    budget = min(own, key=_left, default=None)
     latest = log.latest(_LATEST, key=key)
     names = names_for(latest, known_keys={key.pk: key.name})
     context = {
         "key": key,
         "state": _state(key, budget),
         "budget": budget,
+        "budgets": budgets,
         "month": recent.last_month("key", [key.pk]).get(key.pk, recent.Month()),
         "requests": log.in_words(latest, names, with_tries=False),
         "snippets": snippets.for_clients(_model(key)),
@@ -142,7 +148,7 @@ def key_edit(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             _warn_when_spent(request, key)
             return saved(request, _url(key), "Saved.")
-    return render(request, "providers/keys/form.html", {"form": form, "key": key})
+    return _form_page(request, form, key)
 
 
 # Actions
@@ -190,14 +196,17 @@ def _url(key: ClientKey) -> str:
 
 @transaction.atomic
 def create(request: HttpRequest, form: ClientKeyForm) -> tuple[ClientKey, str]:
-    """Create the key a valid form describes, with its budget; the maker owns it.
+    """Create the key a valid form describes, with its budget.
+
+    The maker owns it, unless the form names somebody else.
 
     Errors:  UsageError naming the field; then nothing is stored.
     """
     values = form.values()
     actor = actor_of(request)
     name = values.pop("name")
-    key, text = services.create_key(actor, name, owner=actor.user, **values)
+    values["owner"] = values["owner"] or actor.user
+    key, text = services.create_key(actor, name, **values)
     terms = form.terms()
     if terms is not None:
         services.set_key_budget(actor, key, terms)
@@ -210,6 +219,13 @@ def _update(request: HttpRequest, key: ClientKey, form: ClientKeyForm) -> None:
     actor = actor_of(request)
     services.update_key(actor, key, **form.values())
     services.set_key_budget(actor, key, form.terms())
+
+
+def _form_page(
+    request: HttpRequest, form: ClientKeyForm, key: ClientKey | None = None
+) -> HttpResponse:
+    context = {"form": form, "key": key, **matches(form)}
+    return render(request, "providers/keys/form.html", context)
 
 
 def _show(request: HttpRequest, key: ClientKey, text: str) -> HttpResponse:
@@ -242,7 +258,11 @@ def _narrowed(shown: str, text: str) -> QuerySet[ClientKey]:
         keys = keys.filter(Q(revoked_at__isnull=False) | over)
     if text:
         public = text.removeprefix("pp_").partition("…")[0]
-        keys = keys.filter(Q(name__icontains=text) | Q(public_id__startswith=public))
+        keys = keys.filter(
+            Q(name__icontains=text)
+            | Q(public_id__startswith=public)
+            | Q(team__name__icontains=text)
+        )
     return keys
 
 
@@ -257,7 +277,7 @@ def _warn_when_spent(request: HttpRequest, key: ClientKey) -> None:
 
 
 def _left(budget: dict[str, Any]) -> int:
-    left: int = budget["amount_nano_usd"] - budget["spent_nano_usd"]
+    left: int = budget["limit_nano_usd"] - budget["spent_nano_usd"]
     return left
 
 
@@ -265,7 +285,8 @@ def _budgets(keys: list[ClientKey]) -> dict[int, dict[str, Any]]:
     rows = usage_selectors.spending(
         Budget.objects.filter(client_key__in=keys, scope=Budget.Scope.KEY)
     )
-    return {row["client_key_id"]: row for row in rows}
+    # Of several, the one with the least left says how things are.
+    return {row["client_key_id"]: row for row in sorted(rows, key=_left, reverse=True)}
 
 
 def _state(key: ClientKey, budget: dict[str, Any] | None) -> str:
@@ -273,10 +294,10 @@ def _state(key: ClientKey, budget: dict[str, Any] | None) -> str:
         return "revoked"
     if key.expires_at is not None and key.expires_at <= timezone.now():
         return "expired"
-    if budget is not None and budget["amount_nano_usd"]:
+    if budget is not None and budget["limit_nano_usd"]:
         if _left(budget) <= 0:
             return "over_budget" if budget["hard"] else "near_budget"
-        if _left(budget) * 5 < budget["amount_nano_usd"]:
+        if _left(budget) * 5 < budget["limit_nano_usd"]:
             return "near_budget"
     return "active"
 
@@ -291,5 +312,5 @@ def just_made(request: HttpRequest, form: ClientKeyForm) -> ClientKey | None:
 
 def put_error(form: ClientKeyForm, exc: services.UsageError) -> None:
     """Say a service's refusal at its field, or above the form."""
-    field = "budget_usd" if exc.field == "budget" else exc.field
+    field = {"budget": "budget_usd", "warn": "warn_usd"}.get(exc.field, exc.field)
     form.add_error(field if field in form.fields else None, exc.message)

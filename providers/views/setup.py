@@ -24,7 +24,8 @@ from providers.discovery.check import CheckResult
 from providers.models import Provider
 from providers.services import own_call
 from providers.views import client_keys, providers, snippets
-from providers.views.forms import AccountForm, ClientKeyForm
+from providers.views.client_key_forms import ClientKeyForm
+from providers.views.forms import AccountForm
 from providers.views.provider_form import ProviderForm
 from usage import services as usage_services
 from usage.log import first_request

@@ -28,6 +28,19 @@ VALUES = {
     "tpm": "100000",
     "concurrency": "4",
     "unpriced": "block",
+    "warn_usd": "10",
+    "tpd": "5000000",
+    "window_requests": "20",
+    "window_s": "3600",
+    "assumed_output_tokens": "512",
+    "provider_access": "only",
+    "providers_allowed": "eu-*",
+    "ip_allow": "10.0.0.0/8\n2001:db8::/32",
+    "tags": "ci\nnightly",
+    "default_mode": "local",
+    "default_strategy": "cost",
+    "overrides_allowed": ["mode", "prefer"],
+    "log_level": "bodies",
 }
 
 
@@ -54,7 +67,9 @@ def test_every_value_entered_is_there_to_edit(as_oskar: Client) -> None:
     assert shown.pop("expiry") == "date"
     assert shown.pop("expires_at").startswith(f"{key.expires_at:%Y-%m-%d}")
     assert shown.pop("models_allowed") == "gpt-*\nclaude-haiku"
-    kept = {name: value for name, value in VALUES.items() if name in shown}
+    assert shown.pop("team") == "None"
+    assert shown.pop("owner") == str(key.owner_id)
+    kept = {name: str(value) for name, value in VALUES.items() if name in shown}
     assert shown == {**kept, "budget_usd": "12.50"}
 
 
@@ -62,7 +77,7 @@ def test_the_form_opened_and_saved_changes_nothing(as_oskar: Client) -> None:
     as_oskar.post("/keys/add/", VALUES)
     key = ClientKey.objects.get()
     form = as_oskar.get(f"/keys/{key.pk}/edit/").context["form"]
-    sent = {name: form[name].value() or "" for name in form.fields}
+    sent = {name: form[name].value() for name in form.fields if form[name].value()}
     assert as_oskar.post(f"/keys/{key.pk}/edit/", sent).status_code == 302
     again = ClientKey.objects.get()
     assert again.expires_at
@@ -82,6 +97,12 @@ def test_the_form_opened_and_saved_changes_nothing(as_oskar: Client) -> None:
         ({"budget_usd": "many"}, "Enter a number"),
         ({"rpm": "0"}, "greater than or equal to 1"),
         ({"name": "taken"}, "exists already"),
+        ({"warn_usd": "13"}, "at most what the budget allows"),
+        ({"providers_allowed": ""}, "Name at least one provider"),
+        ({"ip_allow": "10.0.0.300"}, "neither an address nor a network"),
+        ({"window_s": ""}, "needs its requests and its seconds"),
+        ({"default_mode": "sideways"}, "Select a valid choice"),
+        ({"overrides_allowed": "everything"}, "Select a valid choice"),
     ],
 )
 def test_a_mistake_is_named_and_nothing_is_made(
@@ -117,7 +138,7 @@ def test_a_budget_below_the_spending_is_said(as_oskar: Client) -> None:
         spent_nano_usd=4_000_000_000,
         updated_at=datetime.now(UTC),
     )
-    sent = {**VALUES, "budget_usd": "1", "window": "total", "hard": "1"}
+    sent = {**VALUES, "budget_usd": "1", "window": "total", "hard": "1", "warn_usd": ""}
     answer = as_oskar.post(f"/keys/{key.pk}/edit/", sent, follow=True)
     body = answer.content.decode()
     assert "below what the key has spent" in body
