@@ -47,13 +47,11 @@ class RecalculationForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         today = SystemClock().now().date()
-        kwargs.setdefault(
-            "initial",
-            {
-                "since": (today - timedelta(days=29)).isoformat(),
-                "until": today.isoformat(),
-            },
-        )
+        kwargs["initial"] = {
+            "since": (today - timedelta(days=29)).isoformat(),
+            "until": today.isoformat(),
+            **kwargs.get("initial", {}),
+        }
         super().__init__(*args, **kwargs)
         names = Dimension.objects.filter(kind=dimensions.PROVIDER)
         slugs = names.order_by("value").values_list("value", flat=True)[:200]

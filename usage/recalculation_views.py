@@ -45,7 +45,7 @@ def recalculation_list(request: HttpRequest) -> HttpResponse:
 @access.require_role(access.OPERATOR)
 def recalculation_new(request: HttpRequest) -> HttpResponse:
     """Choose a range and count; nothing is written yet."""
-    form = RecalculationForm(request.POST or None)
+    form = RecalculationForm(request.POST or None, initial=_asked(request))
     if form.is_valid():
         try:
             run = services.start(actor_of(request), form.choice())
@@ -140,6 +140,12 @@ def recalculation_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     except UsageError as exc:
         return refused(request, _url(run), str(exc))
     return saved(request, _url(run), "It stops within two seconds.")
+
+
+def _asked(request: HttpRequest) -> dict[str, str]:
+    """Return what a link to the form fills in."""
+    names = ("since", "until", "model_glob", "providers")
+    return {name: request.GET[name] for name in names if name in request.GET}
 
 
 def _find(pk: int) -> RecalculationRun:

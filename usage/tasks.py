@@ -8,6 +8,8 @@ from poolsite.clock import SystemClock
 from poolsite.jobs import JobHandle, job_task, periodic_task
 from usage import partitions, saved_services
 from usage.recalculation import services, work
+from usage.reconciliation import services as statements
+from usage.reconciliation import work as comparison
 
 
 @periodic_task("usage.partitions", interval_s=3600)
@@ -38,3 +40,9 @@ def write_export(handle: JobHandle, export_id: int) -> dict[str, Any]:
 def remove_exports() -> None:
     """Remove files that are older than a week."""
     saved_services.remove_expired(SystemClock().now())
+
+
+@job_task(statements.COMPARE, longest_s=comparison.LONGEST_S)
+def compare_statement(handle: JobHandle, statement_id: int) -> dict[str, Any]:
+    """Compare a vendor's statement with the ledger."""
+    return comparison.work(handle, statement_id)

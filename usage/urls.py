@@ -6,6 +6,7 @@ from django.urls import path
 
 from usage import dashboard_views as dashboards
 from usage import recalculation_views as recalculation
+from usage import reconciliation_views as reconciliation
 from usage import views
 
 app_name = "usage"
@@ -55,5 +56,29 @@ urlpatterns = [
         "pricing/recalculate/<int:pk>/cancel/",
         recalculation.recalculation_cancel,
         name="recalculation-cancel",
+    ),
+    path("usage/reconciliation/", reconciliation.statement_list, name="statement-list"),
+    path(
+        "usage/reconciliation/new/", reconciliation.statement_new, name="statement-new"
+    ),
+    path(
+        "usage/reconciliation/<int:pk>/",
+        reconciliation.statement_detail,
+        name="statement-detail",
+    ),
+    path(
+        "usage/reconciliation/<int:pk>/lines.csv",
+        reconciliation.statement_csv,
+        name="statement-csv",
+    ),
+    path(
+        "usage/reconciliation/<int:pk>/compare/",
+        reconciliation.statement_compare,
+        name="statement-compare",
+    ),
+    path(
+        "usage/reconciliation/<int:pk>/delete/",
+        reconciliation.statement_delete,
+        name="statement-delete",
     ),
 ]

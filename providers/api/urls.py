@@ -22,6 +22,7 @@ from providers.api import (
     probes,
     providers,
     recalculation,
+    reconciliation,
 )
 from providers.api.auth import TokenAuth
 
@@ -41,6 +42,7 @@ for module in (
     jobs,
     prices,
     recalculation,
+    reconciliation,
     feeds,
     providers,
     keys,

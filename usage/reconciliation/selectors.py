@@ -19,6 +19,7 @@ LIMIT: Final = 50
 MOST_NAMED: Final = 200
 _MOST_PROVIDERS: Final = 500
 _HUNDRED: Final = Decimal(100)
+_TOLD: Final = frozenset({"input", "output"})
 _TEXT_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -108,6 +109,7 @@ def line(row: StatementComparison) -> dict[str, Any]:
     for part, names in (
         ("prompt", ("input", "cache_read", "cache_write")),
         ("output", ("output",)),
+        ("all", ("input", "cache_read", "cache_write", "output")),
     ):
         sides[f"billed_{part}_tokens"] = _added(billed, names)
         sides[f"known_{part}_tokens"] = _added(known, names)
@@ -155,7 +157,7 @@ def _gap(row: StatementComparison) -> int | None:
 
 
 def _added(side: dict[str, Any], names: tuple[str, ...]) -> int | None:
-    if side.get(names[0]) is None:
+    if any(side.get(name) is None for name in _TOLD.intersection(names)):
         return None
     return sum(side.get(name) or 0 for name in names)
 

@@ -28,6 +28,17 @@ PRICE = PriceRef(
     source="book",
 )
 HEADER = ("day", "model", "cost", "input", "cached", "output", "requests")
+GENERIC = Reading(
+    Columns(
+        day="day",
+        model="model",
+        cost="cost",
+        input="input",
+        cache_read="cached",
+        output="output",
+        requests="requests",
+    )
+)
 Row = dict[str, Any]
 
 
@@ -92,23 +103,19 @@ def take_in(
     limits: Limits | None = None,
 ) -> VendorStatement:
     """Upload a statement and compare it to the end."""
-    columns = Columns(
-        day="day",
-        model="model",
-        cost="cost",
-        input="input",
-        cache_read="cached",
-        output="output",
-        requests="requests",
-    )
     upload = Upload(
         provider,
         data,
         "invoice.csv",
-        how if how is not None else Reading(columns),
+        how or GENERIC,
         limits or Limits(),
     )
     return compared(services.take_in(SYSTEM, upload))
+
+
+def reading(**columns: Any) -> Reading:
+    """Say which column says what."""
+    return Reading(Columns(**columns))
 
 
 def compared(statement: VendorStatement) -> VendorStatement:
