@@ -112,6 +112,8 @@ class Delivery:
             tally.first_event_at = parts.clock.monotonic()
             call.waited_s += tally.first_event_at - asked_at
             call.tail = first
+            # On record before the client sees it: a killed process owes it as well.
+            self._progress(tap)
             await self._open()
             last = await stream.relay(
                 read,

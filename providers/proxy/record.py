@@ -192,6 +192,7 @@ class Recorder:
             output_bytes=out_bytes,
             estimated_output_tokens=estimate_output_tokens(text_bytes, model),
             first_event=True,
+            ttft_ms=_ttft_ms(attempt),
         )
         self._write(record)
 
@@ -280,10 +281,8 @@ class Recorder:
         bill = bill_attempt(attempt, failure)
         self._add(bill)
         ended = self._clock.monotonic()
-        first = tally.first_event_at
-        ttft_ms = None
-        if first is not None:
-            ttft_ms = max(0, round((first - attempt.started_at) * 1000))
+        ttft_ms = _ttft_ms(attempt)
+        if ttft_ms is not None:
             before = (attempt.started_at_ns - head.at_ns) // _NANO_PER_MS
             self.ttft_ms = max(0, before) + ttft_ms
         return AttemptSettle(
@@ -360,6 +359,13 @@ def _skip(skip: Skip) -> str:
     route = skip.route
     mask = "" if route.credential is None else f" {route.credential.mask}"
     return f"{route.provider.slug}/{route.model.model_id}{mask}: {skip.reason}"
+
+
+def _ttft_ms(attempt: Attempt) -> int | None:
+    first = attempt.tally.first_event_at
+    if first is None:
+        return None
+    return max(0, round((first - attempt.started_at) * 1000))
 
 
 def _status(tally: Tally, failure: Failure | None) -> int | None:

@@ -27,6 +27,9 @@ from usage.journal.typical import Typical
 
 ERROR_CODE: Final = "process_crashed"
 _STATUS: Final = 500
+_ACCEPTED: Final = 200
+_IN_CALL: Final = "The process ended before the attempt did."
+_IN_ANSWER: Final = "The answer had begun when the process ended."
 _REMEMBERED: Final = 65_536
 _NANO_PER_MS: Final = 1_000_000
 
@@ -124,6 +127,7 @@ class OpenWork:
                  request killed between two attempts gets a settle of its own.
         """
         ends: dict[str, int] = {}
+        firsts: dict[str, int] = {}
         last: dict[str, Settle] = {
             request_id: Settle(head=opened.head)
             for request_id, opened in self._requests.items()
@@ -136,6 +140,9 @@ class OpenWork:
             request_id = attempt.request_id
             if each.progress is not None:
                 ends[request_id] = each.progress.at_ns
+            if attempt.ttft_ms is not None:
+                before = (attempt.started_at_ns - settle.head.at_ns) // _NANO_PER_MS
+                firsts[request_id] = max(0, before) + attempt.ttft_ms
             # Only the last of a request's attempts waits to carry its settle.
             if (waiting := last.get(request_id)) is None:
                 settles.append(settle)
@@ -144,7 +151,11 @@ class OpenWork:
                 settles.append(waiting)
             last[request_id] = settle
         for request_id, closing in last.items():
-            request = _crashed_request(self._requests[request_id], ends.get(request_id))
+            request = _crashed_request(
+                self._requests[request_id],
+                ends.get(request_id),
+                firsts.get(request_id),
+            )
             settles.append(msgspec.structs.replace(closing, request=request))
         for settle in settles:
             self._settle(settle)
@@ -214,6 +225,7 @@ def _crashed_attempt(
     if cost is not None and intent.reservation_nano is not None:
         cost = min(cost, intent.reservation_nano)
     latency: int | None = None
+    has_begun = progress is not None and progress.first_event
     if progress is not None:
         latency = max(0, progress.at_ns - intent.started_at_ns) // _NANO_PER_MS
     return AttemptSettle(
@@ -223,14 +235,16 @@ def _crashed_attempt(
         started_at_ns=intent.started_at_ns,
         target=intent.target,
         outcome=CRASHED,
+        status=_ACCEPTED if has_begun else None,
         error_class=CRASHED,
-        reason="The process ended before the attempt did.",
+        reason=_IN_ANSWER if has_begun else _IN_CALL,
         usage=None if usage.is_empty else usage,
         estimated=True,
         cost_nano=cost,
         price=intent.price,
         reservation_nano=intent.reservation_nano,
         latency_ms=latency,
+        ttft_ms=None if progress is None else progress.ttft_ms,
         budget_deltas=tuple((*ref, cost) for ref in intent.budgets) if cost else (),
     )
 
@@ -253,7 +267,9 @@ def _estimated_usage(
     )
 
 
-def _crashed_request(opened: _OpenRequest, end_ns: int | None) -> RequestSettle:
+def _crashed_request(
+    opened: _OpenRequest, end_ns: int | None, ttft_ms: int | None
+) -> RequestSettle:
     latency: int | None = None
     if end_ns is not None:
         latency = max(0, end_ns - opened.head.at_ns) // _NANO_PER_MS
@@ -267,4 +283,5 @@ def _crashed_request(opened: _OpenRequest, end_ns: int | None) -> RequestSettle:
         unpriced=opened.is_unpriced,
         estimated=True,
         latency_ms=latency,
+        ttft_ms=ttft_ms,
     )

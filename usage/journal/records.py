@@ -130,10 +130,12 @@ class AttemptIntent(
 class Progress(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="progress"
 ):
-    """Say how far a running attempt has come (every 2 s or 4 KB of output).
+    """Say how far a running attempt has come (first at its first useful event, then
+    every 2 s or 4 KB of output).
 
     Shapes:  ``usage`` holds what the vendor reported so far and nothing estimated.
-    """
+    Units:   ``ttft_ms`` counts from the attempt's start; None = not noted.
+    """  # noqa: D205 - one sentence
 
     v: int = 1
     request_id: str
@@ -143,6 +145,7 @@ class Progress(
     estimated_output_tokens: int | None = None
     usage: TokenUsage | None = None
     first_event: bool = False
+    ttft_ms: int | None = None
 
 
 class AttemptSettle(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -231,3 +231,18 @@ def test_every_intent_is_settled_exactly_once_wherever_the_journal_ends(data):
     intents = [each for each in seen if not isinstance(each, Settle)]
     assert sorted(attempts) == sorted(each.attempt_id for each in intents)
     assert sorted(requests) == sorted({each.request_id for each in intents})
+
+
+def test_orphan_whose_stream_had_begun_says_so_and_when():
+    early = make_progress(first_event=True, ttft_ms=120)
+    intent = make_intent(
+        head=make_head(stream=True), started_at_ns=START_NS + 5_000_000
+    )
+    settle = only(orphans([intent, early]))
+    assert settle.attempt.ttft_ms == 120
+    assert settle.attempt.status == 200
+    assert settle.attempt.reason == "The answer had begun when the process ended."
+    assert settle.request.ttft_ms == 125
+    before = only(orphans([intent])).attempt
+    assert (before.ttft_ms, before.status) == (None, None)
+    assert before.reason == "The process ended before the attempt did."
