@@ -21,7 +21,11 @@ PERCENT: Final = "percent"
 REMAINING: Final = "remaining"
 
 _LARGEST: Final = Decimal(10) ** 15
+_PLACES: Final = 12
 _LONGEST_PLAN: Final = 60
+MOST_ITEMS: Final = 50
+LONGEST_NAME: Final = 25
+"""Of a quota a vendor names itself: as much as its key has room for."""
 _MILLISECONDS_FROM: Final = 10**11
 
 
@@ -113,6 +117,9 @@ def amount(value: Any) -> str:
         raise AccountError("invalid_response") from exc
     if not number.is_finite() or abs(number) > _LARGEST:
         raise AccountError("invalid_response")
+    if int(number.as_tuple().exponent) < -_PLACES:
+        # What a vendor's subtraction of floats leaves; 1e-999999 is a megabyte of text.
+        number = round(number, _PLACES)
     text = f"{number.normalize():f}"
     return "0" if text in ("-0", "") else text
 
@@ -162,7 +169,7 @@ def part(data: Any, *names: str) -> dict[str, Any]:
 def objects(data: Any) -> list[dict[str, Any]]:
     """Return the objects of a list; what is no list has none."""
     rows = data if isinstance(data, list) else []
-    return [row for row in rows if isinstance(row, dict)][:50]
+    return [row for row in rows if isinstance(row, dict)][:MOST_ITEMS]
 
 
 def plan_name(value: Any) -> str:

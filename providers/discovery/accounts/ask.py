@@ -34,6 +34,10 @@ from providers.discovery.accounts.readers import host_of
 
 TIMEOUT_S: Final = 10.0
 _LIMIT_BYTES: Final = 1024 * 1024
+_UNFORESEEN: Final = (
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
+"""What reading an answer of any other shape than the vendor's may end in."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,11 @@ def read_account(
         fetch = _Fetch(client, root, frozenset(own), asked.origin, secret)
         is_china = asked.is_china or host_of(asked.base_url).endswith(".cn")
         question = Question(fetch, is_china, now, secret.reveal, asked.project)
-        status = reader(question)
+        try:
+            status = reader(question)
+        except _UNFORESEEN as exc:
+            # One vendor's odd answer must not end the round over all the others.
+            raise AccountError("invalid_response") from exc
     return status if status.primary == "" else told(status)
 
 

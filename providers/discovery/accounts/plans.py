@@ -163,7 +163,7 @@ def _coding(result: dict[str, Any]) -> list[Item]:
             keys[row["Level"]], percent_left(row.get("Percent")), row["ResetTimestamp"]
         )
         for row in objects(result.get("QuotaUsage"))
-        if row.get("Level") in keys and "ResetTimestamp" in row
+        if row.get("Level") in tuple(keys) and "ResetTimestamp" in row
     ]
 
 

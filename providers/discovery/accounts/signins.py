@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from providers.discovery.accounts.answer import (
+    LONGEST_NAME,
+    MOST_ITEMS,
     PERCENT,
     Item,
     Question,
@@ -26,7 +30,7 @@ def claude(ask: Question) -> Status:
     """Read the windows of a Claude plan: five hours, a week, a week of one model."""
     data = part(ask.fetch("/api/oauth/usage", headers=_BETA))
     items: list[Item] = []
-    for name, row in data.items():
+    for name, row in islice(data.items(), MOST_ITEMS):
         if not isinstance(row, dict) or row.get("utilization") is None:
             continue
         left = percent_left(row["utilization"])
@@ -35,7 +39,7 @@ def claude(ask: Question) -> Status:
         elif name == "seven_day":
             items.append(window(WEEK, left, row.get("resets_at")))
         elif name.startswith("seven_day_"):
-            model = plan_name(name.removeprefix("seven_day_"))
+            model = plan_name(name.removeprefix("seven_day_"))[:LONGEST_NAME]
             label = f"Weekly window, {model}"
             key = f"{WEEK}_{model}"
             items.append(window(key, left, row.get("resets_at"), label))
@@ -67,9 +71,12 @@ def copilot(ask: Question) -> Status:
     """Read what is left of chats, completions and premium requests this month."""
     data = part(ask.fetch("/copilot_internal/user"))
     resets = data.get("quota_reset_date", data.get("limited_user_reset_date"))
+    snapshots = data.get("quota_snapshots")
+    if not isinstance(snapshots, dict):
+        snapshots = {}
     items = [
         _copilot_item(name, row, resets)
-        for name, row in part(data).get("quota_snapshots", {}).items()
+        for name, row in islice(snapshots.items(), MOST_ITEMS)
         if isinstance(row, dict) and not row.get("unlimited")
     ] or _copilot_free(data, resets)
     plan = plan_name(data.get("copilot_plan"))
@@ -81,8 +88,9 @@ def copilot(ask: Question) -> Status:
 
 def _copilot_item(name: str, row: dict[str, Any], resets: Any) -> Item:
     left = amount(row.get("percent_remaining"))
-    label = plan_name(name.replace("_", " ")).capitalize()
-    return Item(f"quota_{plan_name(name)}", label, left, PERCENT, "100", moment(resets))
+    short = plan_name(name)[:LONGEST_NAME]
+    label = short.replace("_", " ").capitalize()
+    return Item(f"quota_{short}", label, left, PERCENT, "100", moment(resets))
 
 
 def _copilot_free(data: dict[str, Any], resets: Any) -> list[Item]:
@@ -91,10 +99,11 @@ def _copilot_free(data: dict[str, Any], resets: Any) -> list[Item]:
     if not isinstance(whole, dict) or not isinstance(left, dict):
         return []
     items = []
-    for name, total in whole.items():
+    for name, total in islice(whole.items(), MOST_ITEMS):
         rest = left.get(name)
         if isinstance(total, int) and total > 0 and isinstance(rest, int):
-            row = {"percent_remaining": round(100 * rest / total, 2)}
+            share = 100 * Decimal(amount(rest)) / Decimal(amount(total))
+            row = {"percent_remaining": str(round(share, 2))}
             items.append(_copilot_item(name, row, resets))
     return items
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from poolsite.secret_type import Secret
 from providers.catalogue import spec
 from providers.discovery.accounts import plans, prepaid, readers, relays
-from providers.discovery.accounts.answer import AccountError, Reader, Status
+from providers.discovery.accounts.answer import AccountError, Reader, Status, amount
 from providers.discovery.accounts.ask import Asked, read_account
 from tests.vendors.accounts import ROWS, SECRET, SIGN_INS, SILENT_HOSTS, Row
 from tests.vendors.server import Asked as Sent
@@ -148,6 +149,7 @@ HOSTILE = (
     b'{"balance_infos": [{"currency": "USD", "total_balance": "1e400"}]}',
     b'{"balance_infos": [{"currency": "USD", "total_balance": true}]}',
     b'{"balance_infos": [{"currency": "<b>", "total_balance": "1"}]}',
+    b'{"balance_infos": [{"currency": [], "total_balance": "1"}]}',
     b'{"balance_infos": []}',
     b"[" * 100_000,
 )
@@ -161,6 +163,37 @@ def test_unreadable_answer_is_an_error_never_a_zero(
     with pytest.raises(AccountError) as error:
         read(vendor, prepaid.deepseek)
     assert error.value.code in ("invalid_response", "no_account_status_data")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("1e-999999", "0"), ("1.4210854715202004e-14", "0"), ("0.000000123", None)],
+)
+def test_amount_is_no_longer_than_it_means(text: str, shown: str | None) -> None:
+    assert amount(text) == (shown or text)
+
+
+ODD = (
+    {"quota_snapshots": ["premium"]},
+    {"quota_snapshots": None},
+    {"monthly_quotas": {"chat": 10**400}, "limited_user_quotas": {"chat": 1}},
+    {"quota_snapshots": {"chat": {"percent_remaining": "1e400"}}},
+)
+
+
+@pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
+def test_odd_answer_of_a_sign_in_ends_no_round(
+    body: dict[str, Any], vendor: Vendor
+) -> None:
+    vendor.on("GET", "/copilot_internal/user", body)
+    with suppress(AccountError):
+        assert read(vendor, readers.BY_SIGN_IN["copilot"]).items == ()
+
+
+def test_name_of_a_quota_fits_its_column(vendor: Vendor) -> None:
+    body = {"quota_snapshots": {"q" * 500: {"percent_remaining": 7}}}
+    vendor.on("GET", "/copilot_internal/user", body)
+    assert len(read(vendor, readers.BY_SIGN_IN["copilot"]).primary) <= 40
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 429, 500])
