@@ -11,6 +11,7 @@ import msgspec
 from pricing.listing import ListedModel
 from providers.discovery.facts import ModelFacts, gather
 from providers.discovery.known import known_models
+from providers.discovery.lists.entry import MOST_MODELS
 from providers.models import ModelList, Provider, ProviderModel
 from providers.routing.access import permits
 
@@ -81,7 +82,7 @@ def entry_of(row: ModelList | None, model_id: str) -> ListedModel | None:
 def differences(provider: Provider, kept: ModelList | None = None) -> Diff:
     """Compare the kept list with the models the pool has; two queries.
 
-    Nothing is gone while no list was ever fetched.
+    Nothing is gone while no list was ever fetched, nor for a list that was cut off.
     """
     kept = kept or ModelList.objects.filter(provider=provider).first()
     listed = entries_of(kept)
@@ -101,7 +102,8 @@ def differences(provider: Provider, kept: ModelList | None = None) -> Diff:
         line = _compared(row, listed[name], known.get(name, listed[name].family))
         if line is not None:
             diff.lines.append(line)
-    if kept is not None and kept.fetched_at is not None:
+    is_whole = len(listed) < MOST_MODELS
+    if kept is not None and kept.fetched_at is not None and is_whole:
         diff.lines += _gone(rows.values(), listed)
     return diff
 

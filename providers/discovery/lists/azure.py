@@ -30,7 +30,7 @@ def read(data: Any) -> list[ListedModel]:
 
 def _model(item: dict[str, Any]) -> ListedModel | None:
     status = item.get("status", "")
-    if status not in _READY:
+    if not isinstance(status, str) or status not in _READY:
         return None
     abilities = entry.table(item.get("capabilities"))
     if abilities.get("inference") is False:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,6 +13,8 @@ from pricing.listing import ListedModel
 MOST_MODELS: Final = 5000
 LONGEST_ID: Final = 200
 _MOST_TOKENS: Final = 2_000_000_000
+_DEAREST: Final = 10**18
+"""No price is a billion dollars per million of anything."""
 _EARLIEST_S: Final = 1_420_070_400
 _LATEST_S: Final = 4_102_444_800
 
@@ -57,17 +58,19 @@ def count(*values: Any) -> int | None:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if math.isfinite(value) and 0 < value <= _MOST_TOKENS:
+        if 0 < value <= _MOST_TOKENS:  # no NaN is
             return int(value)
     return None
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """Return the short texts of a list."""
+    """Return the short texts of a list, those a database can hold."""
     if not isinstance(value, list):
         return ()
     return tuple(
-        each for each in value[:100] if isinstance(each, str) and len(each) < 60
+        each
+        for each in value[:100]
+        if isinstance(each, str) and len(each) < 60 and each.isprintable()
     )
 
 
@@ -84,9 +87,10 @@ def price(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
-        return per_million_nano_from_usd_per_unit(str(value))
-    except AmountError:
+        found = per_million_nano_from_usd_per_unit(str(value))
+    except (AmountError, ValueError):  # also of an integer too long to be written
         return None
+    return found if found <= _DEAREST else None
 
 
 def day(value: Any) -> str:

@@ -54,6 +54,8 @@ _ROOT: Final = re.compile(r"(?:/openai)?(?:/api)?(?:/v\d+[a-z0-9]*)?(?:/openai)?
 _UNLISTED: Final = frozenset({"bedrock", "vertex", "codex"})
 _WITHOUT_LIST: Final = ("minimax",)
 _DEAD: Final = frozenset({Category.DNS, Category.REFUSED, Category.TLS})
+_UNREADABLE: Final = (NotAListError, ArithmeticError, AttributeError, TypeError)
+"""What reading a stranger's answer may end in; its own error is the usual one."""
 _CURES: Final = {
     Category.DNS: "The host name does not resolve.",
     Category.REFUSED: "Nothing answers at this address.",
@@ -263,7 +265,7 @@ def _shapes_for(source: Source) -> list[tuple[str, Ask]]:
 def _read(shape: str, data: Any) -> list[ListedModel]:
     try:
         return read(shape, data)
-    except NotAListError:
+    except _UNREADABLE:
         raise ListError("The answer is not a list of models.") from None
 
 
@@ -359,7 +361,7 @@ def _cloudcode(asker: _Asker) -> list[ListedModel]:
     data = asker.json(url, body=body)
     try:
         return cloudcode.read(data)
-    except NotAListError:
+    except _UNREADABLE:
         raise ListError("The answer is not a list of models.") from None
 
 

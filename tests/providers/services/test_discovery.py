@@ -66,6 +66,17 @@ def test_a_list_is_kept_with_its_shape_and_age(
     assert KEY not in str(kept.entries)
 
 
+def test_list_that_was_cut_off_makes_no_model_gone(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_models(provider, "m-4")
+    provider.models.update(source=ProviderModel.Source.DISCOVERED)
+    kept = discovery.refresh(provider)
+    assert differences(provider, kept).counts()["gone"] == 1
+    monkeypatch.setattr("providers.discovery.differences.MOST_MODELS", 3)
+    assert differences(provider, kept).counts()["gone"] == 0
+
+
 def test_failed_fetch_keeps_the_old_list_with_its_age_and_error(
     provider: Provider, vendor: Vendor, clock: ManualClock
 ) -> None:

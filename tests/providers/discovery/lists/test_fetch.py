@@ -318,6 +318,26 @@ def test_list_is_bounded_and_hostile_names_are_left_out(vendor: Vendor) -> None:
     assert listed.models[0].id == "m-0"
 
 
+def test_odd_values_of_a_list_are_left_out(vendor: Vendor) -> None:
+    body = lists.openrouter()
+    body["data"][0] |= {
+        "context_length": 10**400,
+        "pricing": {"prompt": "9" * 25, "completion": 10**400},
+        "supported_parameters": ["tools", "a\x00b", "\ud800"],
+    }
+    vendor.on("GET", "/v1/models", body)
+    model = ask(vendor).models[0]
+    assert model.context_window == 1_000_000  # of its best host
+    assert model.price is None or model.price.input is None
+    assert "a\x00b" not in repr(model)
+
+
+def test_deployment_with_an_odd_state_is_not_ready(vendor: Vendor) -> None:
+    body = {"data": [{"id": "a", "status": ["succeeded"]}, {"id": "b", "status": {}}]}
+    vendor.on("GET", "/openai/deployments", body)
+    assert ask(vendor, "", api_format="azure").models == []
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"null", b"{}", b'"x"', b"[" * 100_000, b'{"data": 7}', b"\xff\xfe"],
