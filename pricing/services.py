@@ -61,6 +61,8 @@ def set_price(  # noqa: PLR0913 - a price and the time it holds for
     now = clock.now()
     if valid_from is None:
         row = selectors.custom_price(model, provider_slug, at=now)
+        # One that held since ever and has ended begins anew: there is one of these.
+        row = row or _from(model, provider_slug, None)
     else:
         row = _from(model, provider_slug, valid_from)
     if row is None:

@@ -154,6 +154,19 @@ def test_a_price_without_a_time_replaces_the_one_in_force(clock: ManualClock) ->
     assert holding(clock) == 2
 
 
+def test_price_that_has_ended_can_be_set_again(clock: ManualClock) -> None:
+    ends, later = (clock.now() + timedelta(hours=hours) for hours in (1, 9))
+    one, two = (PriceSpec(input=each, output=each) for each in (1, 2))
+    services.set_price(CLI, "m", one, valid_to=ends, clock=clock)
+    services.set_price(CLI, "m", two, valid_from=later, clock=clock)
+    clock.advance(2 * 3600)
+    assert holding(clock) is None
+    services.set_price(CLI, "m", one, clock=clock)
+    assert holding(clock) == 1
+    clock.advance(7 * 3600)
+    assert holding(clock) == 2
+
+
 def test_each_price_says_whether_it_holds(clock: ManualClock) -> None:
     now, day = clock.now(), timedelta(days=1)
     for valid_from, valid_to in (
