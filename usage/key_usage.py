@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -122,7 +121,7 @@ _NAMED: Final = ("model_dim", "provider_dim")
 
 def lately(key: ClientKey) -> Lately:
     """Return the sessions and errors among a key's latest requests; two queries."""
-    rows: Sequence[dict[str, Any]] = list(
+    rows: list[Any] = list(
         Request.objects.filter(client_key_id=key.pk)
         .order_by("-at", "-id")
         .values(

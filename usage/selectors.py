@@ -122,7 +122,7 @@ def key_table() -> list[dict[str, Any]]:
 
 
 def key_facts(key: ClientKey) -> dict[str, Any]:
-    """Return what there is to know about one client key; two queries.
+    """Return what there is to know about one client key; at most four queries.
 
     Shapes:  the names of ``services.EDITABLE`` as they are stored; no secret, no
              digest.
@@ -135,6 +135,7 @@ def key_facts(key: ClientKey) -> dict[str, Any]:
         **plain,
         "key": mask_client_key(key.public_id, key.last4),
         "team": key.team.slug if key.team else None,
+        "owner": key.owner.email if key.owner else None,
         "created_at": key.created_at.isoformat(),
         "expires_at": key.expires_at.isoformat() if key.expires_at else None,
         "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,

@@ -9,10 +9,12 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 
+from poolsite.models import User
 from poolsite.money import nano_from_usd
 from providers.api import schemas
 from providers.api.auth import actor_of
 from usage import selectors, services
+from usage.budgets import services as budget_services
 from usage.models import Budget, ClientKey, Team
 
 router = Router(tags=["client keys"])
@@ -31,6 +33,7 @@ def create_client_key(
     """Create a client key; ``key`` is its text, shown this once."""
     values = data.model_dump(exclude_unset=True, exclude={"budget", "name"})
     values["team"] = _team(data.team) if data.team else None
+    values["owner"] = _owner(data.owner) if data.owner else None
     actor = actor_of(request)
     with transaction.atomic():
         key, text = services.create_key(actor, data.name, **values)
@@ -55,6 +58,8 @@ def update_client_key(
     values = data.model_dump(exclude_unset=True)
     if "team" in values:
         values["team"] = _team(values["team"]) if values["team"] else None
+    if "owner" in values:
+        values["owner"] = _owner(values["owner"]) if values["owner"] else None
     key = services.update_key(actor_of(request), _key(name), **values)
     return selectors.key_facts(key)
 
@@ -109,7 +114,7 @@ def create_team(
 
 @router.get("/budgets")
 def list_budgets(request: HttpRequest) -> list[dict[str, Any]]:
-    """List every budget: the pool's, teams', keys'."""
+    """List every budget: the pool's, teams', keys', those of agents and sessions."""
     return selectors.budget_table()
 
 
@@ -117,9 +122,36 @@ def list_budgets(request: HttpRequest) -> list[dict[str, Any]]:
 def set_shared_budget(
     request: HttpRequest, data: schemas.SharedBudget
 ) -> list[dict[str, Any]]:
-    """Set a team's budget, or without a team the pool's; returns all budgets."""
-    team = _team(data.team) if data.team else None
-    services.set_shared_budget(actor_of(request), _terms(data), team=team)
+    """Set the budget of any scope; returns all budgets."""
+    whose = budget_services.Whose(
+        data.scope or ("team" if data.team else "pool"),
+        key=_key(data.key) if data.key else None,
+        team=_team(data.team) if data.team else None,
+        applies_to=data.applies_to,
+        value=data.value.strip(),
+    )
+    budget_services.add_budget(actor_of(request), whose, _terms(data))
+    return selectors.budget_table()
+
+
+@router.patch("/budgets/{int:budget_id}")
+def change_budget(
+    request: HttpRequest, budget_id: int, data: schemas.BudgetTermsIn
+) -> list[dict[str, Any]]:
+    """Change how much a budget allows; returns all budgets."""
+    budget = get_object_or_404(Budget, pk=budget_id)
+    budget_services.change_budget(actor_of(request), budget, _terms(data))
+    return selectors.budget_table()
+
+
+@router.post("/budgets/{int:budget_id}/increase")
+def increase_budget(
+    request: HttpRequest, budget_id: int, data: schemas.Increase
+) -> list[dict[str, Any]]:
+    """Allow more until a moment; returns all budgets."""
+    budget = get_object_or_404(Budget, pk=budget_id)
+    extra = nano_from_usd(data.extra_usd)
+    budget_services.increase_budget(actor_of(request), budget, extra, data.until)
     return selectors.budget_table()
 
 
@@ -135,6 +167,10 @@ def _key(name: str) -> ClientKey:
     return get_object_or_404(ClientKey, name=name, revoked_at=None)
 
 
+def _owner(email: str) -> User:
+    return get_object_or_404(User, email__iexact=email)
+
+
 def _team(slug: str) -> Team:
     return get_object_or_404(Team, slug=slug)
 
@@ -145,4 +181,5 @@ def _terms(data: schemas.BudgetTermsIn) -> services.BudgetTerms:
         window=data.window,
         hard=data.hard,
         time_zone=data.time_zone,
+        warn_nano_usd=None if data.warn_usd is None else nano_from_usd(data.warn_usd),
     )

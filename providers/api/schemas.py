@@ -79,12 +79,28 @@ class BudgetTermsIn(Strict):
     window: Literal["hour", "day", "week", "month", "total"] = "month"
     hard: bool = True
     time_zone: str = "UTC"
+    warn_usd: _Usd | None = None
 
 
 class SharedBudget(BudgetTermsIn):
-    """The budget of a team, or without one of the whole pool."""
+    """A budget of any scope; without a scope a team's, without a team the pool's.
 
+    Of agents and sessions, ``applies_to`` and ``value`` say which; a ``key`` narrows
+    them to its own calls.
+    """
+
+    scope: Literal["", "pool", "team", "key", "agent", "session"] = ""
     team: str = ""
+    key: str = ""
+    applies_to: Literal["", "one", "agent", "provider"] = ""
+    value: str = Field("", max_length=200)
+
+
+class Increase(Strict):
+    """More for a while; nothing more with 0."""
+
+    extra_usd: _Usd
+    until: AwareDatetime | None = None
 
 
 class TeamCreate(Strict):
@@ -114,6 +130,11 @@ class ClientKeyValues(Strict):
     unpriced: Literal["allow", "default", "block"] | None = None
     tags: list[str] | None = None
     expires_at: AwareDatetime | None = None
+    owner: str | None = Field(None, max_length=254)
+    default_mode: str | None = None
+    default_strategy: str | None = None
+    overrides_allowed: list[str] | None = None
+    log_level: Literal["metadata", "bodies"] | None = None
 
 
 class ClientKeyCreate(ClientKeyValues):

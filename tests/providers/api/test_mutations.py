@@ -70,6 +70,11 @@ CASES = [
     Case("team.create", "POST", "/teams", {"id": "ops"}),
     Case("budget.set", "PUT", "/budgets", {"amount_usd": "9", "team": "core"}),
     Case("budget.set", "PUT", "/budgets", {"amount_usd": "9"}),
+    Case("budget.set", "PATCH", "/budgets/{budget}", {"amount_usd": "3"}),
+    Case(
+        "budget.increase", "POST", "/budgets/{budget}/increase",
+        {"extra_usd": "1", "until": "2099-01-01T00:00:00Z"},
+    ),
     Case("budget.remove", "DELETE", "/budgets/{budget}"),
     Case("price.set", "PUT", "/prices/gpt-*", {"input": "1", "output": "2.5"}),
     Case(

@@ -107,7 +107,7 @@ def test_use_of_a_key_within_twelve_queries(
 ) -> None:
     provider = make_provider("acme", models=["m"], keys=["sk-acme-1"])
     key, _ = make_client_key("ci", rpm=5, tpm=9)
-    limits = {"tpd": 10_000, "window_requests": 3, "window_s": 3600}
+    limits: dict[str, Any] = {"tpd": 10_000, "window_requests": 3, "window_s": 3600}
     services.update_key(CLI, key, **limits)
     key = ClientKey.objects.get(pk=key.pk)
     now = datetime.now(UTC)

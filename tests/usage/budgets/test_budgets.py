@@ -14,6 +14,7 @@ from usage import services as key_services
 from usage.budgets import personal, selectors, services
 from usage.budgets.services import Whose
 from usage.models import Budget, BudgetWindow, Team
+from usage.selectors import spending
 from usage.services import BudgetTerms, UsageError
 
 pytestmark = pytest.mark.django_db
@@ -84,8 +85,8 @@ def test_increase_counts_until_it_ends() -> None:
     until = datetime.now(UTC) + timedelta(hours=1)
     services.increase_budget(CLI, budget, 2 * USD, until)
     rows = Budget.objects.all()
-    [now] = selectors.spending(rows)
-    [later] = selectors.spending(rows, now=until)
+    [now] = spending(rows)
+    [later] = spending(rows, now=until)
     assert (now["limit_nano_usd"], now["extra_until"]) == (7 * USD, until)
     assert (later["limit_nano_usd"], later["extra_until"]) == (5 * USD, None)
     services.increase_budget(CLI, budget, 0, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_rule_of_another_key_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_window_of_a_session_fits_its_column(kind: str, moment) -> None:
+def test_window_of_a_session_fits_its_column(kind: str, moment: datetime) -> None:
     window = window_at(kind, "Asia/Kathmandu", moment)
     name = personal.window_id(window.id, EVERY, key_id=1, name="ü" * 200)
     assert len(name) <= 32
