@@ -133,11 +133,4 @@ class StatementForm(forms.Form):
     def _columns(self) -> Columns | None:
         values = self.cleaned_data
         named = {part: values.get(f"column_{part}", "") for part, _ in _PARTS}
-        if not any(named.values()):
-            return None
-        written = named.pop("cache_write")
-        return Columns(
-            **named,
-            cache_write=(written,) if written else (),
-            has_cached=values.get("has_cached", False),
-        )
+        return shapes.chosen(named, has_cached=values.get("has_cached", False))

@@ -14,10 +14,10 @@ from pydantic import ConfigDict, Field
 from poolsite.money import nano_from_usd
 from providers.api.auth import actor_of
 from usage.models import VendorStatement
-from usage.reconciliation import selectors, services
+from usage.reconciliation import selectors, services, shapes
 from usage.reconciliation.compare import Limits
 from usage.reconciliation.read import Reading
-from usage.reconciliation.shapes import Columns, fold
+from usage.reconciliation.shapes import Columns
 from usage.reconciliation.table import FILE, LARGEST
 from usage.services import UsageError
 
@@ -104,19 +104,9 @@ def delete_statement(request: HttpRequest, statement_id: int) -> Status[None]:
 
 
 def _columns(data: StatementTakeIn) -> Columns | None:
-    named = {
-        name.removeprefix("column_"): fold(value)
-        for name, value in data.model_dump().items()
-        if name.startswith("column_")
-    }
-    if not any(named.values()):
-        return None
-    written = named.pop("cache_write")
-    return Columns(
-        **named,
-        cache_write=(written,) if written else (),
-        has_cached=data.input_has_cached,
-    )
+    values = data.model_dump()
+    named = {part: values[f"column_{part}"] for part in shapes.PARTS}
+    return shapes.chosen(named, has_cached=data.input_has_cached)
 
 
 def _statement(statement_id: int) -> VendorStatement:

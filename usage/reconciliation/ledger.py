@@ -144,12 +144,13 @@ def _grouped(rows: QuerySet[Attempt]) -> Iterator[tuple[int, Known]]:
     }
     lines = rows.order_by().values("model_dim", "price_version_id")
     found: dict[int, Known] = {}
-    for line in lines.annotate(
+    summed: Iterable[Any] = lines.annotate(
         used=Count(Value(1), filter=_USED),
         unpriced=Count(Value(1), filter=_USED & Q(cost_nano_usd=None)),
         guessed=Count(Value(1), filter=Q(estimated=True)),
         **aggregates,
-    ):
+    )
+    for line in summed:
         if not line["used"]:
             continue  # refused or failed before anything was used
         known = found.setdefault(line["model_dim"], Known())

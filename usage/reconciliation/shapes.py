@@ -8,9 +8,15 @@ Source: headers of exports as people publish them, 2025-10 to 2026-09: OpenAI's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+PARTS: Final = (
+    *("day", "model", "cost", "currency", "input"),
+    *("cache_read", "cache_write", "output", "requests"),
+)
+"""What a person may name the column of."""
 
 MAPPED: Final = "mapped"
 """The shape of a file whose columns a person named."""
@@ -47,6 +53,19 @@ class Columns:
             *(self.cache_read, *self.cache_write, self.output, self.requests),
         }
         return found - {""}
+
+
+def chosen(named: Mapping[str, str], *, has_cached: bool = False) -> Columns | None:
+    """Return the columns a person named; None when none was.
+
+    Shapes:  parts are those of PARTS; names may be in any case.
+    """
+    said: dict[str, Any] = {part: fold(name) for part, name in named.items() if name}
+    if not said:
+        return None
+    written = said.pop("cache_write", "")
+    said["cache_write"] = (written,) if written else ()
+    return Columns(**{"day": "", **said}, has_cached=has_cached)
 
 
 @dataclass(frozen=True)

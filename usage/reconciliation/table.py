@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from usage.reconciliation.shapes import fold
 from usage.services import UsageError
@@ -88,7 +88,7 @@ def open_table(data: bytes) -> Table:
     return Table(text, delimiter, names)
 
 
-def _reader(text: str, delimiter: str) -> csv._reader:
+def _reader(text: str, delimiter: str) -> Any:
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
 
 

@@ -12,18 +12,14 @@ from django.core.management.base import CommandError
 from poolsite.money import format_usd, nano_from_usd
 from providers.management.base import PoolCommand, action, read_usd
 from usage.models import VendorStatement
-from usage.reconciliation import selectors, services
+from usage.reconciliation import selectors, services, shapes
 from usage.reconciliation.compare import Limits
 from usage.reconciliation.read import Reading
-from usage.reconciliation.shapes import Columns, fold
+from usage.reconciliation.shapes import Columns
 from usage.reconciliation.table import LARGEST
 from usage.reconciliation.work import work_here
 
 _LISTED: Final = ("id", "provider", "label", "first_day", "last_day", "named")
-_PARTS: Final = (
-    *("day", "model", "cost", "currency", "input"),
-    *("cache_read", "cache_write", "output", "requests"),
-)
 
 
 class Command(PoolCommand):
@@ -130,21 +126,11 @@ def _columns(options: dict[str, Any]) -> Columns | None:
     named: dict[str, str] = {}
     for each in options["column"]:
         part, _, name = each.partition("=")
-        if part not in _PARTS or not name:
-            raise CommandError(f"--column takes PART=NAME; a part is {_words()}.")
-        named[part] = fold(name)
-    if not named:
-        return None
-    written = named.pop("cache_write", "")
-    return Columns(
-        **{"day": "", **named},
-        cache_write=(written,) if written else (),
-        has_cached=options["input_has_cached"],
-    )
-
-
-def _words() -> str:
-    return ", ".join(_PARTS)
+        if part not in shapes.PARTS or not name:
+            known = ", ".join(shapes.PARTS)
+            raise CommandError(f"--column takes PART=NAME; a part is {known}.")
+        named[part] = name
+    return shapes.chosen(named, has_cached=options["input_has_cached"])
 
 
 def _statement(options: dict[str, Any]) -> VendorStatement:

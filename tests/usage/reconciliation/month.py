@@ -45,7 +45,10 @@ Row = dict[str, Any]
 def make_month(
     models: int = 20, days: int = 30, *, seed: int = 7, a_day: int = 1
 ) -> None:
-    """Ship calls of every model on every day at one provider, and noise at another."""
+    """Ship calls of every model on every day at one provider, and noise at another.
+
+    Shapes:  ``a_day`` calls of the first model, one of each other.
+    """
     rng = random.Random(seed)
     names = [f"model-{number:02}" for number in range(models)]
     acme = make_provider("acme", models=names, keys=["sk-1"])
@@ -53,7 +56,7 @@ def make_month(
     calls = [call(None, try_at(other, names[0], price=PRICE), at=_moment(FIRST, 12))]
     for number in range(days):
         for name in names:
-            for _ in range(a_day):
+            for _ in range(a_day if name == names[0] else 1):
                 usage = TokenUsage(
                     input_tokens=rng.randrange(20_000, 90_000),
                     output_tokens=rng.randrange(8_000, 30_000),
