@@ -208,7 +208,11 @@ def request_row(
 ) -> Row:
     """Return the columns of one client call."""
     serving = serving_by_attempt.get(request.serving_attempt_id or "")
-    extra = {"strategy": head.strategy, "loss": request.loss}
+    extra = {
+        "strategy": head.strategy,
+        "loss": request.loss,
+        "replay_of": head.replay_of,
+    }
     trail: Row = {name: clean(value) for name, value in extra.items() if value}
     if request.skipped:
         trail["skipped"] = [clean(each) for each in request.skipped[:_MOST_SKIPPED]]

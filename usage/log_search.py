@@ -128,8 +128,14 @@ def from_pairs(pairs: Iterable[tuple[str, str]]) -> Search:
 def merged(first: Search, then: Search) -> Search:
     """Add what was typed to the filters that are on; a name typed anew replaces."""
     anew = {term.name for term in then.terms}
-    kept = [term for term in first.terms if term.name not in anew]
-    return _bounded([*kept, *then.terms], [*first.problems, *then.problems])
+    kept = tuple(term for term in first.terms if term.name not in anew)
+    return joined(Search(kept, first.problems), then)
+
+
+def joined(first: Search, then: Search) -> Search:
+    """Put two searches together."""
+    terms = [*first.terms, *then.terms]
+    return _bounded(terms, [*first.problems, *then.problems])
 
 
 # Values as the finder needs them

@@ -23,6 +23,7 @@ from providers.api import (
     providers,
     recalculation,
     reconciliation,
+    requests,
 )
 from providers.api.auth import TokenAuth
 
@@ -47,6 +48,7 @@ for module in (
     providers,
     keys,
     money,
+    requests,
     access,
     pool,
 ):

@@ -271,6 +271,9 @@ def _prove_internal(
     caller = _caller(record, claim.purpose, inbound)
     if claim.model_row is not None:
         caller = replace(caller, model_row=claim.model_row)
+    if claim.purpose == "replay":
+        original = _word(inbound.fields.get(b"x-pool-replay-of", b""))
+        caller = replace(caller, replay_of=original)
     return _Proof(text, caller)
 
 

@@ -65,7 +65,8 @@ class Caller(Struct, frozen=True):
 
     Shapes:  ``purpose`` client | playground | probe | verify | replay. ``session``,
              ``agent`` and ``client`` come from headers; the body may add a session.
-             ``model_row`` binds a call of our own to one model at one provider.
+             ``model_row`` binds a call of our own to one model at one provider,
+             ``replay_of`` names the request that it repeats.
     """
 
     key: ClientKeyRecord
@@ -73,6 +74,7 @@ class Caller(Struct, frozen=True):
     session: str = ""
     agent: str = ""
     model_row: int | None = None
+    replay_of: str = ""
 
 
 class Candidate(Struct, frozen=True):

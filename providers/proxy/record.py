@@ -149,6 +149,7 @@ class Recorder:
             end_user=_cut(None if request is None else request.end_user),
             needs=0 if request is None else request.needs,
             input_estimate_tokens=self._estimate_tokens,
+            replay_of=caller.replay_of,
         )
 
     async def begin(self, attempt: Attempt) -> None:

@@ -85,12 +85,8 @@ def as_curl(found: RequestDetail, host: str) -> str:
         body["max_tokens"] = 1024
     if asked.dialect != "google" and (own.stream or asked.dialect == "ollama"):
         body["stream"] = own.stream
-    path = _PATHS.get(asked.dialect, _PATHS["openai"]).format(
-        model=quote(asked.model or "…", safe="/"),
-        verb="streamGenerateContent?alt=sse" if own.stream else "generateContent",
-    )
     lines = [
-        f"curl {shlex.quote(host + path)}",
+        f"curl {shlex.quote(host + path_of(found))}",
         '  -H "Authorization: Bearer $POOL_KEY"',
         '  -H "Content-Type: application/json"',
     ]
@@ -98,6 +94,16 @@ def as_curl(found: RequestDetail, host: str) -> str:
         lines.append(f"  -H {shlex.quote(f'x-pool-session: {asked.session}')}")
     lines.append(f"  -d {shlex.quote(json.dumps(body, ensure_ascii=False))}")
     return " \\\n".join(lines)
+
+
+def path_of(found: RequestDetail) -> str:
+    """Return the path of the pool that takes the dialect a request came in."""
+    asked = found.request
+    is_stream = asked.row.stream
+    return _PATHS.get(asked.dialect, _PATHS["openai"]).format(
+        model=quote(asked.model or "…", safe="/"),
+        verb="streamGenerateContent?alt=sse" if is_stream else "generateContent",
+    )
 
 
 def _attempt(each: AttemptRow) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from poolsite.ids import uuid7_at
@@ -62,6 +63,7 @@ def request_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "curl": as_curl(found, host),
         "raw": json.dumps(facts(found), indent=2, ensure_ascii=False),
         "explain_url": _explain_url(found),
+        "original_url": _original_url(found),
     }
     return render(request, "providers/requests/detail.html", context)
 
@@ -173,6 +175,15 @@ def _explain_url(found: RequestDetail) -> str:
         return ""
     asked = {"model": found.request.model, "key": found.request.key}
     return f"{url}?{urlencode({name: value for name, value in asked.items() if value})}"
+
+
+def _original_url(found: RequestDetail) -> str:
+    """Return the request that this one repeats, blank when it repeats none."""
+    try:
+        original = UUID(str(found.trail.get("replay_of", "")))
+    except ValueError:
+        return ""
+    return reverse("providers:request-detail", args=[original])
 
 
 def _missing(pk: UUID) -> str:

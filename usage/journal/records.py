@@ -64,6 +64,7 @@ class RequestHead(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
 
     Shapes:  ``request_id`` is the UUIDv7 as text; ``needs`` a bit mask of capabilities;
              ``agent``, ``session`` and ``end_user`` are empty when the call names none.
+             ``replay_of`` is the id of the request that this one repeats.
     Units:   ``at_ns`` is wall clock nanoseconds, the time that picks the partition.
     """
 
@@ -82,6 +83,7 @@ class RequestHead(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     input_estimate_tokens: int | None = None
     mode: str = ""
     strategy: str = ""
+    replay_of: str = ""
 
 
 class Target(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
