@@ -6,6 +6,7 @@ from celery import shared_task
 
 from poolsite import audit, jobs, rotation
 from poolsite.delivery import sending
+from poolsite.delivery.hurry import TASK
 
 
 @shared_task(name="poolsite.sweep")
@@ -26,7 +27,7 @@ def verify_audit() -> None:
     audit.alert_on_broken_chain()
 
 
-@jobs.periodic_task("poolsite.deliver_news", interval_s=30)
+@jobs.periodic_task(TASK, interval_s=30)
 def deliver_news() -> None:
     """Send channels what they have not been told, and try again what failed."""
     sending.run()

@@ -17,11 +17,12 @@ from django.db.models import F, Min, QuerySet
 from poolsite.clock import Clock, SystemClock
 from poolsite.delivery import events
 from poolsite.delivery.messages import envelope, line_of
+from poolsite.delivery.outbox import APART_S as APART_S
+from poolsite.delivery.outbox import spoke_just_now
 from poolsite.delivery.rows import AlertChannel, AlertDelivery, AlertNews
 from poolsite.ids import uuid7
 from poolsite.models import Alert
 
-APART_S: Final = 60
 LINES: Final = 100
 MOST_WAITING: Final = 1_000
 UNDER_WAY: Final = (AlertDelivery.State.WAITING, AlertDelivery.State.SENDING)
@@ -58,8 +59,7 @@ def _gather(channel: AlertChannel, clock: Clock, *, now_too: bool) -> bool:
 
 
 def _is_due(channel: AlertChannel, now: datetime) -> bool:
-    apart = timedelta(seconds=APART_S)
-    if channel.last_message_at and now - channel.last_message_at < apart:
+    if spoke_just_now(channel, now):
         return False
     oldest: datetime = channel.oldest  # type: ignore[attr-defined] # annotated
     if now - oldest >= timedelta(seconds=channel.digest_s):

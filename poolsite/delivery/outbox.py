@@ -7,8 +7,9 @@ exactly when the change does, and a channel that is down delays nobody.
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -16,10 +17,13 @@ from django.db.models import F
 
 from poolsite.clock import Clock, SystemClock
 from poolsite.delivery import events
+from poolsite.delivery.hurry import hurry
 from poolsite.delivery.rows import AlertChannel, AlertNews
 from poolsite.models import Alert, AuditEvent
 
 ABOUT_CHANNELS: Final = "alert_channel"
+APART_S: Final = 60
+_TRIES: Final = 10
 _CLOCK: Final = SystemClock()
 _RANK: Final = {"info": 0, "warning": 1, "error": 2}
 
@@ -75,6 +79,14 @@ def tell(alert: Alert, event: str, *, clock: Clock = _CLOCK) -> None:
         is_grave = _RANK[alert.severity] >= _RANK[channel.least_severity]
         if event in channel.events and is_grave and not is_itself:
             _put(channel, line, clock.now())
+            if line.is_urgent and not spoke_just_now(channel, clock.now()):
+                hurry(clock)
+
+
+def spoke_just_now(channel: AlertChannel, now: datetime) -> bool:
+    """Tell whether a channel got a message so lately that the next one waits."""
+    last = channel.last_message_at
+    return last is not None and now - last < timedelta(seconds=APART_S)
 
 
 def of_audit(event: AuditEvent, slug: str, *, clock: Clock = _CLOCK) -> None:
@@ -89,24 +101,28 @@ def _enabled() -> list[AlertChannel]:
 
 
 def _put(channel: AlertChannel, line: Line, now: datetime) -> None:
-    if line.fold and _again(channel, line, now):
-        return
-    try:
-        with transaction.atomic():
-            AlertNews.objects.create(
-                channel=channel,
-                event=line.event,
-                fold=line.fold or uuid.uuid4().hex,
-                alert=line.alert,
-                is_urgent=line.is_urgent,
-                data=line.data,
-                count=line.count,
-                first_at=now,
-                last_at=now,
-            )
-    except IntegrityError:
-        # Somebody else put the same line between the two statements.
-        _again(channel, line, now)
+    for _ in range(_TRIES):
+        if line.fold and _again(channel, line, now):
+            return
+        # Somebody may put the same line between the two statements, and somebody else
+        # take it away before it is counted: then from the beginning.
+        with suppress(IntegrityError), transaction.atomic():
+            _create(channel, line, now)
+            return
+
+
+def _create(channel: AlertChannel, line: Line, now: datetime) -> None:
+    AlertNews.objects.create(
+        channel=channel,
+        event=line.event,
+        fold=line.fold or uuid.uuid4().hex,
+        alert=line.alert,
+        is_urgent=line.is_urgent,
+        data=line.data,
+        count=line.count,
+        first_at=now,
+        last_at=now,
+    )
 
 
 def _again(channel: AlertChannel, line: Line, now: datetime) -> bool:

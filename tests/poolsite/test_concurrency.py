@@ -13,7 +13,11 @@ from django.db import connection, transaction
 
 from poolsite import alerts, audit, jobs, version
 from poolsite.actor import CLI
+from poolsite.delivery import channels, digest, outbox, sending, services
+from poolsite.delivery.rows import AlertDelivery
+from poolsite.destinations import Vetter
 from poolsite.models import Alert, AuditEvent, Job, Setting
+from tests.vendors.server import Reply, Vendor
 
 pytestmark = [
     pytest.mark.postgres,
@@ -76,6 +80,41 @@ def test_a_version_seen_means_every_lower_one_is_seen() -> None:
 def test_alert_raised_by_many_at_once_is_one() -> None:
     at_once(6, lambda _: alerts.raise_alert("k", "x", title="t") and None)
     assert Alert.objects.get().count == 6
+
+
+def test_news_told_by_many_workers_at_once_is_sent_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channels, "vetter", lambda: Vetter(["127.0.0.0/8"]))
+    events = ["alert.opened", "provider.created"]
+    with Vendor() as vendor:
+        vendor.on("POST", "/", Reply(b"", status=204, delay_s=0.05))
+        terms = services.Terms(name="h", url=vendor.root + "/", events=events)
+        services.create_channel(CLI, "webhook", terms)
+        for number in range(5):
+            alerts.raise_alert("k", str(number), title="t", severity="error")
+        at_once(6, lambda _: sending.run() and None)
+    assert len(vendor.asked) == 1
+    assert len(vendor.last.json()["data"]["events"]) == 5
+    assert AlertDelivery.objects.get().attempts == 1
+
+
+def test_line_counted_by_many_at_once_loses_nothing() -> None:
+    terms = services.Terms(name="m", addresses=["a@b.co"], events=["request.failover"])
+    services.create_channel(CLI, "mail", terms)
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            outbox.emit("request.failover", {"from": "a"}, fold="a>b")
+            if number == 0:
+                digest.gather(now_too=True)
+                AlertDelivery.objects.update(state="delivered")
+
+    at_once(6, work)
+    digest.gather(now_too=True)
+    bodies = AlertDelivery.objects.values_list("body", flat=True)
+    told = [line["count"] for body in bodies for line in body["data"]["events"]]
+    assert sum(told) == 120
 
 
 def test_job_delivered_to_many_workers_runs_once() -> None:

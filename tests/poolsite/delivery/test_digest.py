@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from poolsite import alerts
+from poolsite.celery import app
 from poolsite.clock import ManualClock
-from poolsite.delivery import digest, outbox, sending
+from poolsite.delivery import digest, hurry, outbox, sending
 from poolsite.delivery.rows import AlertChannel, AlertDelivery, AlertNews
-from poolsite.models import Alert
+from poolsite.models import Alert, DueTask
 from tests.poolsite.delivery.conftest import PATH, make_hook
 from tests.vendors.server import Reply, Vendor
 
@@ -170,3 +174,34 @@ def test_news_gathers_behind_a_message_that_does_not_arrive(
     ]
     assert told[-1] == "11"
     assert len(told) + data["untold"] == 12
+
+
+def test_error_wakes_the_worker_once_a_round(
+    hook: AlertChannel,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(app, "send_task", lambda name, **_: sent.append(name))
+    due = clock.now() + timedelta(seconds=30)
+    DueTask.objects.create(task=hurry.TASK, interval_s=30, due_at=due)
+    with django_capture_on_commit_callbacks(execute=True):
+        alerts.raise_alert("k", "mild", title="A", clock=clock)
+    assert sent == []
+    for number in range(50):
+        with django_capture_on_commit_callbacks(execute=True):
+            key = str(number)
+            alerts.raise_alert("k", key, title="B", severity="error", clock=clock)
+    assert sent == [hurry.TASK]
+    assert DueTask.objects.get().due_at == clock.now()
+
+
+def test_broker_that_is_away_costs_a_delay_and_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(name: str, **_: Any) -> None:
+        raise OSError
+
+    monkeypatch.setattr(app, "send_task", away)
+    hurry._send()
