@@ -30,6 +30,7 @@ from usage.models import Attempt, ClientKey, CostAdjustment, Dimension, Request
 LOOK_AT: Final = 50_000
 _LOOK_AT_TRIES: Final = 10_000
 _MOST_NAMES: Final = 200
+_MOST_CANDIDATES: Final = 2_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEAR: Final = timedelta(hours=1)
 _TOKENS: Final = (
@@ -229,9 +230,12 @@ def _numbers(terms: list[Term]) -> dict[Term, list[int]]:
         for term in exact:
             number = known.get((_NAMED[term.name][0], term.value))
             found[term] = [] if number is None else [number]
-    for term in terms:
-        if _is_pattern(term):
-            found[term] = _like(_NAMED[term.name][0], term.value)
+    patterns = [term for term in terms if _is_pattern(term)]
+    for kind, value, number in _like(patterns):
+        for term in patterns:
+            fits = _NAMED[term.name][0] == kind and fnmatchcase(value, _glob(term))
+            if fits and len(found[term]) < _MOST_NAMES:
+                found[term].append(number)
     return found
 
 
@@ -239,15 +243,22 @@ def _is_pattern(term: Term) -> bool:
     return term.name in _GLOBS and "*" in term.value
 
 
-def _like(kind: str, pattern: str) -> list[int]:
-    """Return the numbers of the newest names that a pattern with ``*`` matches."""
-    start, *_, end = pattern.split("*")
-    rows = Dimension.objects.filter(
-        kind=kind, value__startswith=start, value__endswith=end
-    )
-    exact = re.sub(r"[\[\]?]", lambda found: f"[{found[0]}]", pattern)
-    names = rows.order_by("-pk").values_list("pk", "value")[: 2 * _MOST_NAMES]
-    return [pk for pk, value in names if fnmatchcase(value, exact)][:_MOST_NAMES]
+def _glob(term: Term) -> str:
+    """Return a pattern in which only ``*`` has a meaning."""
+    return re.sub(r"[\[\]?]", lambda found: f"[{found[0]}]", term.value)
+
+
+def _like(patterns: list[Term]) -> list[tuple[str, str, int]]:
+    """Return (kind, value, number) of names that may match, in the index's order."""
+    if not patterns:
+        return []
+    where = Q()
+    for term in patterns:
+        start, *_, end = term.value.split("*")
+        kind = _NAMED[term.name][0]
+        where |= Q(kind=kind, value__startswith=start, value__endswith=end)
+    rows = Dimension.objects.filter(where).order_by("kind", "value")
+    return list(rows.values_list("kind", "value", "pk")[:_MOST_CANDIDATES])
 
 
 def _keys(names: list[str]) -> dict[str, list[int]]:
