@@ -17,8 +17,8 @@ from poolsite.models import User
 from poolsite.ui import access, keyset
 from poolsite.ui.render import Confirmation, confirm, refused, render, saved
 from poolsite.views import actor_of
-from usage import log, saved_selectors, saved_services
-from usage.dashboard_forms import ViewForm
+from usage import log, rebuild_services, saved_selectors, saved_services
+from usage.dashboard_forms import RebuildForm, ViewForm
 from usage.dashboards import difference, sessions
 from usage.saved import Export, SavedView
 from usage.services import UsageError
@@ -78,6 +78,22 @@ def bill_difference(request: HttpRequest) -> HttpResponse:
     asked = asked_by(request)
     context = {**bar(asked), "found": difference.explain(asked.period), "tab": "usage"}
     return render(request, "usage/difference/page.html", context)
+
+
+@_FORM
+@access.require_role(access.OWNER)
+def rollup_rebuild(request: HttpRequest) -> HttpResponse:
+    """Have the rollups of some days made anew from the ledger."""
+    form = RebuildForm(request.POST or None)
+    if form.is_valid():
+        try:
+            rebuild_services.start(actor_of(request), **form.cleaned_data)
+        except UsageError as exc:
+            form.add_error(exc.field or None, str(exc))
+        else:
+            to = reverse("usage:usage")
+            return saved(request, to, "The rollups are being rebuilt.")
+    return render(request, "usage/rebuild/form.html", {"form": form})
 
 
 # Saved views

@@ -6,7 +6,7 @@ from typing import Any
 
 from poolsite.clock import SystemClock
 from poolsite.jobs import JobHandle, job_task, periodic_task
-from usage import partitions, saved_services
+from usage import partitions, rebuild_services, saved_services
 from usage.recalculation import services, work
 from usage.reconciliation import services as statements
 from usage.reconciliation import work as comparison
@@ -46,3 +46,9 @@ def remove_exports() -> None:
 def compare_statement(handle: JobHandle, statement_id: int) -> dict[str, Any]:
     """Compare a vendor's statement with the ledger."""
     return comparison.work(handle, statement_id)
+
+
+@job_task(rebuild_services.REBUILD, longest_s=rebuild_services.LONGEST_S)
+def rebuild_rollups(handle: JobHandle, first: str, last: str) -> dict[str, Any]:
+    """Make rollups anew from the ledger's rows."""
+    return rebuild_services.work(handle, first, last)

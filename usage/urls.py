@@ -16,6 +16,7 @@ urlpatterns = [
     path("usage/difference/", dashboards.bill_difference, name="difference"),
     path("usage/sessions/", dashboards.session_list, name="session-list"),
     path("usage/session/", dashboards.session_detail, name="session-detail"),
+    path("usage/rebuild/", dashboards.rollup_rebuild, name="rollup-rebuild"),
     path("usage/views/", dashboards.view_list, name="view-list"),
     path("usage/views/save/", dashboards.view_save, name="view-save"),
     path("usage/views/<int:pk>/", dashboards.view_open, name="view-open"),

@@ -269,12 +269,12 @@ def _add_times(found: Answer) -> None:
         return
     refs = [line.ref for line in found.lines if line.ref > 0]
     whole = _whole(source)
+    wanted = [] if question.by == TAG else [(source, refs)]
+    times = sums.histograms(*wanted, *([(whole, [0])] if whole is not None else []))
+    if wanted:
+        for line in found.lines:
+            line.histogram = times[0].get(line.ref, {})
     if whole is not None:
-        found.total.histogram = sums.histograms(whole, [0]).get(0, {})
-    if question.by == TAG:
-        return
-    times = sums.histograms(source, refs)
-    for line in found.lines:
-        line.histogram = times.get(line.ref, {})
-    if whole is None:
-        found.total.histogram = rollups.merged(times.values())
+        found.total.histogram = times[-1].get(0, {})
+    elif wanted:
+        found.total.histogram = rollups.merged(times[0].values())

@@ -119,6 +119,8 @@ COLUMNS: Final = tuple(
     not in ("ref", "name", "histogram", "before", "amount", "amount_before")
 )
 Lines = Iterator[Line]
+Histogram = dict[str, int]
+"""Counts by the upper bound of their milliseconds."""
 
 METRIC_COLUMNS: Final = {
     "cost": ("cost_nano_usd",),
@@ -203,23 +205,27 @@ def by_step(
     return found
 
 
-def histograms(
-    source: Source, refs: Iterable[int], name: str = "latency_hist"
-) -> dict[int, dict[str, int]]:
+def histograms(*wanted: tuple[Source, Iterable[int]]) -> list[dict[int, Histogram]]:
     """Return how long the calls of some values took; one query of their rows.
 
-    Shapes:  ``name`` is a histogram's column; ranges of more than two days are told in
-             whole UTC days.
+    Shapes:  one dictionary a source and its values, in their order; ranges of more than
+             two days are told in whole UTC days.
     """
-    by_days = source.is_daily or source.period.has_day_steps
-    if by_days:
-        source = replace(source, period=source.period.in_days())
-    found: dict[int, dict[str, int]] = {}
-    for rows in source.rows(refs=refs, in_quarters=not by_days):
-        for value, some in rows.values_list("value", name).iterator():
-            into = found.setdefault(value, {})
-            for bound, count in some.items():
-                into[bound] = into.get(bound, 0) + count
+    found: list[dict[int, Histogram]] = [{} for _ in wanted]
+    queries = []
+    for place, (source, refs) in enumerate(wanted):
+        by_days = source.is_daily or source.period.has_day_steps
+        if by_days:
+            source = replace(source, period=source.period.in_days())
+        for rows in source.rows(refs=refs, in_quarters=not by_days):
+            placed = rows.annotate(place=Value(place, output_field=IntegerField()))
+            queries.append(
+                placed.order_by().values_list("place", "value", "latency_hist")
+            )
+    for place, value, some in _united(queries):
+        into = found[place].setdefault(value, {})
+        for bound, count in some.items():
+            into[bound] = into.get(bound, 0) + count
     return found
 
 
