@@ -311,6 +311,9 @@ def _filled(known: ListedModel, further: ListedModel) -> ListedModel:
     price = _filled_price(known.price, further.price)
     if price != known.price:
         changes["price"] = price
+    if known.price is None and price is not None:
+        # Whoever states the price is named, not who stated the rest.
+        changes["origin"] = further.origin
     return msgspec.structs.replace(known, **changes) if changes else known
 
 

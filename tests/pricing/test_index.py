@@ -10,8 +10,23 @@ import pytest
 from pricing.book.index import PriceIndex, embedded_index, index_of
 from pricing.book.loader import embedded_listing
 from pricing.cost import PriceSpec
-from pricing.listing import ListedModel
+from pricing.listing import ListedModel, Listing
 from tests.pricing.listed import index, listing, spec
+
+
+def stated_by(origin: str, stated: Listing) -> Listing:
+    """Name who states what every model of a listing costs."""
+    providers = {
+        key: msgspec.structs.replace(
+            each,
+            models={
+                name: msgspec.structs.replace(model, origin=origin)
+                for name, model in each.models.items()
+            },
+        )
+        for key, each in stated.providers.items()
+    }
+    return msgspec.structs.replace(stated, providers=providers)
 
 
 def test_a_provider_s_own_entry_beats_the_maker_s():
@@ -22,6 +37,16 @@ def test_a_provider_s_own_entry_beats_the_maker_s():
     assert found.generic("gpt-9").provider_id == "openai"
     assert found.entry("groq", "gpt-9") is None
     assert found.entry("openai", "gpt-9.1") is None
+
+
+def test_who_states_the_price_is_named_where_another_source_leaves_it_open():
+    # As a source the release has settled a price against.
+    silent = stated_by("models.dev", listing("models_dev", openai={"gpt-9": None}))
+    shipped = stated_by("overlay", listing(openai={"gpt-9": spec(1, 2)}))
+    found = index(silent, shipped).entry("openai", "gpt-9")
+    assert found.price == spec(1, 2)
+    assert found.origin == "overlay"
+    assert index(shipped, silent).entry("openai", "gpt-9").origin == "overlay"
 
 
 def test_makers_are_asked_in_their_order_and_only_for_their_own():
