@@ -108,7 +108,8 @@ def probe_start(request: HttpRequest) -> HttpResponse:
     """Choose models, see the estimate, start; the newest rounds are listed below."""
     form = ProbeForm(request.POST or _filled(request))
     found = choice.Estimate()
-    if form.is_valid():
+    mistakes = _mistakes(form)
+    if not mistakes:
         found = choice.estimate(choice.chosen(form.choice()))
         if request.method == "POST" and "estimate" not in request.POST:
             try:
@@ -122,6 +123,7 @@ def probe_start(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "found": found,
+        "mistakes": mistakes,
         "shown": found.asked[:_SHOWN_MODELS],
         "more": max(0, len(found.asked) - _SHOWN_MODELS),
         "skipped": found.skipped[:_SHOWN_SKIPPED],
@@ -173,6 +175,11 @@ def probe_resume(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 # Private helpers
+
+
+def _mistakes(form: ProbeForm) -> list[str]:
+    """Say why nothing can be counted; the estimate is also shown without its form."""
+    return [f"{form[name].label}: {said[0]}" for name, said in form.errors.items()]
 
 
 def _start(request: HttpRequest, form: ProbeForm, found: choice.Estimate) -> ProbeRun:

@@ -84,6 +84,17 @@ def test_mistakes_are_named(
     assert not ProbeRun.objects.exists()
 
 
+def test_estimate_names_a_mistake_instead_of_finding_nothing(as_oskar: Client) -> None:
+    make_provider("acme", models=["gpt-5-mini"])
+    asked = {**FORM, "concurrency": "0", "timeout_s": "999", "estimate": "1"}
+    answer = as_oskar.post("/models/probe/", asked, headers=HTMX)
+    assert answer.status_code == 422
+    piece = text(answer)
+    assert "At a time: Ensure this value is greater than or equal to 1." in piece
+    assert "Seconds for each: Ensure this value is less than or equal to 60." in piece
+    assert "No model that answers chat fits" not in piece
+
+
 def test_round_shows_what_needs_a_look_first(as_viktor: Client) -> None:
     run = start(3)
     work(run, Fake({"model-001": MISSING, "model-002": BUSY}))
