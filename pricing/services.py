@@ -217,7 +217,9 @@ def _check(row: CustomPrice, spec: PriceSpec) -> None:
         PIECES
     ):
         raise PriceError(
-            "Give an input and an output price, or a price per piece.", field="input"
+            "Give an input and an output price, 0 where there is none such as for "
+            "embeddings; or a price per piece.",
+            field="input",
         )
     _check_long(spec, columns)
 
