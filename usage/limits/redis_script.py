@@ -130,7 +130,8 @@ end
 local function touch_window(key, budget)
   redis.call('HSETNX', key, 'total', text(budget.seed))
   if budget.ends > 0 then
-    local keep = math.max(0, budget.ends - now) / 1000 + 12 * KEEP_MS
+    -- Two days more: a clock that was set back finds what the window had spent.
+    local keep = math.max(0, budget.ends - now) / 1000 + 24 * KEEP_MS
     redis.call('PEXPIRE', key, text(math.floor(keep)))
   end
 end

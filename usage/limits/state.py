@@ -144,6 +144,10 @@ class Subject:
         self.window_ends = count.ends_at
 
 
+_BACK_S: Final = 2 * 86_400.0
+"""How far a wall clock may be set back and still find what a window had spent."""
+
+
 class Spending:
     """The money of one budget window: what the ledger knows and what it does not."""
 
@@ -201,7 +205,7 @@ class Spending:
         """
         if self.reserved or self.touched_us + KEEP_IDLE_US > now.us:
             return False
-        is_over = self.ends_at is not None and self.ends_at < now.wall_s
+        is_over = self.ends_at is not None and self.ends_at + _BACK_S < now.wall_s
         return is_over or not (self.total or self.local)
 
 

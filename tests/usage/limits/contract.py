@@ -82,7 +82,7 @@ class LimitStoreContract:
 
     # Money ---------------------------------------------------------------------
 
-    async def test_200_parallel_asks_fill_a_budget_exactly(self, bench):
+    async def test_t45_200_parallel_asks_fill_a_budget_exactly(self, bench):
         end = bench.now_s() + WINDOW_S
         scope = Scope(key="k", budgets=(money(USD, ends_at=end),))
         answers = await asyncio.gather(
@@ -119,7 +119,7 @@ class LimitStoreContract:
         assert await bench.store.settle(ticket, Used(cost_nano=30))
         assert await self.left(bench, scope) == {"budget": 70}
 
-    async def test_settle_twice_counts_once(self, bench):
+    async def test_t49_settle_twice_counts_once(self, bench):
         scope = Scope(key="k", tpm=per_minute(1_000), budgets=(money(100),))
         ticket = await self.granted(bench, scope, nano=50, tokens=100)
         other = await self.granted(bench, scope, nano=20)
@@ -143,14 +143,14 @@ class LimitStoreContract:
         await bench.store.settle(ticket, Used())
         assert await self.left(bench, scope) == {"budget": 100}
 
-    async def test_free_ask_fits_an_exhausted_budget(self, bench):
+    async def test_t47_free_ask_fits_an_exhausted_budget(self, bench):
         scope = Scope(key="k", budgets=(money(100, spent=100),))
         await self.refused(bench, scope, nano=1)
         ticket = await self.granted(bench, scope, nano=0)
         await bench.store.settle(ticket, Used(cost_nano=0))
         assert isinstance(await bench.store.acquire(ask(scope, nano=1)), Refusal)
 
-    async def test_free_call_cannot_fall_back_to_a_paid_target(self, bench):
+    async def test_t47_free_call_cannot_fall_back_to_a_paid_target(self, bench):
         scope = Scope(key="k", budgets=(money(100, spent=100),))
         ticket = await self.granted(bench, scope, nano=0)
         answer = await bench.store.re_reserve(ticket, 1)
@@ -354,7 +354,7 @@ class LimitStoreContract:
         refusal = await self.refused(bench, scope, tokens=1_001)
         assert (refusal.limit, refusal.retry_after_s) == ("tpm", None)
 
-    async def test_corrected_token_rate_settles_on_the_limit(self, bench):
+    async def test_t55_corrected_token_rate_settles_on_the_limit(self, bench):
         scope = Scope(key="k", tpm=per_minute(60_000, burst=3_000))
         used = 0
         for step in range(600):
@@ -375,7 +375,7 @@ class LimitStoreContract:
             bench.clock.advance(1.0)
         assert abs(granted - (7 + 7 * 700 / 60)) <= 1
 
-    async def test_wall_clock_that_jumps_changes_no_rate(self, bench):
+    async def test_t53_wall_clock_that_jumps_changes_no_rate(self, bench):
         if not self.follows_monotonic:
             pytest.skip("this store lives on its server's wall clock")
         scope = Scope(key="k", rpm=per_minute(1))
@@ -478,7 +478,7 @@ class LimitStoreContract:
         await bench.store.free_expired()
         assert await self.left(bench, scope) == {"concurrency": 5}
 
-    async def test_thousands_of_lost_calls_leak_nothing(self, bench):
+    async def test_t52_thousands_of_lost_calls_leak_nothing(self, bench):
         scope = Scope(key="k", concurrency=100, budgets=(money(10_000),))
         for number in range(500):
             answer = await bench.store.acquire(ask(scope, nano=100))
@@ -512,7 +512,7 @@ class LimitStoreContract:
         ],
     )
     @pytest.mark.parametrize("is_last", [False, True])
-    async def test_refusal_by_one_limit_takes_nothing_of_the_others(
+    async def test_t51_refusal_by_one_limit_takes_nothing_of_the_others(
         self, bench, kind, tight, is_last
     ):
         roomy = {

@@ -130,14 +130,14 @@ def simulate(count, seed):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_admitted_counts_equal_the_reference(seed):
+def test_t50_admitted_counts_equal_the_reference(seed):
     ours, theirs = simulate(2_000, seed)
     assert ours == theirs
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(8))
-def test_many_admitted_counts_equal_the_reference(seed):
+def test_t50_many_admitted_counts_equal_the_reference(seed):
     ours, theirs = simulate(100_000, seed)
     print(f"gcra: 100,000 arrivals, {ours} admitted, reference {theirs}")
     assert abs(ours - theirs) <= 1

@@ -184,14 +184,14 @@ class Life(RuleBasedStateMachine):
             assert spent + held <= self.limit
 
 
-def test_random_lives_of_tickets_keep_the_books():
+def test_t46_random_lives_of_tickets_keep_the_books():
     run_state_machine_as_test(
         Life, settings=settings(max_examples=200, stateful_step_count=50, deadline=None)
     )
 
 
 @pytest.mark.long
-def test_long_random_lives_of_tickets_keep_the_books():
+def test_t46_long_random_lives_of_tickets_keep_the_books():
     run_state_machine_as_test(
         Life,
         settings=settings(max_examples=400, stateful_step_count=200, deadline=None),

@@ -99,7 +99,7 @@ async def test_ledger_corrects_each_node_by_its_own_share(nodes):
     assert status.remaining == 45
 
 
-async def test_server_time_rules_whatever_a_nodes_clock_says(nodes):
+async def test_t50_server_time_rules_whatever_a_nodes_clock_says(nodes):
     scope = Scope(key="k", rpm=per_minute(1))
     assert isinstance(await nodes[0].acquire(ask(scope)), Ticket)
     refusal = await nodes[1].acquire(ask(scope))

@@ -1,0 +1,105 @@
+"""Money and limits: races, replays, window edges, dearer fallbacks, deserted streams.
+
+The trials run inside this process: on the in-process store of limits, and through the
+proxy's pipeline against an upstream on loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from poolsite.clock import SystemClock
+from scripts.proofs.figure import Figure, at_least, at_most, equal
+from tests.providers.proxy.money_trials import desert, fall_back_dearer
+from tests.upstream.server import FaultUpstream
+from tests.usage.limits import trials
+from tests.usage.limits.trials import AUTUMN, BERLIN, KATHMANDU, SPRING
+from usage.limits.memory import MemoryLimits
+
+name = "money"
+CALLS, CLIENTS = 100, 64
+RACES, SHORT_RACES = 200, 20
+TICKETS, SHORT_TICKETS = 5_000, 500
+STEPS, SHORT_STEPS = 20_000, 1_000
+STREAMS, SHORT_STREAMS = 1_000, 60
+PLACES = (
+    ("day, +05:45", KATHMANDU, "day", SPRING),
+    ("day, spring night", BERLIN, "day", SPRING),
+    ("day, autumn night", BERLIN, "day", AUTUMN),
+    ("hour, spring night", BERLIN, "hour", SPRING),
+    ("hour, autumn night", BERLIN, "hour", AUTUMN),
+    ("month, +05:45", KATHMANDU, "month", SPRING),
+)
+
+
+def run(seed: int, *, short: bool = False) -> list[Figure]:
+    """Run each trial of the catalogue's money part, T45 to T54."""
+    return asyncio.run(_run(seed, short=short))
+
+
+async def _run(seed: int, *, short: bool) -> list[Figure]:
+    return [
+        *await _races(seed, SHORT_RACES if short else RACES),
+        *await _replays(seed, SHORT_TICKETS if short else TICKETS),
+        *await _edges(seed, SHORT_STEPS if short else STEPS),
+        *await _fallbacks(seed, 40 if short else 200),
+        *await _deserted(seed, SHORT_STREAMS if short else STREAMS),
+    ]
+
+
+async def _races(seed: int, races: int) -> list[Figure]:
+    store = MemoryLimits(SystemClock(), origin="proof")
+    least, overshoot = CALLS, 0
+    for number in range(races):
+        seen = await trials.race(
+            [store], calls=CALLS, clients=CLIENTS, seed=seed + number
+        )
+        least = min(least, seen.served)
+        overshoot = max(overshoot, seen.peak - trials.LIMIT)
+    what = f"T45: {races} races of {CLIENTS} clients for {CALLS} calls"
+    return [
+        at_least(f"{what}: fewest served", least, 98),
+        equal(f"{what}: most beyond the budget, nano-USD", max(0, overshoot), 0),
+    ]
+
+
+async def _replays(seed: int, tickets: int) -> list[Figure]:
+    store = MemoryLimits(SystemClock(), origin="proof")
+    seen = await trials.replay([store], tickets=tickets, seed=seed)
+    what = f"T49: {seen.settles:,} settles of {tickets:,} tickets in any order"
+    return [
+        equal(f"{what}: lost, nano-USD", seen.lost, 0),
+        equal(f"{what}: double, nano-USD", seen.double, 0),
+        equal(f"{what}: still held", seen.held, 0),
+    ]
+
+
+async def _edges(seed: int, steps: int) -> list[Figure]:
+    figures: list[Figure] = []
+    for words, zone, kind, start in PLACES:
+        seen = await trials.walk(zone, kind, start, steps=steps, seed=seed)
+        wrong = seen.over_limit + seen.doubled + seen.negative_waits
+        what = f"T53: {kind} windows in {zone} ({words}), {len(seen.windows)} walked"
+        figures.append(equal(f"{what}: faults", wrong + seen.wrong_resets, 0))
+    return figures
+
+
+async def _fallbacks(seed: int, calls: int) -> list[Figure]:
+    async with FaultUpstream(seed=seed) as upstream:
+        seen = await fall_back_dearer(upstream, calls=calls)
+    what = f"{calls} calls that fall back to a ten times dearer model"
+    return [
+        at_least(f"{what}: served", seen.served, 1),
+        at_most(f"{what}: spent, nano-USD", seen.spent, seen.limit),
+        equal(f"{what}: budget beside journal, nano-USD", seen.difference, 0),
+    ]
+
+
+async def _deserted(seed: int, streams: int) -> list[Figure]:
+    async with FaultUpstream(seed=seed) as upstream:
+        seen = await desert(upstream, streams=streams)
+    what = f"T54: {streams:,} streams left just before their usage"
+    return [
+        at_least(f"{what}: billed of true output tokens", round(seen.share, 4), 0.95),
+        equal(f"{what}: attempts not settled, or twice", seen.unsettled, 0),
+    ]
