@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
@@ -17,6 +18,28 @@ def moment(value: datetime) -> Any:
     if connection.vendor == "postgresql":
         return value
     return str(value.replace(tzinfo=None))
+
+
+def moment_from(value: Any) -> datetime:
+    """Return the time a driver's plain value stands for; the way back of ``moment``."""
+    if isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+
+def month(value: Any) -> str:
+    """Return the month of a time as a driver gives it, such as 2026-01."""
+    return value[:7] if isinstance(value, str) else f"{value:%Y-%m}"
+
+
+def key(value: UUID) -> Any:
+    """Return an id in the form the database takes."""
+    return value if connection.features.has_native_uuid_field else value.hex
+
+
+def as_uuid(value: Any) -> UUID:
+    """Return the id a driver's plain value stands for; the way back of ``key``."""
+    return value if isinstance(value, UUID) else UUID(value)
 
 
 def insert(

@@ -53,14 +53,12 @@ Corrections = dict[UUID, Correction]
 """Corrections by attempt."""
 
 
-def of_requests(ids: Iterable[UUID], *, up_to: int | None = None) -> Corrections:
+def of_requests(ids: Iterable[UUID]) -> Corrections:
     """Return the corrections of the attempts of some requests.
-
-    Shapes:  ``up_to`` is the last adjustment to be looked at.
 
     Cost:  one query per 500 requests, by index.
     """
-    return {each: found for _, each, found in _read(ids, up_to)}
+    return {each: found for _, each, found in _read(ids)}
 
 
 def with_corrections(rows: QuerySet[Request]) -> QuerySet[Request]:
@@ -100,14 +98,25 @@ def request_lacks_price(
     Shapes:  ``settled`` is the request's flag; ``tried`` are all its attempts, with
              COLUMNS as they were settled.
     """
-    if not settled:
-        return False
+    return settled and parts_lack_price(
+        ((row["id"], _was_unknown(row)) for row in tried), corrections
+    )
+
+
+def parts_lack_price(
+    parts: Iterable[tuple[Any, bool]], corrections: Mapping[Any, Correction]
+) -> bool:
+    """Tell whether a request settled without a price is without one still.
+
+    Shapes:  ``parts`` are all its attempts, each with whether it used something and
+             was settled without a cost.
+    """
     corrected = unknown = False
-    for row in tried:
-        found = corrections.get(row["id"])
+    for key, was_unknown in parts:
+        found = corrections.get(key)
         stands = found is not None and bool(found.standing)
         corrected = corrected or stands
-        unknown = unknown or (not stands and _was_unknown(row))
+        unknown = unknown or (not stands and was_unknown)
     return unknown or not corrected
 
 
@@ -118,17 +127,13 @@ def _was_unknown(row: Columns) -> bool:
     )
 
 
-def _read(
-    ids: Iterable[UUID], up_to: int | None = None
-) -> Iterable[tuple[UUID, UUID, Correction]]:
+def _read(ids: Iterable[UUID]) -> Iterable[tuple[UUID, UUID, Correction]]:
     wanted = list(ids)
     found: dict[UUID, tuple[UUID, Correction]] = {}
     for start in range(0, len(wanted), _CHUNK):
         rows = CostAdjustment.objects.filter(
             request_id__in=wanted[start : start + _CHUNK]
         )
-        if up_to is not None:
-            rows = rows.filter(pk__lte=up_to)
         for request_id, attempt_id, delta, version_id, is_undo in rows.order_by(
             "id"
         ).values_list(

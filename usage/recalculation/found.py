@@ -5,63 +5,75 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from usage import bulk
 from usage.models import ClientKey
+from usage.recalculation import choose
 from usage.recalculation.choose import Row
-from usage.recalculation.price import Look, Pair, Verdict
+from usage.recalculation.price import (
+    CHANGED,
+    KEPT,
+    UNPRICEABLE,
+    VERDICTS,
+    Look,
+    Pair,
+)
 from usage.selectors import strings
 
 MOST: Final = 200
 _SAMPLES: Final = 20
 Sums = dict[Any, list[int]]
-"""Number of attempts and nano-USD by key."""
+"""Number of attempts, then nano-USD, by key."""
 
 
 class Found:
-    """The result of a count, bounded whatever the ledger holds.
-
-    Units:  nano-USD; ``before`` and ``after`` cover the chosen attempts.
-    """
+    """The result of a count, bounded whatever the ledger holds."""
 
     def __init__(self) -> None:
-        self.by_verdict = dict.fromkeys(Verdict, 0)
-        self.newly_priced = 0
-        self.before_nano_usd = 0
-        self.after_nano_usd = 0
+        # By verdict, provider and model: attempts, nano-USD before and after, and how
+        # many had no cost before.
+        self._seen: Sums = {}
         self._months: Sums = {}
         self._keys: Sums = {}
-        self._models: Sums = {}
-        self._unpriceable: Sums = {}
         self._samples: list[str] = []
 
     def add(self, asked: Row, row: Row, look: Look) -> None:
         """Count one attempt."""
-        self.by_verdict[look.verdict] += 1
-        self.before_nano_usd += look.before or 0
-        self.after_nano_usd += look.after or 0
-        pair = (row["provider_dim"], row["model_dim"])
-        if look.verdict is Verdict.CHANGED:
-            self.newly_priced += look.before is None
-            for sums, key in (
-                (self._months, f"{asked['at']:%Y-%m}"),
-                (self._keys, asked["client_key_id"] or 0),
-                (self._models, pair),
-            ):
-                _grow(sums, key, look.delta)
-        elif look.verdict in (Verdict.UNPRICEABLE, Verdict.KEPT):
-            _grow(self._unpriceable, pair, look.before or 0)
-            if look.verdict is Verdict.UNPRICEABLE and len(self._samples) < _SAMPLES:
-                self._samples.append(str(asked["id"]))
+        verdict, before, after, _ = look
+        key = verdict, row[choose.PROVIDER], row[choose.MODEL]
+        line = self._seen.get(key)
+        if line is None:
+            line = self._seen[key] = [0, 0, 0, 0]
+        line[0] += 1
+        line[1] += before or 0
+        line[2] += after or 0
+        line[3] += before is None
+        if verdict == CHANGED:
+            delta = (after or 0) - (before or 0)
+            _grow(self._months, bulk.month(asked[choose.AT]), delta)
+            _grow(self._keys, asked[choose.CLIENT_KEY] or 0, delta)
+        elif verdict == UNPRICEABLE and len(self._samples) < _SAMPLES:
+            self._samples.append(str(bulk.as_uuid(asked[choose.ID])))
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures with names in place of numbers; two queries."""
-        verdicts = {
-            verdict.value: count
-            for verdict, count in self.by_verdict.items()
-            if verdict is not Verdict.OUT
-        }
-        models, models_rest = _dearest(self._models)
+        verdicts = dict.fromkeys(VERDICTS, 0)
+        changed: Sums = {}
+        unpriceable: Sums = {}
+        totals, newly_priced = [0, 0, 0, 0], 0
+        for (verdict, *pair), line in self._seen.items():
+            verdicts[verdict] += line[0]
+            totals = [sum(each) for each in zip(totals, line, strict=True)]
+            if verdict == CHANGED:
+                changed[tuple(pair)] = [line[0], line[2] - line[1]]
+                newly_priced += line[3]
+            elif verdict in (UNPRICEABLE, KEPT):
+                known = unpriceable.setdefault(tuple(pair), [0, 0])
+                known[0] += line[0]
+                known[1] += line[1]
+        _, before, after, _ = totals
+        models, models_rest = _dearest(changed)
         keys, keys_rest = _dearest(self._keys)
-        stuck, stuck_rest = _dearest(self._unpriceable, by_count=True)
+        stuck, stuck_rest = _dearest(unpriceable, by_count=True)
         words = strings(
             number for lines in (models, stuck) for pair, _ in lines for number in pair
         )
@@ -74,10 +86,10 @@ class Found:
         return {
             **verdicts,
             "chosen": sum(verdicts.values()),
-            "newly_priced": self.newly_priced,
-            "before_nano_usd": self.before_nano_usd,
-            "after_nano_usd": self.after_nano_usd,
-            "delta_nano_usd": self.after_nano_usd - self.before_nano_usd,
+            "newly_priced": newly_priced,
+            "before_nano_usd": before,
+            "after_nano_usd": after,
+            "delta_nano_usd": after - before,
             "months": _lines(sorted(self._months.items()), str),
             "keys": _lines(keys, lambda pk: names.get(pk, f"key {pk}" if pk else "")),
             "keys_rest": keys_rest,

@@ -8,30 +8,31 @@ is between the two places after a crash is worked out again from the adjustments
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Max
 
 from poolsite.jobs import JobCancelledError, JobHandle
 from usage import bulk, corrections, cost_deltas, ledger_sums
-from usage.corrections import Correction, Corrections
-from usage.cost_deltas import CostDeltas
+from usage.corrections import Correction
+from usage.cost_deltas import Asked, CostDeltas
 from usage.dimensions import Dimensions
+from usage.ledger_rows import TOKENS
 from usage.ledger_sums import Meaning
 from usage.models import CostAdjustment, RecalculationRun
 from usage.recalculation import choose
-from usage.recalculation.choose import Row, Span
+from usage.recalculation.choose import Corrections, Key, Row
 
 FULL: Final = 400
 """Rows after which a transaction is due: with one more request it stays below 500."""
 BATCH: Final = 8_000
 """Adjustments after which the rollups follow; a stop waits for that, half a second."""
 
+_SERVED: Final = slice(choose.PROVIDER, choose.CREDENTIAL + 1)
+_TOKENS: Final = tuple(choose.TRIED.index(name) for name in TOKENS)
 _COLUMNS: Final = (
     "run", "request_id", "attempt_id", "at", "delta_nano_usd", "price_version_id",
     "is_undo", "created_at",
@@ -46,15 +47,6 @@ class Change(NamedTuple):
     is_undo: bool = False
 
 
-class Written(NamedTuple):
-    """One adjustment to be written."""
-
-    at: datetime
-    request_id: UUID
-    attempt_id: UUID
-    change: Change
-
-
 class Writer:
     """Writes the corrections of one run, in the order they come."""
 
@@ -62,19 +54,16 @@ class Writer:
         self._handle = handle
         self._run = run
         self._means = Meaning.of(Dimensions().resolve(ledger_sums.STRINGS))
-        self._rows: list[Written] = []
+        self._key = bulk.key(run.key)
+        self._rows: list[tuple[Any, ...]] = []
         self._deltas = CostDeltas()
+        self.sum_nano_usd = 0
         self._behind = 0
 
     @property
     def count(self) -> int:
         """How many adjustments wait to be written."""
         return len(self._rows)
-
-    @property
-    def sum_nano_usd(self) -> int:
-        """What they add."""
-        return sum(row.change.delta_nano_usd for row in self._rows)
 
     @property
     def is_full(self) -> bool:
@@ -86,7 +75,7 @@ class Writer:
         asked: Row,
         tried: list[Row],
         known: Corrections,
-        changes: Mapping[UUID, Change],
+        changes: Mapping[Key, Change],
     ) -> None:
         """Add the changes of one request.
 
@@ -94,10 +83,10 @@ class Writer:
                  which grow by these.
         """
         _collect(self._deltas, asked, tried, known, changes, self._means)
-        self._rows.extend(
-            Written(asked["at"], asked["id"], attempt, change)
-            for attempt, change in changes.items()
-        )
+        at, request = asked[:2]
+        for attempt, change in changes.items():
+            self._rows.append((self._key, request, attempt, at, *change))
+            self.sum_nano_usd += change[0]
 
     def write(self, *, was: Mapping[str, Any], reached: Mapping[str, Any]) -> None:
         """Write the adjustments and move the run's place; then, at times, the rollups.
@@ -108,9 +97,11 @@ class Writer:
         """
         with transaction.atomic():
             self._move(was, reached)
-            bulk.insert(CostAdjustment._meta.db_table, _COLUMNS, self._values())
+            made = (bulk.moment(self._handle.clock.now()),)
+            rows = [row + made for row in self._rows]
+            bulk.insert(CostAdjustment._meta.db_table, _COLUMNS, rows)
         self._behind += len(self._rows)
-        self._rows = []
+        self._rows, self.sum_nano_usd = [], 0
         if self._behind >= BATCH:
             self.roll()
 
@@ -171,80 +162,85 @@ class Writer:
         if not moved:
             raise JobCancelledError
 
-    def _values(self) -> list[tuple[Any, ...]]:
-        adapt = bulk.moment
-        is_native = connection.features.has_native_uuid_field
-        run: Any = self._run.key if is_native else self._run.key.hex
-        written = adapt(self._handle.clock.now())
-        return [
-            (
-                run,
-                row.request_id if is_native else row.request_id.hex,
-                row.attempt_id if is_native else row.attempt_id.hex,
-                adapt(row.at),
-                *row.change,
-                written,
-            )
-            for row in self._rows
-        ]
-
 
 def _collect(  # one change, everything it is worked out from
     deltas: CostDeltas,
     asked: Row,
     tried: list[Row],
     known: Corrections,
-    changes: Mapping[UUID, Change],
+    changes: Mapping[Key, Change],
     means: Meaning,
 ) -> None:
     """Add what the changes of one request do to the rollups."""
-    lacked = corrections.request_lacks_price(asked["unpriced"], tried, known)
+    owner = Asked(asked, means)
+    lacked = asked[choose.UNPRICED] and _lacks_price(tried, known)
     total = 0
     for row in tried:
-        change = changes.get(row["id"])
+        change = changes.get(row[choose.ATTEMPT])
         if change is None:
             continue
-        delta = change.delta_nano_usd
+        delta, version_id, is_undo = change
         total += delta
-        found = known.get(row["id"])
+        found = known.get(row[choose.ATTEMPT])
         if found is None:
-            found = known[row["id"]] = Correction()
-        settled = row["cost_nano_usd"]
-        lacked_own = ledger_sums.lacks_price(row, found.cost(settled))
-        found.add(delta, change.version_id, is_undo=change.is_undo)
-        lacks_own = ledger_sums.lacks_price(row, found.cost(settled))
-        deltas.add_attempt(asked, row, delta, lacks_own - lacked_own, means)
-    lacks = corrections.request_lacks_price(asked["unpriced"], tried, known)
-    deltas.add_request(asked, total, lacks - lacked, means)
+            found = known[row[choose.ATTEMPT]] = Correction()
+        stood = bool(found.standing)
+        found.add(delta, version_id, is_undo=is_undo)
+        change_of_lack = 0
+        if stood != bool(found.standing) and _was_unknown(row):
+            change_of_lack = 1 if stood else -1
+        deltas.add_attempt(owner, row[_SERVED], delta, change_of_lack)
+    lacks = asked[choose.UNPRICED] and _lacks_price(tried, known)
+    deltas.add_request(owner, total, lacks - lacked)
+
+
+def _lacks_price(tried: list[Row], known: Corrections) -> bool:
+    parts = ((row[choose.ATTEMPT], _was_unknown(row)) for row in tried)
+    return corrections.parts_lack_price(parts, known)
+
+
+def _was_unknown(row: Row) -> bool:
+    """Tell an attempt that used tokens and was settled without a cost."""
+    return row[choose.SETTLED] is None and any(
+        row[place] is not None for place in _TOKENS
+    )
 
 
 def _deltas_of(
     run: RecalculationRun, after: int, top: int, means: Meaning
 ) -> CostDeltas:
     """Work out again what some adjustments of a run change in the rollups."""
-    deltas = CostDeltas()
-    rows = CostAdjustment.objects.filter(run=run.key, pk__gt=after, pk__lte=top)
-    names = ("request_id", "attempt_id", "at", "delta_nano_usd")
-    written = list(rows.order_by("pk").values(*names, "price_version_id", "is_undo"))
-    by_request: dict[UUID, dict[UUID, Change]] = {}
-    for row in written:
-        by_request.setdefault(row["request_id"], {})[row["attempt_id"]] = Change(
-            row["delta_nano_usd"], row["price_version_id"], row["is_undo"]
-        )
-    ids = list(by_request)
-    for start in range(0, len(ids), choose.SLICE):
-        part = ids[start : start + choose.SLICE]
-        for asked, tried, known in requests_of(part, written, up_to=after):
-            _collect(deltas, asked, tried, known, by_request[asked["id"]], means)
+    deltas, rows = CostDeltas(), choose.written(bulk.key(run.key), after, top)
+    for start in range(0, len(rows), choose.SLICE):
+        part = rows[start : start + choose.SLICE]
+        for found in requests_of(part, up_to=after):
+            _collect(deltas, *found, means)
     return deltas
 
 
 def requests_of(
-    ids: list[UUID], written: Iterable[Row], *, up_to: int | None = None
-) -> list[tuple[Row, list[Row], Corrections]]:
-    """Return the requests of some adjustments with attempts and corrections."""
-    wanted = set(ids)
-    times = [row["at"] for row in written if row["request_id"] in wanted]
-    asked = choose.asked_by_id(ids, Span(min(times), max(times)))
+    rows: list[Row], *, up_to: int | None = None
+) -> list[tuple[Row, list[Row], Corrections, dict[Key, Change]]]:
+    """Return the requests of some adjustments, their attempts, corrections, changes.
+
+    Shapes:  rows as ``choose.written`` gives them, in the order of time. What retention
+             deleted is left out: no rollup can be found without it.
+    """
+    changes: dict[Key, dict[Key, Change]] = {}
+    for _, request, attempt, _, delta, version_id, is_undo in rows:
+        one = changes.setdefault(request, {})
+        one[attempt] = Change(delta, version_id, bool(is_undo))
+    times = [row[3] for row in rows]
+    asked = choose.asked_by_id(list(changes), min(times), max(times))
+    if not asked:
+        return []
     found = choose.slice_of(asked, up_to=up_to)
-    return [(each, found.tried[each["id"]], found.corrections) for each in asked]
+    left = []
+    for each in asked:
+        tried = found.tried.get(each[choose.ID], [])
+        here = {row[choose.ATTEMPT] for row in tried}
+        known = changes[each[choose.ID]]
+        kept = {key: change for key, change in known.items() if key in here}
+        if kept:
+            left.append((each, tried, found.corrections, kept))
+    return left

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from pricing.cost import PriceSpec, cost_nano_usd
-from pricing.tokens import EMPTY
+from pricing.cost import PriceSpec
 from usage.corrections import Correction
-from usage.recalculation.choose import Row, usage_of
+from usage.recalculation import choose
+from usage.recalculation.choose import Row
+from usage.recalculation.tariff import Tariff
 
 Pair = tuple[int, int]
 """Numbers of a provider and a model."""
+
+OUT: Final = "out"  # not chosen
+UNCHANGED: Final = "unchanged"
+CHANGED: Final = "changed"
+REPORTED: Final = "reported"  # the provider stated the cost, which decides
+UNPRICEABLE: Final = "unpriceable"  # had no cost, gets none
+KEPT: Final = "kept"  # has a cost, and no price to compute another
+VERDICTS: Final = (UNCHANGED, CHANGED, REPORTED, UNPRICEABLE, KEPT)
+
+Look = tuple[str, int | None, int | None, int | None]
+"""A verdict, the cost before and after in nano-USD (None = unknown), the version."""
 
 
 class Price(NamedTuple):
@@ -20,34 +31,6 @@ class Price(NamedTuple):
 
     spec: PriceSpec | None
     version_id: int | None
-
-
-class Verdict(Enum):
-    """What a run makes of an attempt."""
-
-    OUT = "out"  # not chosen
-    UNCHANGED = "unchanged"
-    CHANGED = "changed"
-    REPORTED = "reported"  # the provider stated the cost, which decides
-    UNPRICEABLE = "unpriceable"  # had no cost, gets none
-    KEPT = "kept"  # has a cost, and no price to compute another
-
-
-class Look(NamedTuple):
-    """What an attempt costs before and after.
-
-    Units:  nano-USD; None = unknown.
-    """
-
-    verdict: Verdict
-    before: int | None = None
-    after: int | None = None
-    version_id: int | None = None
-
-    @property
-    def delta(self) -> int:
-        """How much is added to the cost."""
-        return (self.after or 0) - (self.before or 0)
 
 
 @dataclass
@@ -62,9 +45,19 @@ class Rules:
     only_unpriced: bool = False
     with_reported: bool = False
     reported_dim: int | None = None
+    _tariffs: dict[tuple[int, int, str], Tariff] = field(default_factory=dict)
+
+    def cost(self, row: Row, spec: PriceSpec) -> int | None:
+        """Price what an attempt used."""
+        key = row[choose.PROVIDER], row[choose.MODEL], row[choose.FLAGS]
+        tariff = self._tariffs.get(key)
+        if tariff is None:
+            tariff = self._tariffs[key] = Tariff(spec, row[choose.FLAGS])
+        return tariff.cost(row[choose.USED :])
 
 
-_OUT = Look(Verdict.OUT)
+_OUT: Final = (OUT, None, None, None)
+_NOTHING: Final = (*[None] * (len(choose.TRIED) - choose.USED - 1), "")
 
 
 def look(row: Row, correction: Correction | None, rules: Rules) -> Look:
@@ -74,40 +67,36 @@ def look(row: Row, correction: Correction | None, rules: Rules) -> Look:
     set aside at the old price, which says nothing about the new one. What was priced
     by this version already stays as it is.
 
-    Cost:  about 2 us.
+    Cost:  about 1 us.
     """
-    price = rules.prices.get((row["provider_dim"], row["model_dim"]))
-    settled: int | None = row["cost_nano_usd"]
-    stands = correction is not None and bool(correction.standing)
-    before = settled if correction is None else correction.cost(settled)
+    price = rules.prices.get((row[choose.PROVIDER], row[choose.MODEL]))
+    before: int | None = row[choose.SETTLED]
+    version_id, stands = row[choose.VERSION], False
+    if correction is not None:
+        before = correction.cost(before)
+        if correction.standing:
+            version_id, stands = correction.standing[-1], True
     if price is None or (rules.only_unpriced and before is not None):
         return _OUT
     is_reported = (
         rules.reported_dim is not None
-        and row["price_source_dim"] == rules.reported_dim
+        and row[choose.SOURCE] == rules.reported_dim
         and not stands
     )
     if is_reported and not rules.with_reported:
-        return Look(Verdict.REPORTED, before, before)
-    version_id = (
-        correction.standing[-1]
-        if correction is not None and stands
-        else row["price_version_id"]
-    )
+        return REPORTED, before, before, None
     is_same = version_id is not None and version_id == price.version_id
     if is_same and before is not None and not is_reported:
-        return Look(Verdict.UNCHANGED, before, before)
-    return _priced(row, before, price)
+        return UNCHANGED, before, before, None
+    return _priced(row, before, price, rules)
 
 
-def _priced(row: Row, before: int | None, price: Price) -> Look:
-    usage = usage_of(row)
-    if usage == EMPTY:
-        return Look(Verdict.UNCHANGED, before, before)
-    after = cost_nano_usd(usage, price.spec, service_tier=row["flags"] or None)
+def _priced(row: Row, before: int | None, price: Price, rules: Rules) -> Look:
+    if row[choose.USED :] == _NOTHING:
+        return UNCHANGED, before, before, None
+    after = None if price.spec is None else rules.cost(row, price.spec)
     if after is None:
-        verdict = Verdict.UNPRICEABLE if before is None else Verdict.KEPT
-        return Look(verdict, before, before)
+        return UNPRICEABLE if before is None else KEPT, before, before, None
     if after == before:
-        return Look(Verdict.UNCHANGED, before, before)
-    return Look(Verdict.CHANGED, before, after, price.version_id)
+        return UNCHANGED, before, before, None
+    return CHANGED, before, after, price.version_id

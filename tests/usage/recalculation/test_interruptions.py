@@ -13,7 +13,7 @@ from poolsite.models import Job
 from providers.services.recalculation import prices_now
 from tests.usage.recalculation import traffic
 from usage import bulk, cost_deltas, rebuild
-from usage.models import CostAdjustment, RecalculationRun
+from usage.models import Attempt, CostAdjustment, RecalculationRun, Request
 from usage.recalculation import choose, post, services, work
 from usage.services import UsageError
 
@@ -147,6 +147,23 @@ def test_stopped_apply_can_be_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (run.state, run.undone) == ("undone", run.applied)
     assert traffic.rollups() == before
     assert traffic.shown_costs() == costs
+
+
+@pytest.mark.parametrize("dropped", [12, 40])
+def test_undo_ends_though_old_rows_were_dropped(dropped: int) -> None:
+    traffic.make_traffic(40)
+    traffic.set_prices()
+    run = traffic.apply(traffic.start())
+    gone = list(Request.objects.order_by("at").values_list("id", flat=True)[:dropped])
+    Attempt.objects.filter(request_id__in=gone).delete()
+    Request.objects.filter(id__in=gone).delete()
+
+    run = traffic.undo(run)
+
+    left = CostAdjustment.objects.exclude(request_id__in=gone)
+    assert run.state == "undone"
+    assert sum(left.values_list("delta_nano_usd", flat=True)) == 0
+    assert run.undone == left.filter(is_undo=True).count()
 
 
 def test_stopped_count_is_dropped_and_wrote_nothing(
