@@ -100,6 +100,7 @@ async def _deserted(seed: int, streams: int) -> list[Figure]:
         seen = await desert(upstream, streams=streams)
     what = f"T54: {streams:,} streams left just before their usage"
     return [
+        equal(f"{what}: left early", seen.streams, streams),
         at_least(f"{what}: billed of true output tokens", round(seen.share, 4), 0.95),
         equal(f"{what}: attempts not settled, or twice", seen.unsettled, 0),
     ]

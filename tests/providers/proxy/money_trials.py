@@ -18,7 +18,7 @@ DEAR = PriceSpec(input=0, output=0, per_request=10 * CALL * 10**6)
 
 
 class Deserter(Client):
-    """Leave after so many pieces of text: just before the usage would come."""
+    """Leave after so many events: with the last text, before the usage can come."""
 
     def __init__(self, most: int) -> None:
         super().__init__([json.dumps(STREAM).encode()])
@@ -32,7 +32,10 @@ class Deserter(Client):
 
 @dataclass
 class Abuse:
-    """What streams dropped before their usage were billed (T54)."""
+    """What streams dropped before their usage were billed (T54).
+
+    Shapes:  ``streams`` really left early.
+    """
 
     streams: int
     billed: int
@@ -50,23 +53,26 @@ async def desert(upstream: FaultUpstream, *, streams: int, at_once: int = 40) ->
     upstream.control.orders["gpt-test"] = "len-60+chunks-20+gap-2"
     async with Pool(upstream.base_url) as pool:
         pool.set(max_in_flight=streams + 10)
-        await pool.call(STREAM)
+        whole = await pool.call(STREAM)
+        # Two end it: why it finished, and the mark of the end.
+        texts = len(whole.events) - 2
         true = pool.attempts[0].usage.output_tokens
         pool.journal.records.clear()
         gate = asyncio.Semaphore(at_once)
 
-        async def one() -> None:
+        async def one() -> bool:
             async with gate:
-                _, task = pool.start(STREAM, client=Deserter(18))
+                client, task = pool.start(STREAM, client=Deserter(texts))
                 await task
+            return not client.answer.is_complete
 
-        await asyncio.gather(*(one() for _ in range(streams)))
+        left = await asyncio.gather(*(one() for _ in range(streams)))
         await pool.pipeline.finish(30.0)
         billed = [attempt.usage for attempt in pool.attempts]
         settled = {attempt.attempt_id for attempt in pool.attempts}
         asked = {intent.attempt_id for intent in pool.intents}
         return Abuse(
-            streams,
+            sum(left),
             sum(usage.output_tokens or 0 for usage in billed if usage),
             true * streams,
             len(asked - settled) + len(pool.attempts) - len(settled),

@@ -69,6 +69,7 @@ async def test_t54_streams_dropped_before_their_usage_are_billed(
 ) -> None:
     seen = await desert(upstream, streams=30)
     print(f"T54: billed {seen.share:.3f} of true output tokens")
+    assert seen.streams == 30, "all of them left early"
     assert seen.share >= 0.95
     assert seen.unsettled == 0
 
