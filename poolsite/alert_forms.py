@@ -28,7 +28,7 @@ class ChannelForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         label="Tell about",
     )
-    least_severity = forms.ChoiceField(choices=_SEVERITIES, label="Alerts")
+    least_severity = forms.ChoiceField(choices=_SEVERITIES, label="Of the alerts")
     digest_s = forms.IntegerField(
         min_value=0,
         max_value=LONGEST_DIGEST_S,

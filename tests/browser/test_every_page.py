@@ -38,6 +38,8 @@ def pages(world: dict[str, Any]) -> list[str]:
         "/requests/?key=nobody", *(f"/requests/{world[kind]}/" for kind in kinds),
         "/usage/", "/usage/?by=model&range=90d",
         "/settings/", "/settings/profile/", "/settings/tokens/", "/settings/secrets/",
+        "/settings/alerts/", "/settings/alerts/channels/add/webhook/",
+        "/settings/alerts/channels/add/mail/",
         "/users/", "/users/add/", "/audit/", "/setup/provider/", "/setup/key/",
         "/setup/test/", "/setup/provider/?catalogue=custom",
     ]  # fmt: skip
