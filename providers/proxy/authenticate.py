@@ -46,7 +46,8 @@ _SESSION_HEADERS: Final = (
     b"x-pool-session",
     b"x-claude-code-session-id",
 )
-_LATE_SESSION_HEADERS: Final = (b"session-id", b"x-session-id")
+# Earlier releases of Codex spell theirs with an underscore.
+_LATE_SESSION_HEADERS: Final = (b"session-id", b"session_id", b"x-session-id")
 
 _PRODUCTS: Final = (
     ("claude-cli", "claude-code"),
