@@ -19,12 +19,18 @@ from usage.dimensions import Dimensions
 from usage.ledger_sums import Meaning
 from usage.models import (
     Attempt,
+    CostAdjustment,
+    RecalculationRun,
     Request,
     Rollup15,
     RollupCube,
     RollupDay,
 )
+from usage.services import UsageError
 
+State = RecalculationRun.State
+_WROTE_NOTHING: Final = (State.COUNTING, State.DROPPED, State.READY)
+_WRITING: Final = (State.APPLYING, State.UNDOING)
 _CHUNK: Final = 500
 _ASKED: Final = (
     "id", "at", "purpose_dim", "client_key_id", "team_id", "model_asked_dim",
@@ -33,13 +39,32 @@ _ASKED: Final = (
 Row = dict[str, Any]
 
 
+def require_rolled(first: date, last: date) -> None:
+    """Make sure that no correction of some days waits to be added to the rollups.
+
+    Errors:  UsageError naming the recalculation: made anew now, the rollups would have
+             what waits, and get it once more when it goes on.
+    """
+    begin, end = _moment(first), _moment(last) + timedelta(days=1)
+    runs = RecalculationRun.objects.filter(since__lt=end, until__gt=begin)
+    for run in runs.exclude(state__in=_WROTE_NOTHING).defer("prices", "found"):
+        rows = CostAdjustment.objects.filter(run=run.key, pk__gt=run.rolled_to)
+        if run.state in _WRITING or rows.exists():
+            raise UsageError(
+                f"Recalculation {run.pk} changes these days and is not through: "
+                "let it end, or stop it, first."
+            )
+
+
 @transaction.atomic
 def rebuild_day(day: date) -> int:
     """Replace one UTC day's rollups; return how many attempts they are made of.
 
+    Errors:  UsageError while a recalculation changes the day, as ``require_rolled``.
     Cost:  about 40 us an attempt, in one transaction: run it while the pool is quiet.
     """
-    begin = datetime.combine(day, time(), UTC)
+    require_rolled(day, day)
+    begin = _moment(day)
     span = {"at__gte": begin, "at__lt": begin + timedelta(days=1)}
     meaning = Meaning.of(Dimensions().resolve(ledger_sums.STRINGS))
     deltas = rollups.Deltas()
@@ -64,7 +89,13 @@ def rebuild_day(day: date) -> int:
     RollupDay.objects.filter(bucket=day).delete()
     RollupCube.objects.filter(bucket=day).delete()
     rollups.apply(deltas)
+    # One that began meanwhile may have been read in part: leave all as it was.
+    require_rolled(day, day)
     return count
+
+
+def _moment(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 def _rows(model: Any, span: dict[str, datetime]) -> Iterator[Row]:

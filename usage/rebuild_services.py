@@ -29,7 +29,7 @@ def start(actor: Actor, first: date, last: date, *, clock: Clock = _CLOCK) -> Jo
     """Have the rollups of some UTC days made anew, both ends included.
 
     Errors:  UsageError for a range that is empty, too long or ahead of the clock, or
-             while another one works.
+             while another one or a recalculation of these days works.
     """
     if first > last or last > clock.now().date():
         raise UsageError("Choose days of the past, the first one first.", field="first")
@@ -37,6 +37,7 @@ def start(actor: Actor, first: date, last: date, *, clock: Clock = _CLOCK) -> Jo
         raise UsageError(f"At most {_MOST_DAYS} days at once.", field="last")
     if Job.objects.filter(task=REBUILD, state__in=_WAITING).exists():
         raise UsageError("Rollups are being rebuilt already.")
+    rebuild.require_rolled(first, last)
     job = jobs.start(
         REBUILD,
         label=f"Rebuild rollups of {first} to {last}",

@@ -61,7 +61,8 @@ def latest(count: int = LIMIT) -> list[dict[str, Any]]:
 def summary(run: RecalculationRun) -> dict[str, Any]:
     """Return what a line of a list says.
 
-    Units:  nano-USD; ``done`` and ``total`` count requests looked at.
+    Units:  nano-USD; ``done`` and ``total`` count requests looked at, ``left`` the
+            corrections that stay because retention removed their requests.
     """
     found = run.found or {}
     job = run.job
@@ -84,6 +85,7 @@ def summary(run: RecalculationRun) -> dict[str, Any]:
         "applied_nano_usd": run.applied_nano_usd,
         "undone": run.undone,
         "undone_nano_usd": run.undone_nano_usd,
+        "left": run.applied - run.undone if run.state == State.UNDONE else 0,
         "done": job.done if job else None,
         "total": job.total if job else None,
         "message": job.message if job else "",
