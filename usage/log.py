@@ -200,7 +200,7 @@ def detail(request_id: UUID) -> RequestDetail | None:
     )
     adjusted = adjustments_of(request_id)
     return RequestDetail(
-        request=in_words([row])[0],
+        request=in_words([row], with_tries=False)[0],
         attempts=[
             _attempt(each, names, prices, adjusted.get(each.id, []))
             for each in attempts

@@ -68,7 +68,8 @@ class Narrowed:
     """A search as the database takes it.
 
     Shapes:  ``bounds`` are followed along an index and cost nothing; ``tried`` is
-             looked up row by row, None when there is no such filter.
+             looked up row by row, None when there is no such filter. ``keys`` are the
+             client keys it names, by their row.
     """
 
     bounds: Q = field(default_factory=Q)
@@ -76,6 +77,7 @@ class Narrowed:
     look_at: int = LOOK_AT
     is_empty: bool = False
     unknown: list[Term] = field(default_factory=list)
+    keys: dict[int, str] = field(default_factory=dict)
 
 
 def narrow(search: Search, *, now: datetime, zone: tzinfo = UTC) -> Narrowed:
@@ -93,6 +95,7 @@ def narrow(search: Search, *, now: datetime, zone: tzinfo = UTC) -> Narrowed:
         made.bounds &= Q(client_key_id__in=[pk for pks in known.values() for pk in pks])
         made.unknown += [Term("key", name) for name in names if name not in known]
         made.is_empty = not known
+        made.keys = {pk: name for name, pks in known.items() for pk in pks}
     _by_names(search, made)
     for one in _plain(search):
         made.tried = one if made.tried is None else made.tried & one

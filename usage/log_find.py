@@ -9,12 +9,15 @@ filter matches everything or nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 from uuid import UUID
 
 from django.core.exceptions import BadRequest
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from usage.corrections import with_corrections
@@ -36,7 +39,7 @@ class Found:
     Shapes:  ``newer`` and ``older`` are cursors or empty. ``is_cut`` = the page ended
              because enough rows were looked at, the last at ``looked_to``; ``older`` or
              ``newer`` then goes on from there. ``unknown`` are terms whose value was
-             never recorded.
+             never recorded, ``keys`` the client keys that were searched for.
     """
 
     rows: list[Request] = field(default_factory=list)
@@ -45,6 +48,7 @@ class Found:
     is_cut: bool = False
     looked_to: datetime | None = None
     unknown: list[Term] = field(default_factory=list)
+    keys: dict[int, str] = field(default_factory=dict)
 
     @property
     def has_other(self) -> bool:
@@ -76,16 +80,20 @@ def find(
     if place is not None:
         base = base.filter(_beyond(place, "lt" if is_older else "gt"))
     edge: Place | None = None
-    if narrowed.tried is not None:
-        edge = _edge(base, order, min(look_at, narrowed.look_at))
-        if edge is not None:
-            base = base.filter(_up_to(edge, "gt" if is_older else "lt"))
-        base = base.filter(narrowed.tried)
-    found = list(with_corrections(base).order_by(*order)[: size + 1])
-    return _page(found, size, edge, is_older=is_older, is_first=place is None)
+    with _along_indexes():
+        if narrowed.tried is not None:
+            edge = _edge(base, order, min(look_at, narrowed.look_at))
+            if edge is not None:
+                base = base.filter(_up_to(edge, "gt" if is_older else "lt"))
+            base = base.filter(narrowed.tried)
+        found = list(with_corrections(base).order_by(*order)[: size + 1])
+    page = _page(found, size, edge, is_older=is_older, is_first=place is None)
+    return replace(page, keys=narrowed.keys, unknown=narrowed.unknown)
 
 
-def arrived(search: Search, cursor: str, *, now: datetime, most: int = MOST_NEWS) -> int:
+def arrived(
+    search: Search, cursor: str, *, now: datetime, most: int = MOST_NEWS
+) -> int:
     """Count what matches and came in after the row of a cursor, up to ``most``.
 
     Errors:  BadRequest for a cursor that no page gave out.
@@ -122,6 +130,24 @@ def read_cursor(cursor: str) -> tuple[bool, Place]:
         raise BadRequest("This page link is damaged. Open the list again.")
     at = _EPOCH + timedelta(microseconds=int(match[2]))
     return match[1] == "o", (at, UUID(match[3]))
+
+
+@contextmanager
+def _along_indexes() -> Iterator[None]:
+    """Have PostgreSQL follow the log's indexes, a range that is a whole day included.
+
+    It would read such a day's table from end to end and sort it, which is quicker by a
+    little and never stops early.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    # A transaction the caller has begun is used as it is: no savepoint for a setting.
+    outer = nullcontext() if connection.in_atomic_block else transaction.atomic()
+    with outer:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        yield
 
 
 # Places

@@ -16,6 +16,7 @@ from providers.views import request_file, request_filters
 from providers.views.request_filters import FilterBar
 from usage import log, log_find
 from usage.log_find import Found
+from usage.log_names import names_for
 
 _CLOCK = SystemClock()
 _LIVE_ROWS: Final = 200
@@ -64,7 +65,7 @@ def _page(
     context = {
         "bar": bar,
         "page": found,
-        "rows": log.in_words(found.rows),
+        "rows": log.in_words(found.rows, names_for(found.rows, known_keys=found.keys)),
         "live": live,
         "urls": _urls(request, bar, found, live, version),
     }

@@ -195,3 +195,17 @@ def test_products_are_known_by_their_user_agent(
     user_agent: bytes, product: str
 ) -> None:
     assert product_of(user_agent) == product
+
+
+async def test_only_a_replay_names_the_request_it_repeats(pool: Pool) -> None:
+    original = "0198f2a4-77c1-7b2e-9d41-5b0c2f1e9c41"
+    heads = [{"authorization": f"Bearer {pool.key}"}]
+    for purpose in ("replay", "playground"):
+        token = make_internal_token(
+            ROOT, key_id=pool.key[3:11], purpose=purpose, clock=pool.clock
+        )
+        heads.append({"authorization": f"Bearer {token.reveal()}"})
+    for head in heads:
+        await pool.call(headers={**head, "x-pool-replay-of": original})
+    said = {s.head.purpose: s.head.replay_of for s in pool.settles if s.request}
+    assert said == {"client": "", "replay": original, "playground": ""}

@@ -266,3 +266,16 @@ def test_a_stranger_sees_nothing(
 ) -> None:
     for url in ("/requests/", "/requests/?format=csv", f"/requests/{world['plain']}/"):
         assert client.get(url).status_code == 302
+
+
+def test_a_replay_leads_to_the_request_it_repeats(
+    as_olivia: Client, world: dict[str, str]
+) -> None:
+    again = make_request(
+        None, error_code="x", purpose="replay", replay_of=world["plain"]
+    )
+    body = as_olivia.get(f"/requests/{again}/").content.decode()
+    assert f'href="/requests/{world["plain"]}/"' in body
+    odd = make_request(None, error_code="x", purpose="replay", replay_of="<b>no id")
+    body = as_olivia.get(f"/requests/{odd}/").content.decode()
+    assert "&lt;b&gt;no id" in body
