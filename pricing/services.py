@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from poolsite import audit, version
@@ -21,6 +21,9 @@ _CLOCK = SystemClock()
 _DEAREST: Final = 10**18
 """A billion dollars per million tokens: above this it is a typing error."""
 _LONGEST_PROMPT: Final = 1_000_000_000
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""What is beyond them cannot be shown in every time zone."""
 
 
 class PriceError(Exception):
@@ -204,8 +207,7 @@ def _check_name(row: CustomPrice) -> None:
 
 def _check(row: CustomPrice, spec: PriceSpec) -> None:
     _check_name(row)
-    if row.valid_from and row.valid_to and row.valid_to <= row.valid_from:
-        raise PriceError("It ends before it begins.", field="valid_to")
+    _check_times(row)
     columns = columns_of(spec)
     for name, value in columns.items():
         most = _LONGEST_PROMPT if name == THRESHOLD else _DEAREST
@@ -222,6 +224,15 @@ def _check(row: CustomPrice, spec: PriceSpec) -> None:
             field="input",
         )
     _check_long(spec, columns)
+
+
+def _check_times(row: CustomPrice) -> None:
+    for name in ("valid_from", "valid_to"):
+        moment = getattr(row, name)
+        if moment is not None and not _EARLIEST <= moment <= _LATEST:
+            raise PriceError("Choose a day of this century.", field=name)
+    if row.valid_from and row.valid_to and row.valid_to <= row.valid_from:
+        raise PriceError("It ends before it begins.", field="valid_to")
 
 
 def _check_long(spec: PriceSpec, columns: dict[str, int]) -> None:

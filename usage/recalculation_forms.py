@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, Final
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 
 from poolsite.clock import SystemClock
 from usage import dimensions
 from usage.models import Dimension
-from usage.recalculation.services import Choice
+from usage.recalculation.services import EARLIEST, LATEST, Choice
+
+_BOUNDS: Final = (
+    MinValueValidator(EARLIEST.date()),
+    MaxValueValidator(LATEST.date()),
+)
 
 
 class RecalculationForm(forms.Form):
     """Which attempts are priced again; days are UTC, both inclusive."""
 
     since = forms.DateField(
-        label="From", widget=forms.DateInput(attrs={"type": "date"})
+        label="From",
+        validators=_BOUNDS,
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
     until = forms.DateField(
         label="To",
+        validators=_BOUNDS,
         widget=forms.DateInput(attrs={"type": "date"}),
         help_text="The last day, UTC.",
     )

@@ -208,6 +208,15 @@ def test_what_ends_before_it_begins_is_refused(clock: ManualClock) -> None:
     assert refusal.value.field == "valid_to"
 
 
+@pytest.mark.parametrize("year", [1, 1999, 2101, 9999])
+def test_time_no_screen_can_show_is_refused(year: int, clock: ManualClock) -> None:
+    moment = datetime(year, 12, 31, 23, tzinfo=UTC)
+    for name in ("valid_from", "valid_to"):
+        with pytest.raises(services.PriceError) as refusal:
+            services.set_price(CLI, "m", SPEC, clock=clock, **{name: moment})
+        assert refusal.value.field == name
+
+
 def test_every_edge_reaches_the_data_plane_once(clock: ManualClock) -> None:
     assert edges.pass_edges(clock=clock) == 0
     begins, ends = clock.now() + timedelta(hours=1), clock.now() + timedelta(hours=2)
@@ -260,3 +269,11 @@ def test_the_default_is_one_for_all_and_no_pattern() -> None:
     assert not row.is_pattern
     with pytest.raises(services.PriceError):
         services.set_price(CLI, "@default", SPEC, provider_slug="acme")
+
+
+def test_price_without_output_says_what_to_write_for_embeddings() -> None:
+    with pytest.raises(services.PriceError, match="0 where there is none"):
+        services.set_price(CLI, "text-embedding-9", PriceSpec(input=20_000_000))
+    free_output = PriceSpec(input=20_000_000, output=0)
+    row = services.set_price(CLI, "text-embedding-9", free_output)
+    assert (row.version.input, row.version.output) == (20_000_000, 0)

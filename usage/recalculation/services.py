@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from django.db.models import Q, QuerySet
@@ -23,6 +23,9 @@ COUNT: Final = "usage.recalculation.count"
 APPLY: Final = "usage.recalculation.apply"
 UNDO: Final = "usage.recalculation.undo"
 MOST_PROVIDERS: Final = 200
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""What is beyond them cannot be shown in every time zone."""
 _LONGEST: Final = 200
 _OVER: Final = (Job.State.DONE, Job.State.FAILED, Job.State.CANCELLED)
 _STOPPED: Final = {
@@ -154,6 +157,8 @@ def settle(now: datetime) -> None:
 
 
 def _check(choice: Choice, until: datetime) -> None:
+    if choice.since < EARLIEST:
+        raise UsageError("Nothing is as old as this.", field="since")
     if choice.since >= until:
         raise UsageError("The range ends before it begins.", field="until")
     if len(choice.providers) > MOST_PROVIDERS:

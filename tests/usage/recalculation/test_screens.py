@@ -88,6 +88,14 @@ def test_form_says_what_is_wrong(as_oskar: Client) -> None:
     assert "ends before it begins" in answer.content.decode()
 
 
+@pytest.mark.parametrize("since", ["0001-01-01", "2026-01-01", "9999-12-31"])
+def test_days_no_calendar_has_are_refused(since: str, as_oskar: Client) -> None:
+    days = {"since": since, "until": "9999-12-31"}
+    answer = as_oskar.post("/pricing/recalculate/new/", days)
+    assert answer.status_code == 422
+    assert "until" in answer.context["form"].errors
+
+
 def test_hostile_names_are_escaped(as_oskar: Client) -> None:
     name = "<script>x</script>"
     provider = make_provider("acme", models=[name], keys=["sk-1"])
