@@ -18,7 +18,7 @@ from providers import selectors
 from providers.models import Provider
 from providers.services import account_status
 from providers.views import status
-from usage import log, recent, rollups
+from usage import budget_alerts, log, recent, rollups
 from usage.log_names import Names, names_for
 from usage.models import ClientKey, Request
 from usage.spend_chart import draw
@@ -137,7 +137,9 @@ def _attention(states: Sequence[tuple[Provider, str]], now: recent.Span) -> list
 
 
 def _open_alerts() -> Sequence[Alert]:
-    rows = Alert.objects.filter(resolved_at=None).order_by("-last_at")
+    # Budgets are listed from their sums, which are never a minute old.
+    rows = Alert.objects.filter(resolved_at=None).exclude(kind=budget_alerts.KIND)
+    rows = rows.order_by("-last_at")
     return list(rows[:_LISTED])
 
 
