@@ -91,6 +91,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
         "rows": [_shown(row, states, root) for row in page.rows],
         "wanted": wanted,
         "price_to": price_to,
+        "is_price_unread": bool(price_to) and wanted.price_to is None,
         "providers": every,
         "words": WORDS,
         "contexts": CONTEXTS,
@@ -117,7 +118,7 @@ def _wanted(request: HttpRequest) -> tuple[Wanted, str]:
     try:
         nano = per_million_nano_from_usd(price_to) if price_to else None
     except AmountError:
-        nano, price_to = None, ""
+        nano = None
     context = data.get("context", "")
     capability = data.get("capability", "")
     wanted = Wanted(

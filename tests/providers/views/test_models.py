@@ -181,6 +181,15 @@ def crowd() -> Provider:
 
 
 @pytest.mark.long
+def test_price_nobody_can_read_is_named(as_viktor: Client) -> None:
+    make_provider("acme", models=["m-1"])
+    page = as_viktor.get("/models/", {"price": "<b>1,5"}, headers=HTMX).content.decode()
+    assert "write “&lt;b&gt;1,5” as a plain number of USD" in page
+    assert "m-1" in page
+    whole = as_viktor.get("/models/", {"price": "0.5"}).content.decode()
+    assert "Not filtered by price" not in whole
+
+
 @pytest.mark.parametrize("query", ["", "?q=model-1", "?capability=tools", "?price=1"])
 def test_five_thousand_models_stay_within_the_budget(
     as_oskar: Client, crowd: Provider, django_assert_max_num_queries: Any, query: str
