@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from poolsite.clock import ManualClock
 from pricing.cost import PriceSpec
+from providers.snapshot.types import BudgetRecord
 from tests.providers.proxy.money_trials import Dearer, desert, fall_back_dearer
 from tests.providers.proxy.pool import Pool, chat
 from tests.upstream.server import FaultUpstream
@@ -80,3 +82,43 @@ async def test_t54_a_thousand_streams_dropped(upstream: FaultUpstream) -> None:
     print(f"T54: {seen.streams} streams, billed {seen.share:.4f} of true output tokens")
     assert seen.share >= 0.95
     assert seen.unsettled == 0
+
+
+async def test_a_days_tokens_are_refused_and_come_back(
+    upstream: FaultUpstream,
+) -> None:
+    clock = ManualClock()
+    async with Pool(upstream.base_url, clock=clock) as pool:
+        pool.set_key(tpd=1_000)
+        upstream.control.orders["gpt-test"] = "len-300"
+        body = chat(max_tokens=300)
+        answers = [await pool.call(body) for _ in range(4)]
+        assert [answer.status for answer in answers] == [200, 200, 200, 429]
+        assert "resets at" in answers[-1].error["message"]
+        clock.advance(24 * 3600)
+        assert (await pool.call(body)).status == 200
+
+
+async def test_requests_of_a_window_come_back_with_the_next(
+    upstream: FaultUpstream,
+) -> None:
+    clock = ManualClock()
+    async with Pool(upstream.base_url, clock=clock) as pool:
+        pool.set_key(window_requests=1, window_s=600)
+        assert (await pool.call()).status == 200
+        refused = await pool.call()
+        assert refused.status == 429
+        assert int(refused.header("x-pool-limit-reset") or 0) % 600 == 0
+        clock.advance(600)
+        assert (await pool.call()).status == 200
+
+
+async def test_what_a_key_assumes_of_answers_is_reserved(pool: Pool) -> None:
+    pool.budgets[1] = BudgetRecord(1, "key", 10**9, "day")
+    pool.set_key(budget_ids=(1,), assumed_output_tokens=10)
+    await pool.call()
+    few = pool.intents[-1].reservation_nano or 0
+    pool.set_key(assumed_output_tokens=10_000)
+    await pool.call()
+    many = pool.intents[-1].reservation_nano or 0
+    assert many - few == 9_990 * 2_000
