@@ -69,7 +69,7 @@ def session_detail(request: HttpRequest) -> HttpResponse:
 def now(request: HttpRequest) -> HttpResponse:
     """Show how things are at this moment; three queries."""
     context = {**sessions.now_facts(timezone.now()), "as_of": timezone.now()}
-    return render(request, "usage/_now.html", context, piece="usage/_now.html")
+    return render(request, "usage/now.html", context, piece="usage/_now.html")
 
 
 @require_GET

@@ -303,6 +303,12 @@ class RollupCube(RollupColumns):
                 name="rollupcube_once",
             )
         ]
+        # A filtered view reads one value over many days, not all of every day.
+        indexes = [
+            models.Index(fields=["provider_dim", "bucket"], name="cube_provider"),
+            models.Index(fields=["model_dim", "bucket"], name="cube_model"),
+            models.Index(fields=["client_key_id", "bucket"], name="cube_key"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.bucket} {self.provider_dim}"

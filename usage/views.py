@@ -40,6 +40,7 @@ def usage(request: HttpRequest) -> HttpResponseBase:
         "tokens": charts.tokens(found),
         "times": charts.times(found),
         "zone": charts.zone_of(found),
+        "why_no_times": "Not kept for filtered lines" if found.is_cube else "No calls",
         "newer": asked.address(page=str(page - 1)) if page > 0 else "",
         "older": asked.address(page=str(page + 1)) if found.has_more else "",
         "is_first": page == 0,

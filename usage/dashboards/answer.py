@@ -36,7 +36,8 @@ class Answer:
 
     Shapes:  ``lines`` are one page of them, all are ``count`` where that is known;
              ``course`` has a list a line of the chart, ``whole`` the columns of TOKENS
-             behind the metric, step by step. ``source`` None = no rollup can answer.
+             behind the metric, step by step; ``cells`` all COLUMNS by value and step
+             where they were read at once. ``source`` None = no rollup can answer.
     """
 
     question: Question
@@ -47,6 +48,12 @@ class Answer:
     starts: list[datetime] = field(default_factory=list)
     course: dict[int, list[int]] = field(default_factory=dict)
     whole: list[list[int]] = field(default_factory=list)
+    cells: dict[int, list[list[int]]] = field(default_factory=dict)
+
+    @property
+    def is_cube(self) -> bool:
+        """Say whether it comes from the daily cube, which keeps no times by line."""
+        return bool(self.source and self.source.column)
 
     @property
     def period(self) -> Period:
@@ -69,14 +76,15 @@ def answer(question: Question, *, page: int = 0) -> Answer:
     source = questions.source_of(question)
     if source is None:
         return Answer(question)
-    found = Answer(question, source)
-    lines, total = _lines(question, source, page)
+    found = Answer(question, source, starts=source.period.steps())
+    if source.column:
+        found.cells = sums.by_step(source, found.starts, COLUMNS)
+    lines, total = _lines(found, source, page)
     start = 0 if is_sorted_there(question) else page * PAGE
     found.has_more = len(lines) > start + PAGE
     found.lines = lines[start : start + PAGE]
     found.total = total
     add_names(question, found.lines)
-    found.starts = source.period.steps()
     _add_course(found)
     _add_times(found)
     for line in found.lines:
@@ -124,14 +132,19 @@ def add_names(question: Question, lines: Sequence[Line]) -> None:
 # Lines and totals
 
 
-def _lines(question: Question, source: Source, page: int) -> tuple[list[Line], Line]:
-    whole = _whole(source)
-    wanted = [] if is_sorted_there(question) else [source]
+def _lines(found: Answer, source: Source, page: int) -> tuple[list[Line], Line]:
+    question, whole = found.question, _whole(source)
+    is_read = is_sorted_there(question) or bool(source.column)
+    wanted = [] if is_read else [source]
     if whole is not None:
         wanted.append(whole)
+    earlier = [] if is_sorted_there(question) else [source]
+    earlier += [whole] if whole is not None else []
     if question.is_compared:
-        wanted += [each.in_period(source.period.before()) for each in wanted]
+        wanted += [each.in_period(source.period.before()) for each in earlier]
     results = sums.by_value(*wanted) if wanted else []
+    if source.column:
+        results.insert(0, _from_cells(found.cells))
     half = len(results) // 2 if question.is_compared else len(results)
     now, before = results[:half], results[half:]
     if is_sorted_there(question):
@@ -141,11 +154,20 @@ def _lines(question: Question, source: Source, page: int) -> tuple[list[Line], L
     if before:
         then = before[-1] if whole is not None else None
         total.before = _total(source, before[0], then)
-        earlier = _grouped(question, before[0], total.before)
-        by_ref = {line.ref: line for line in earlier}
+        by_ref = {
+            line.ref: line for line in _grouped(question, before[0], total.before)
+        }
         for line in lines:
             line.before = by_ref.get(line.ref, Line())
     return lines, total
+
+
+def _from_cells(cells: Mapping[int, Sequence[Sequence[int]]]) -> dict[int, Line]:
+    lines = {}
+    for ref, steps in cells.items():
+        line = lines[ref] = Line(ref=ref)
+        line.add(map(sum, zip(*steps, strict=True)))
+    return lines
 
 
 def is_sorted_there(question: Question) -> bool:
@@ -246,35 +268,59 @@ def _add_course(found: Answer) -> None:
     wanted = METRIC_COLUMNS[question.metric]
     both = tuple(dict.fromkeys((*wanted, *TOKENS)))
     whole = _whole(source) or source
-    steps: list[list[int]] = [[0] * len(both) for _ in found.starts]
-    for each in sums.by_step(whole, found.starts, both).values():
-        for into, values in zip(steps, each, strict=True):
-            for place, value in enumerate(values):
-                into[place] += value
-    found.whole = [[row[both.index(name)] for name in TOKENS] for row in steps]
-    picked = [both.index(name) for name in wanted]
-    found.course[0] = [sum(row[place] for place in picked) for row in steps]
     shown = [line.ref for line in found.lines[:SERIES] if line.ref > 0]
-    if question.by == TAG or not shown:
-        return
-    courses = sums.by_step(source, found.starts, wanted, refs=shown)
-    found.course.update(
-        {ref: [sum(row) for row in rows] for ref, rows in courses.items()}
-    )
+    if source.column:
+        places = [COLUMNS.index(name) for name in both]
+        cells = {
+            ref: [[row[place] for place in places] for row in rows]
+            for ref, rows in found.cells.items()
+        }
+        courses = {ref: cells[ref] for ref in shown if ref in cells}
+    else:
+        cells = sums.by_step(whole, found.starts, both)
+        courses = {}
+        if shown and question.by != TAG:
+            courses = sums.by_step(source, found.starts, wanted, refs=shown)
+    steps = [
+        [sum(column) for column in zip(*rows, strict=True)] or [0] * len(both)
+        for rows in zip(*cells.values(), strict=True)
+    ] or [[0] * len(both) for _ in found.starts]
+    found.whole = [[row[both.index(name)] for name in TOKENS] for row in steps]
+    count = len(wanted)
+    found.course[0] = [sum(row[:count]) for row in steps]
+    if question.by != TAG:
+        found.course |= {
+            ref: [sum(row[:count]) for row in rows] for ref, rows in courses.items()
+        }
 
 
 def _add_times(found: Answer) -> None:
     question, source = found.question, found.source
     if source is None:
         return
+    if source.column:
+        found.total.histogram = _times_of_filter(source)
+        return
     refs = [line.ref for line in found.lines if line.ref > 0]
+    if question.by == TAG:
+        refs = list(source.refs or ())
     whole = _whole(source)
-    wanted = [] if question.by == TAG else [(source, refs)]
-    times = sums.histograms(*wanted, *([(whole, [0])] if whole is not None else []))
-    if wanted:
+    wanted = [(source, refs)] if refs else []
+    if whole is not None:
+        wanted.append((whole, [0]))
+    if not wanted:
+        return
+    times = sums.histograms(*wanted)
+    if refs and question.by != TAG:
         for line in found.lines:
             line.histogram = times[0].get(line.ref, {})
-    if whole is not None:
-        found.total.histogram = times[-1].get(0, {})
-    elif wanted:
-        found.total.histogram = rollups.merged(times[0].values())
+    found.total.histogram = rollups.merged(times[-1].values())
+
+
+def _times_of_filter(source: Source) -> dict[str, int]:
+    """Return the times behind one filter; several together are not kept."""
+    if len(source.cube) != 1:
+        return {}
+    ((column, refs),) = source.cube.items()
+    alone = Source(questions.KIND_OF[column], source.period)
+    return rollups.merged(sums.histograms((alone, refs))[0].values()) if refs else {}

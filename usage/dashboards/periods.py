@@ -20,7 +20,7 @@ HOUR: Final = timedelta(hours=1)
 LONGEST: Final = timedelta(days=1100)
 _BY_QUARTERS: Final = timedelta(hours=2)
 _BY_HOURS: Final = timedelta(hours=50)
-_BY_LOCAL_DAYS: Final = timedelta(days=32)
+_BY_LOCAL_DAYS: Final = timedelta(days=9)
 _BY_DAYS: Final = timedelta(days=124)
 _EARLIEST: Final = 2000
 _LATEST: Final = 2100
@@ -88,8 +88,9 @@ class Period:
     def steps(self) -> list[datetime]:
         """Cut it into the columns of a chart: their starts, oldest first.
 
-        Shapes:  quarters, hours, days of the viewer, and beyond a month UTC days or
-                 seven of them, which cost less to add up.
+        Shapes:  quarters, hours, days of the viewer, and beyond nine days UTC days or
+                 seven of them, which cost less to add up: the first and the last
+                 column are then cut where the range is.
         """
         if self.length <= _BY_QUARTERS:
             return _every(self.since, self.until, rollups.QUARTER)
@@ -99,6 +100,16 @@ class Period:
             return self._local_days()
         step = DAY if self.length <= _BY_DAYS else 7 * DAY
         return [self.since, *_every(midnight(self.since) + step, self.until, step)]
+
+    @property
+    def first_day(self) -> date:
+        """The first UTC day it touches."""
+        return self.since.date()
+
+    @property
+    def last_day(self) -> date:
+        """The last UTC day it touches."""
+        return (self.until - timedelta(microseconds=1)).date()
 
     @property
     def has_local_steps(self) -> bool:

@@ -48,6 +48,9 @@ _CUBE: Final = {
     "model": "model_dim",
     "key": "client_key_id",
 }
+KIND_OF: Final = {column: GROUPS[name] for name, column in _CUBE.items()}
+"""The rollup kind of a column of the cube."""
+
 _DIMENSIONS: Final = {
     "provider": dimensions.PROVIDER,
     "model": dimensions.MODEL,

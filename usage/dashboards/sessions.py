@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import Max, Min, QuerySet
@@ -40,11 +40,11 @@ class Session:
     models: list[str] = field(default_factory=list)
 
     @property
-    def duration_ms(self) -> float | None:
+    def duration_s(self) -> float | None:
         """From the first request to the last."""
         if self.first_at is None or self.last_at is None:
             return None
-        return (self.last_at - self.first_at) / timedelta(milliseconds=1)
+        return (self.last_at - self.first_at).total_seconds()
 
 
 def dearest(period: Period, page: int) -> tuple[list[Session], bool]:

@@ -48,6 +48,8 @@ class Line:
     reasoning_tokens: int = 0
     cost_nano_usd: int = 0
     latency_ms_sum: int = 0
+    ttft_ms_sum: int = 0
+    ttft_count: int = 0
     histogram: dict[str, int] = field(default_factory=dict)
     before: Line | None = None
     amount: int = 0
@@ -84,6 +86,23 @@ class Line:
     def latency_ms(self) -> int | None:
         """The mean time of a call."""
         return self.latency_ms_sum // self.calls if self.calls else None
+
+    @property
+    def ttft_ms(self) -> int | None:
+        """The mean time to the first token."""
+        return self.ttft_ms_sum // self.ttft_count if self.ttft_count else None
+
+    @property
+    def least_ms(self) -> int | None:
+        """No call was much faster: the bound of the first bucket in use."""
+        used = [int(bound) for bound, count in self.histogram.items() if count > 0]
+        return min(used, default=None)
+
+    @property
+    def most_ms(self) -> int | None:
+        """No call was slower: the bound of the last bucket in use."""
+        used = [int(bound) for bound, count in self.histogram.items() if count > 0]
+        return max(used, default=None)
 
     @property
     def p50_ms(self) -> int | None:

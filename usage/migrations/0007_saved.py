@@ -90,4 +90,16 @@ class Migration(migrations.Migration):
                 name="request_session",
             ),
         ),
+        migrations.AddIndex(
+            model_name="rollupcube",
+            index=models.Index(fields=["provider_dim", "bucket"], name="cube_provider"),
+        ),
+        migrations.AddIndex(
+            model_name="rollupcube",
+            index=models.Index(fields=["model_dim", "bucket"], name="cube_model"),
+        ),
+        migrations.AddIndex(
+            model_name="rollupcube",
+            index=models.Index(fields=["client_key_id", "bucket"], name="cube_key"),
+        ),
     ]

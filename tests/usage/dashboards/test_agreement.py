@@ -62,7 +62,7 @@ def ledger() -> None:
         for days in (-1, 0, 1, 2)
         for away in (timedelta(days=days), timedelta(days=days, microseconds=-1))
     ]
-    moments = edges + [BEGIN + SPAN * rng.random() for _ in range(60)]
+    moments = edges + [BEGIN + SPAN * rng.random() for _ in range(30)]
     rng.shuffle(moments)
     late, early = moments[:20], moments[20:]
     for some in (early, late):
