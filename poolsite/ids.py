@@ -100,6 +100,12 @@ def uuid7_at(value: uuid.UUID) -> datetime:
     return _EPOCH + timedelta(milliseconds=value.int >> 80)
 
 
+def first_at(moment: datetime) -> uuid.UUID:
+    """Return what no id of this moment or later is below: an index over time."""
+    milliseconds = max(0, (moment - _EPOCH) // timedelta(milliseconds=1))
+    return uuid.UUID(int=milliseconds << 80)
+
+
 def _next(clock: Clock) -> int:
     """Return the next id as its 128-bit number."""
     state = _generators.own

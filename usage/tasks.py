@@ -10,6 +10,7 @@ from usage import partitions, rebuild_services, saved_services
 from usage.recalculation import services, work
 from usage.reconciliation import services as statements
 from usage.reconciliation import work as comparison
+from usage.retention import sweep
 
 
 @periodic_task("usage.partitions", interval_s=3600)
@@ -52,3 +53,9 @@ def compare_statement(handle: JobHandle, statement_id: int) -> dict[str, Any]:
 def rebuild_rollups(handle: JobHandle, first: str, last: str) -> dict[str, Any]:
     """Make rollups anew from the ledger's rows."""
     return rebuild_services.work(handle, first, last)
+
+
+@periodic_task("usage.retention", interval_s=3600)
+def remove_old_rows() -> None:
+    """Remove what every table keeps no longer."""
+    sweep.run()

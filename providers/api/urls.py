@@ -24,6 +24,7 @@ from providers.api import (
     recalculation,
     reconciliation,
     requests,
+    retention,
 )
 from providers.api.auth import TokenAuth
 
@@ -44,6 +45,7 @@ for module in (
     prices,
     recalculation,
     reconciliation,
+    retention,
     feeds,
     providers,
     keys,

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any, Final
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db.models import Case, Count, Q, QuerySet, Sum, Value, When
 
+from poolsite.ids import first_at
 from usage import dimensions
 from usage.models import Attempt, CostAdjustment, Dimension
 from usage.selectors import strings
@@ -23,8 +23,6 @@ from usage.selectors import strings
 _CHUNK: Final = 400
 _EARLY: Final = timedelta(hours=1)
 _LATE: Final = timedelta(days=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS_BITS: Final = 80
 _SUMS: Final = {
     "cost": "cost_nano_usd",
     "input": "input_tokens",
@@ -127,15 +125,9 @@ def _of_day(provider_dim: int, begin: datetime, end: datetime) -> QuerySet[Attem
         provider_dim=provider_dim,
         at__gte=begin,
         at__lt=end,
-        id__gte=_first_id(begin - _EARLY),
-        id__lt=_first_id(end + _LATE),
+        id__gte=first_at(begin - _EARLY),
+        id__lt=first_at(end + _LATE),
     )
-
-
-def _first_id(moment: datetime) -> UUID:
-    """Return the lowest id of a millisecond."""
-    milliseconds = max(0, (moment - _EPOCH) // timedelta(milliseconds=1))
-    return UUID(int=milliseconds << _MS_BITS)
 
 
 def _grouped(rows: QuerySet[Attempt]) -> Iterator[tuple[int, Known]]:

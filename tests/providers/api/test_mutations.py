@@ -228,6 +228,8 @@ def test_every_change_of_the_api_is_in_this_list() -> None:
         ("POST", "/statements"),
         ("POST", "/statements/{}/compare"),
         ("DELETE", "/statements/{}"),
+        # See retention/test_retention.py.
+        ("PUT", "/retention/{}"),
         # One changes nothing, the others need work under way: see test_probes.py.
         ("POST", "/probes/estimate"),
         ("POST", "/probes/{}/cancel"),
