@@ -107,6 +107,7 @@ def test_a_replay_asks_the_pool_as_the_key_of_the_original(
     assert asked.json() == BODY
     assert asked.headers["x-pool-replay-of"] == request_id
     event = AuditEvent.objects.get(action="request.replay")
+    assert event.after is not None
     assert event.after["request"] == request_id
     assert "hi" not in str(event.after)
 
