@@ -149,7 +149,10 @@ def _mail(parcel: Parcel) -> str:
         sender(),
         list(parcel.addresses),
         connection=connection,
-        headers={"X-Pool-Event-Id": str(parcel.body["id"]), "Auto-Submitted": "auto"},
+        headers={
+            "X-Pool-Event-Id": str(parcel.body["id"]),
+            "Auto-Submitted": "auto-generated",
+        },
     )
     mail.send()
     return ""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from poolsite.actor import SYSTEM
-from poolsite.clock import ManualClock
+from poolsite.clock import ManualClock, SystemClock
 from poolsite.delivery import services
 from poolsite.delivery.rows import AlertNews
 from tests.usage.ledger_records import fallback, served
 from usage.failovers import Failovers
+from usage.journal.writer import Journal
+from usage.shipper import Shipper, register_sink
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +43,23 @@ def test_pair_may_be_cut_between_two_batches(failovers: Failovers) -> None:
     failovers.keep(rest)
     assert AlertNews.objects.get().count == 1
     assert failovers._last == {}
+
+
+def test_shipper_hands_over_what_it_ships_once(
+    failovers: Failovers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usage.shipper._sinks", {})
+    register_sink("settle", failovers.keep)
+    clock, root = SystemClock(), tmp_path / "journal"
+    journal = Journal.open(root, clock=clock, durability="os")
+    shipper = Shipper(root, clock)
+    for record in (*fallback(), served(), *fallback()):
+        journal.append(record)
+    shipper.ship()
+    shipper.ship()
+    journal.close()
+    shipper.close()
+    assert AlertNews.objects.get().count == 2
 
 
 def test_batch_without_one_costs_nothing(
