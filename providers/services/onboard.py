@@ -75,7 +75,16 @@ def try_new(new: NewProvider) -> CheckResult:
     result = _trials.run(
         key, lambda: _try(candidate, secret, new, draft, is_unknown=is_unknown)
     )
-    return replace(result, stages=[*notes, *result.stages])
+    return replace(result, stages=[*notes, *result.stages, *_untried(new)])
+
+
+def _untried(new: NewProvider) -> list[Stage]:
+    """Say that further keys were not tried; a refused one shows with its first call."""
+    count = len(set(new.secrets))
+    if count < 2:
+        return []
+    words = f"Only the first of {count} keys was tried."
+    return [Stage("other keys", False, words, skipped=True)]
 
 
 def _try(

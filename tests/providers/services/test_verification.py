@@ -246,6 +246,22 @@ def test_format_is_found_out_and_saved() -> None:
     assert provider.models.count() == 2
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_trial_says_that_further_keys_were_not_tried(count: int) -> None:
+    with Vendor() as vendor:
+        shapes.openai_shaped(vendor)
+        values = {"base_url": f"{vendor.root}/v1", "allow_private": True}
+        keys = [KEY, "sk-second-0123456789", "sk-third-0123456789"][:count]
+        result = onboard.try_new(
+            onboard.NewProvider("many", values=values, secrets=keys)
+        )
+        tried = {each.headers["authorization"] for each in vendor.asked}
+    assert result.ok
+    assert tried == {f"Bearer {keys[0]}"}
+    words = [stage.text for stage in result.stages if stage.name == "other keys"]
+    assert words == (["Only the first of 3 keys was tried."] if count == 3 else [])
+
+
 def test_refused_new_key_is_saved_at_the_listed_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
