@@ -136,6 +136,7 @@ class Door:
                 status=405,
                 code="method_not_allowed",
             )
+            runtime.metrics.stranger_refused(error.code)
             allowed = ", ".join(match.allowed).encode()
             error.headers = ((b"allow", allowed),)
             await _refuse(error, wire, inbound.request_id, scope, send)
@@ -152,6 +153,7 @@ class Door:
             status=404,
             code="unknown_url",
         )
+        self._runtime.metrics.stranger_refused(error.code)
         wire = self._runtime.routes.speaker(scope["path"])
         request_id = uuid7_text(self._runtime.clock)
         await _refuse(error, wire, request_id, scope, send)

@@ -45,7 +45,7 @@ DURATION: Final = "pool_request_seconds"
 _HELP: Final = {
     REQUESTS: "Client calls by dialect, status class and outcome.",
     ATTEMPTS: "Upstream calls by provider and outcome.",
-    STRANGERS: "Callers without a usable key, by reason.",
+    STRANGERS: "Calls without a usable key, path or method, not recorded, by reason.",
     FLAGS: "Oddities in the usage vendors report, by provider.",
     UNPRICED: "Client calls of unknown cost by provider and model.",
     DURATION: "Duration of client calls in seconds.",
@@ -124,7 +124,7 @@ class DataMetrics:
         self._count(ATTEMPTS, (("outcome", outcome), ("provider", provider_slug)))
 
     def stranger_refused(self, reason: str) -> None:
-        """Count a caller without a usable key."""
+        """Count a call without a usable key, path or method: it is not recorded."""
         self._count(STRANGERS, (("reason", reason),))
 
     def usage_flagged(self, provider_slug: str, flags: Iterable[str]) -> None:

@@ -36,6 +36,7 @@ class Entrance:
             clock=pool.clock,
             relay=None,
             pipeline=pool.pipeline,
+            metrics=pool.metrics,
             refusal=lambda: None,
         )
         self.pool = pool
@@ -211,6 +212,15 @@ async def test_a_count_for_a_model_the_key_may_not_use_is_refused(
 async def test_a_path_nobody_serves_is_no_page(entrance: Entrance) -> None:
     answer = await entrance.ask("POST", "/v1/nothing", BODY)
     assert answer.error["code"] == "unknown_url"
+
+
+async def test_what_the_pool_does_not_have_is_counted_and_not_recorded(
+    entrance: Entrance,
+) -> None:
+    await entrance.ask("POST", "/v1/nothing", BODY)
+    assert (await entrance.ask("GET", "/v1/chat/completions")).status == 405
+    assert entrance.pool.metrics.strangers == ["unknown_url", "method_not_allowed"]
+    assert not entrance.pool.journal.records
 
 
 async def test_t3_a_list_in_several_header_lines_arrives_whole_and_in_order(
