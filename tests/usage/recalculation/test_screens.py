@@ -19,7 +19,7 @@ from tests.factories import call, make_client_key, make_provider, ship, try_at
 from tests.usage.recalculation import traffic
 from usage import log
 from usage.journal.records import PriceRef
-from usage.models import CostAdjustment, RecalculationRun
+from usage.models import CostAdjustment, RecalculationRun, Request
 from usage.recalculation import services
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +72,28 @@ def test_page_shows_figures_and_refreshes_only_while_it_works(
     with django_assert_max_num_queries(12):
         listed = as_viktor.get(URL).content.decode()
     assert "being applied" in listed
+
+
+def test_every_screen_has_the_tabs_of_pricing(
+    as_oskar: Client, run: RecalculationRun
+) -> None:
+    for path in ("", "new/", f"{run.pk}/"):
+        page = as_oskar.get(f"{URL}{path}").content.decode()
+        tabs = page.partition('aria-label="Pricing"')[2].partition("</nav>")[0]
+        assert "Effective" in tabs
+        assert f'<a href="{URL}" aria-current="page">Recalculate</a>' in tabs
+
+
+def test_page_says_how_many_corrections_an_undo_left(
+    as_viktor: Client, run: RecalculationRun
+) -> None:
+    traffic.apply(run)
+    gone = CostAdjustment.objects.earliest("pk").request_id
+    Request.objects.filter(id=gone).delete()
+    run = traffic.undo(run)
+    page = as_viktor.get(f"{URL}{run.pk}/").content.decode()
+    assert "Some corrections stay" in page
+    assert f"{run.applied - run.undone} corrections could not be taken back" in page
 
 
 def test_viewer_may_not_start_apply_undo_or_stop(
