@@ -91,7 +91,10 @@ def models_of(key: ClientKey, *, now: datetime | None = None) -> list[ModelUse]:
     now = now or datetime.now(UTC)
     since = (now.astimezone(UTC) - timedelta(days=_DAYS - 1)).date()
     rows = (
-        RollupCube.objects.filter(client_key_id=key.pk, bucket__gte=since)
+        # Zero stands for nobody: a request that was refused at the door.
+        RollupCube.objects.filter(
+            client_key_id=key.pk, bucket__gte=since, model_dim__gt=0
+        )
         .values("model_dim", "provider_dim")
         .annotate(
             n=Sum("requests"),

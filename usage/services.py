@@ -207,27 +207,6 @@ def set_key_budget(
 
 
 @one_change
-def set_shared_budget(
-    actor: Actor,
-    terms: BudgetTerms,
-    *,
-    team: Team | None = None,
-    clock: Clock = _CLOCK,
-) -> Budget:
-    """Set what a team, or without one the whole pool, may spend in one window.
-
-    There may be one for each window: so much a day, and so much a month.
-
-    Errors:  UsageError for a negative amount, unknown window or time zone.
-    """
-    scope = Budget.Scope.POOL if team is None else Budget.Scope.TEAM
-    budget = Budget.objects.filter(scope=scope, team=team, window=terms.window).first()
-    if budget is None:
-        budget = Budget(scope=scope, team=team, created_at=clock.now())
-    return put_terms(actor, budget, terms)
-
-
-@one_change
 def remove_budget(actor: Actor, budget: Budget, *, clock: Clock = _CLOCK) -> None:
     """Take a budget away; what was spent stays in the ledger."""
     if Budget.objects.filter(pk=budget.pk).exists():

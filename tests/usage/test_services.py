@@ -14,6 +14,7 @@ from poolsite.clock import ManualClock
 from poolsite.models import AuditEvent, Tombstone
 from tests import factories
 from usage import services
+from usage.budgets.services import Whose, add_budget
 from usage.models import Budget, ClientKey
 
 pytestmark = pytest.mark.django_db
@@ -135,7 +136,7 @@ def test_bad_budget_is_refused(terms: services.BudgetTerms) -> None:
     with pytest.raises(services.UsageError):
         services.set_key_budget(CLI, key, terms)
     with pytest.raises(services.UsageError):
-        services.set_shared_budget(CLI, terms)
+        add_budget(CLI, Whose("pool"), terms)
     assert not Budget.objects.exists()
 
 
@@ -145,8 +146,8 @@ def test_budgets_of_pool_and_team_reach_the_keys_below_them() -> None:
     team = services.create_team(CLI, slug="core")
     inside, _ = factories.make_client_key("inside", team=team)
     outside, _ = factories.make_client_key("outside")
-    whole = services.set_shared_budget(CLI, services.BudgetTerms(9))
-    part = services.set_shared_budget(CLI, services.BudgetTerms(5), team=team)
+    whole = add_budget(CLI, Whose("pool"), services.BudgetTerms(9))
+    part = add_budget(CLI, Whose("team", team=team), services.BudgetTerms(5))
     clock = ManualClock()
     found = {key.name: _snapshot(key, clock)[1].budget_ids for key in (inside, outside)}
     assert found == {"inside": (part.pk, whole.pk), "outside": (whole.pk,)}

@@ -20,6 +20,7 @@ from providers.services import credentials, models, providers
 from providers.services.errors import ServiceError
 from tests import factories
 from usage import services as keys
+from usage.budgets import services as budgets
 from usage.models import Budget, ClientKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -132,7 +133,7 @@ def test_alias_price_and_budget_set_at_once_are_one_row() -> None:
     at_once(*[lambda: models.set_alias(CLI, "a", ["m"])] * 3)
     at_once(*[lambda: prices.set_price(CLI, "m", spec)] * 3)
     at_once(*[lambda: keys.set_key_budget(CLI, key, terms)] * 3)
-    at_once(*[lambda: keys.set_shared_budget(CLI, terms)] * 3)
+    at_once(*[lambda: budgets.add_budget(CLI, budgets.Whose("pool"), terms)] * 3)
     assert Alias.objects.filter(deleted_at=None).count() == 1
     assert CustomPrice.objects.filter(deleted_at=None).count() == 1
     assert Budget.objects.count() == 2

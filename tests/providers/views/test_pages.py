@@ -78,6 +78,7 @@ def pages(world: dict[str, Any]) -> list[str]:
         "/providers/acme/models/changes/", "/providers/acme/models/access/",
         "/providers/acme/models/add/", "/providers/acme/remove/", "/keys/", "/keys/add/",
         f"/keys/{key}/", f"/keys/{key}/edit/", f"/keys/{key}/rotate/", f"/keys/{key}/revoke/",
+        f"/keys/{key}/use/", f"/keys/{key}/limits/", "/keys/budgets/", "/keys/budgets/add/",
         "/usage/", "/usage/?by=session&range=24h", "/usage/?by=model&range=90d",
         "/requests/", "/requests/?status=4xx", "/requests/?key=ci&model=gpt-5-mini&provider=acme",
         f"/requests/{world['fallback']}/", f"/requests/{world['unpriced']}/",
