@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.fields.json import KT
@@ -22,7 +22,6 @@ from providers.snapshot.prices import PriceTable
 
 _LIVE_KEY = Q(api_keys__deleted_at=None)
 _LIVE_MODEL = Q(models__deleted_at=None)
-_MODEL_FACTS = ("description", "capabilities", "formats", "evidence", "by_hand")
 
 
 def providers_with_counts() -> list[Provider]:
@@ -191,16 +190,27 @@ def model_table(provider: Provider) -> list[dict[str, Any]]:
     ]
 
 
-def models_of(
-    provider: Provider, *, without_facts: bool = False
-) -> list[ProviderModel]:
-    """Return a provider's live models by name; one query.
+class ModelName(NamedTuple):
+    """What a long list shows of a model."""
 
-    Cost:  of thousands, most of it is reading what each can do: a list of names
-           leaves that out.
+    pk: int
+    model_id: str
+    enabled: bool
+
+
+def models_of(provider: Provider) -> list[ProviderModel]:
+    """Return a provider's live models by name; one query."""
+    rows = provider.models.filter(deleted_at=None).order_by("model_id")
+    return list(rows)
+
+
+def model_names(provider: Provider) -> list[ModelName]:
+    """Return a provider's live models in short, by name; one query.
+
+    Cost:  of thousands a few milliseconds; their rows take thirty times as long.
     """
     rows = provider.models.filter(deleted_at=None).order_by("model_id")
-    return list(rows.defer(*_MODEL_FACTS) if without_facts else rows)
+    return [ModelName(*row) for row in rows.values_list("pk", "model_id", "enabled")]
 
 
 def live_aliases() -> list[Alias]:
@@ -230,7 +240,7 @@ def live_models() -> list[ProviderModel]:
 
 
 def models_with_prices(
-    provider: Provider, rows: Sequence[ProviderModel] | None = None
+    provider: Provider, rows: Sequence[ProviderModel | ModelName] | None = None
 ) -> list[dict[str, Any]]:
     """Return the provider's live models with the price in force; four queries.
 
@@ -239,7 +249,9 @@ def models_with_prices(
     """
     prices = PriceTable.load()
     found = []
-    for row in models_of(provider) if rows is None else rows:
+    if rows is None:
+        rows = models_of(provider)
+    for row in rows:
         match = prices.look(provider, row.model_id)
         found.append({"model": row, "price": match.price, "source": match.source})
     return found

@@ -261,8 +261,8 @@ def detail(
     if provider is None:
         raise Http404("There is no such provider. It may have been deleted.")
     text = request.GET.get("q", "").strip()
-    every_model = selectors.models_of(provider, without_facts=True)
-    matching = [row for row in every_model if text.lower() in row.model_id.lower()]
+    names = selectors.model_names(provider)
+    matching = [row for row in names if text.lower() in row.model_id.lower()]
     shows_all = "all" in request.GET
     shown = matching if shows_all else matching[:_MODELS_SHOWN]
     models = selectors.models_with_prices(provider, shown)
@@ -273,7 +273,7 @@ def detail(
         "state": selectors.provider_state(provider),
         "keys": selectors.keys_with_accounts(provider),
         "models": models,
-        "model_count": len(every_model),
+        "model_count": len(names),
         "matching": len(matching),
         "hidden": 0 if shows_all else max(0, len(matching) - _MODELS_SHOWN),
         "q": text,
