@@ -24,9 +24,12 @@ Ref = tuple[str, int]
 """A kind of rollup and the number it is about."""
 Cell = tuple[int, int, int]
 """A provider, a model and a client key; 0 stands for none."""
-_Key = TypeVar("_Key", Ref, Cell)
+Part = tuple[tuple[Any, ...], int, int]
+"""An attempt's provider, model and credential; its changes of cost and of lacking one."""
 Write = tuple[str, tuple[Any, ...]]
 """A statement and its parameters."""
+
+_Key = TypeVar("_Key", Ref, Cell)
 
 
 class Asked:
@@ -107,29 +110,26 @@ class CostDeltas:
         self._days: dict[Any, _Day] = defaultdict(_Day)
         self._minutes: dict[Any, tuple[_Sums[Ref], _Day]] = {}
 
-    def add_request(self, asked: Asked, cost: int, unpriced: int) -> None:
-        """Add the change of one request: all its attempts together."""
+    def add(
+        self, asked: Asked, parts: Iterable[Part], cost: int, unpriced: int
+    ) -> None:
+        """Add the changes of one request.
+
+        Shapes:  ``cost`` and ``unpriced`` are those of all its attempts together.
+        """
         quarter, day = self._at(asked.at)
         quarter.add(asked.refs, cost, unpriced)
         if asked.by_day:
             day.refs.add(asked.by_day, cost, unpriced)
-
-    def add_attempt(
-        self, asked: Asked, served: tuple[Any, ...], cost: int, unpriced: int
-    ) -> None:
-        """Add the change of one attempt to what counts attempts.
-
-        Shapes:  ``served`` are the numbers of provider, model and credential.
-        """
         if not asked.shown:
             return
-        provider, model, credential = served
-        quarter, day = self._at(asked.at)
-        refs = [(rollups.PROVIDER, provider), (rollups.MODEL_SERVED, model)]
-        if credential is not None:
-            refs.append((rollups.CREDENTIAL, credential))
-        quarter.add(refs, cost, unpriced)
-        day.cells.add([(provider, model, asked.client_key)], cost, unpriced)
+        key = asked.client_key
+        for (provider, model, credential), delta, lack in parts:
+            refs = [(rollups.PROVIDER, provider), (rollups.MODEL_SERVED, model)]
+            if credential is not None:
+                refs.append((rollups.CREDENTIAL, credential))
+            quarter.add(refs, delta, lack)
+            day.cells.add(((provider, model, key),), delta, lack)
 
     def writes(self) -> list[Write]:
         """Return the statements in their one order, the same for the same changes."""

@@ -18,7 +18,7 @@ from django.db.models import F, Max
 from poolsite.jobs import JobCancelledError, JobHandle
 from usage import bulk, corrections, cost_deltas, ledger_sums
 from usage.corrections import Correction
-from usage.cost_deltas import Asked, CostDeltas
+from usage.cost_deltas import Asked, CostDeltas, Part
 from usage.dimensions import Dimensions
 from usage.ledger_rows import TOKENS
 from usage.ledger_sums import Meaning
@@ -172,9 +172,9 @@ def _collect(  # one change, everything it is worked out from
     means: Meaning,
 ) -> None:
     """Add what the changes of one request do to the rollups."""
-    owner = Asked(asked, means)
     lacked = asked[choose.UNPRICED] and _lacks_price(tried, known)
     total = 0
+    parts: list[Part] = []
     for row in tried:
         change = changes.get(row[choose.ATTEMPT])
         if change is None:
@@ -189,9 +189,9 @@ def _collect(  # one change, everything it is worked out from
         change_of_lack = 0
         if stood != bool(found.standing) and _was_unknown(row):
             change_of_lack = 1 if stood else -1
-        deltas.add_attempt(owner, row[_SERVED], delta, change_of_lack)
+        parts.append((row[_SERVED], delta, change_of_lack))
     lacks = asked[choose.UNPRICED] and _lacks_price(tried, known)
-    deltas.add_request(owner, total, lacks - lacked)
+    deltas.add(Asked(asked, means), parts, total, lacks - lacked)
 
 
 def _lacks_price(tried: list[Row], known: Corrections) -> bool:
