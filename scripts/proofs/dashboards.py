@@ -33,6 +33,12 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
         at_most("compressed page", round(seen["bytes"] / KB, 1), 90, "KB"),
         equal("plans that read all requests or attempts", seen["scans"], []),
         Figure("slowest pages, median", slowest, "told", True),
+        Figure(
+            "processor time of a page",
+            f"p50 {seen['cpu_p50_ms']:g} ms, p95 {seen['cpu_p95_ms']:g} ms",
+            "told",
+            True,
+        ),
     ]
 
 
