@@ -6,10 +6,11 @@ import io
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -76,7 +77,7 @@ def test_raw_usage_goes_after_ninety_days_and_its_sums_stay() -> None:
     assert sweep.run(clock=_clock()) == {}
 
 
-def test_parts_have_at_most_five_hundred_rows(settings: Any) -> None:
+def test_parts_have_at_most_five_hundred_rows() -> None:
     rows = [
         OneTimeToken(
             kind="t",
@@ -225,3 +226,10 @@ def test_api_lists_and_only_owners_set(olivia: User, oskar: User) -> None:
         assert answer.status_code == status, answer.content
     rows = client.get("/api/admin/v1/retention").json()
     assert {row["table"]: row["days"] for row in rows}["usage.Request"] == 45
+
+
+def test_documentation_has_every_rule() -> None:
+    text = (Path(settings.BASE_DIR) / "docs" / "retention.md").read_text()
+    for owner in owners.OWNERS:
+        days = "" if owner.days is None else f"{owner.days:,}"
+        assert f"| `{owner.table}` | {days} | {owner.why} |" in text

@@ -1,0 +1,71 @@
+"""A month that grew too old leaves: by partitions on PostgreSQL, by parts on SQLite."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from scripts.proofs.figure import Figure, at_most, equal
+from tests.rig.processes import ROOT
+from tests.servers import MissingServerError, postgres
+
+name = "retention"
+HERE = 300_000
+THERE = 3_400_000
+"""A month of ten million requests in ninety days."""
+FEW = 20_000
+LONGEST_S = 1_800
+
+
+def run(seed: int, *, short: bool = False) -> list[Figure]:
+    """Fill a month in both databases and remove it."""
+    here = _measured(FEW if short else HERE, seed, {})
+    figures = [
+        equal("SQLite: rows of the month left", here["left"], 0),
+        at_most("SQLite: 99 % of transactions", round(here["p99_ms"], 1), 50, "ms"),
+        at_most("SQLite: with nothing to remove", round(here["empty_sweep_ms"]), 500),
+        Figure(
+            "SQLite: whole sweep",
+            f"{here['sweep_s']:.0f} s for {sum(here['removed'].values()):,} rows in "
+            f"{here['transactions']:,} transactions, longest {here['longest_ms']:.0f} ms",
+            "told",
+            True,
+        ),
+    ]
+    try:
+        with postgres() as url:
+            there = _measured(FEW if short else THERE, seed, {"DATABASE_URL": url})
+    except MissingServerError as exc:
+        return [*figures, Figure("PostgreSQL", str(exc), "told", True)]
+    rows = there["requests"] - there["kept"]
+    return [
+        *figures,
+        equal("PostgreSQL: rows of the month left", there["left"], 0),
+        at_most(
+            f"PostgreSQL: dropping a month of {rows:,} requests",
+            round(there["sweep_s"], 2),
+            1,
+            "s",
+        ),
+    ]
+
+
+def _measured(count: int, seed: int, more: dict[str, str]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="pool-proof-") as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "scripts.retention_rig", str(count), str(seed)],
+            cwd=ROOT,
+            env={**os.environ, **more, "POOL_DATA_DIR": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_S,
+        )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2_000:])
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
