@@ -23,7 +23,7 @@ from django.db.models.lookups import (
 )
 from django.utils.dateparse import parse_date, parse_datetime
 
-from usage import dimensions, log_search
+from usage import dimensions, log_search, rollups
 from usage.log_search import MEASURES, Search, Term
 from usage.models import Attempt, ClientKey, CostAdjustment, Dimension, Request
 
@@ -60,6 +60,7 @@ _NAMED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "dialect": (dimensions.DIALECT, ("dialect_dim",)),
     "purpose": (dimensions.PURPOSE, ("purpose_dim",)),
 }
+_DAILY: Final = {"session": rollups.SESSION, "user": rollups.END_USER}
 _GLOBS: Final = frozenset({"error", "model", "asked", "served", "provider", "tried"})
 
 
@@ -69,7 +70,8 @@ class Narrowed:
 
     Shapes:  ``bounds`` are followed along an index and cost nothing; ``tried`` is
              looked up row by row, None when there is no such filter. ``keys`` are the
-             client keys it names, by their row.
+             client keys it names, by their row; ``by_day`` are the numbers of what
+             the daily rollups know, by their kind.
     """
 
     bounds: Q = field(default_factory=Q)
@@ -78,6 +80,7 @@ class Narrowed:
     is_empty: bool = False
     unknown: list[Term] = field(default_factory=list)
     keys: dict[int, str] = field(default_factory=dict)
+    by_day: dict[str, list[int]] = field(default_factory=dict)
 
 
 def narrow(search: Search, *, now: datetime, zone: tzinfo = UTC) -> Narrowed:
@@ -208,6 +211,8 @@ def _by_names(search: Search, made: Narrowed) -> None:
         if not found:
             made.is_empty = True
             continue
+        if name in _DAILY:
+            made.by_day[_DAILY[name]] = found
         one = _holds(name, found)
         made.tried = one if made.tried is None else made.tried & one
 

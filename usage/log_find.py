@@ -20,8 +20,9 @@ from django.core.exceptions import BadRequest
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
+from usage import log_days
 from usage.corrections import with_corrections
-from usage.log_filter import LOOK_AT, narrow
+from usage.log_filter import LOOK_AT, Narrowed, narrow
 from usage.log_search import Search, Term
 from usage.models import Request
 
@@ -79,6 +80,8 @@ def find(
     base = Request.objects.filter(narrowed.bounds)
     if place is not None:
         base = base.filter(_beyond(place, "lt" if is_older else "gt"))
+    if narrowed.by_day:
+        base = base.filter(_on_active_days(narrowed, place, now, is_older=is_older))
     edge: Place | None = None
     with _along_indexes():
         if narrowed.tried is not None:
@@ -130,6 +133,18 @@ def read_cursor(cursor: str) -> tuple[bool, Place]:
         raise BadRequest("This page link is damaged. Open the list again.")
     at = _EPOCH + timedelta(microseconds=int(match[2]))
     return match[1] == "o", (at, UUID(match[3]))
+
+
+def _on_active_days(
+    narrowed: Narrowed, place: Place | None, now: datetime, *, is_older: bool
+) -> Q:
+    start, end = _EPOCH, now + timedelta(days=1)
+    if place is not None and is_older:
+        end = min(end, place[0] + timedelta(microseconds=1))
+    elif place is not None:
+        start = place[0]
+    low, high = log_days.active(narrowed.by_day, start, end)
+    return Q(at__gte=low, at__lt=high)
 
 
 @contextmanager

@@ -200,12 +200,45 @@ def test_every_row_is_on_one_page_also_when_many_share_a_moment() -> None:
 def test_a_search_that_matches_nothing_looks_at_so_many_rows_and_goes_on() -> None:
     provider = make_provider(models=["m"])
     make_requests(provider, "m", 30)
-    ship(call(None, try_at(provider, "m"), session="old", at=NOW - timedelta(days=1)))
-    page = log_find.find(parse("session:old"), now=NOW, look_at=10)
+    ship(call(None, try_at(provider, "m"), agent="old", at=NOW - timedelta(days=1)))
+    page = log_find.find(parse("agent:old"), now=NOW, look_at=10)
     assert (page.rows, page.is_cut) == ([], True)
     assert page.looked_to is not None
-    rows, pages = walk("session:old", size=50, look_at=10)
+    rows, pages = walk("agent:old", size=50, look_at=10)
     assert (len(rows), pages) == (1, 4)
+
+
+def test_the_days_of_a_session_are_known_without_looking_at_the_rest() -> None:
+    provider = make_provider(models=["m"])
+    each = try_at(provider, "m")
+    make_requests(provider, "m", 30)
+    old = NOW - timedelta(days=20)
+    made = ship(
+        call(None, each, session="s", at=old),
+        call(None, each, session="s", at=old - timedelta(days=2)),
+        call(None, each, end_user="u", at=old - timedelta(days=500)),
+    )
+    page = log_find.find(parse("session:s"), now=NOW, look_at=10)
+    assert [str(row.id) for row in page.rows] == made[:2]
+    assert not page.older
+    rest = log_find.find(
+        parse("session:s"), log_find.write_cursor("o", (old, page.rows[0].id)), now=NOW
+    )
+    assert [str(row.id) for row in rest.rows] == made[1:2]
+    back = log_find.find(parse("session:s"), rest.newer, now=NOW, look_at=10)
+    assert [str(row.id) for row in back.rows] == made[:1]
+    both = log_find.find(parse("session:s user:u"), now=NOW, look_at=10)
+    assert (both.rows, both.older) == ([], "")
+
+
+def test_a_replay_of_a_session_is_found_too() -> None:
+    provider = make_provider(models=["m"])
+    at = NOW - timedelta(days=9)
+    [made] = ship(
+        call(None, try_at(provider, "m"), session="s", purpose="replay", at=at)
+    )
+    [row] = log_find.find(parse("session:s"), now=NOW).rows
+    assert str(row.id) == made
 
 
 def test_news_are_counted_from_a_row_on() -> None:

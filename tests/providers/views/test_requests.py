@@ -183,11 +183,11 @@ def test_a_search_that_stops_early_offers_to_go_on(
     provider = make_provider(models=["m"])
     make_requests(provider, "m", 20)
     old = datetime.now(UTC) - timedelta(days=1)
-    [wanted] = ship(call(None, try_at(provider, "m"), session="old", at=old))
+    [wanted] = ship(call(None, try_at(provider, "m"), agent="old", at=old))
     monkeypatch.setattr(log_find.find, "__kwdefaults__", {
         **(log_find.find.__kwdefaults__ or {}), "look_at": 15,
     })  # fmt: skip
-    body = as_olivia.get("/requests/?session=old").content.decode()
+    body = as_olivia.get("/requests/?agent=old").content.decode()
     assert "Search further back" in body
     further = body.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0]
     assert wanted in as_olivia.get(further.replace("&amp;", "&")).content.decode()
