@@ -1,15 +1,20 @@
 """Money and limits: races, replays, window edges, dearer fallbacks, deserted streams.
 
-The trials run inside this process: on the in-process store of limits, and through the
-proxy's pipeline against an upstream on loopback.
+Most trials run inside this process: on the in-process store of limits, and through the
+proxy's pipeline against an upstream on loopback. Sessions are tried on the running
+product: set, crossed, remembered over a restart, raised.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+
+import aiohttp
 
 from poolsite.clock import SystemClock
 from scripts.proofs.figure import Figure, at_least, at_most, equal
+from scripts.proofs.setting import Stage, set_stage
 from tests.providers.proxy.money_trials import desert, fall_back_dearer
 from tests.upstream.server import FaultUpstream
 from tests.usage.limits import trials
@@ -22,6 +27,9 @@ RACES, SHORT_RACES = 200, 20
 TICKETS, SHORT_TICKETS = 5_000, 500
 STEPS, SHORT_STEPS = 20_000, 1_000
 STREAMS, SHORT_STREAMS = 1_000, 60
+MODEL = "fault-slow-first-200"
+NEWS_S = 3.0
+"""Longer than a change of configuration takes to reach a worker."""
 PLACES = (
     ("day, +05:45", KATHMANDU, "day", SPRING),
     ("day, spring night", BERLIN, "day", SPRING),
@@ -34,7 +42,7 @@ PLACES = (
 
 def run(seed: int, *, short: bool = False) -> list[Figure]:
     """Run each trial of the catalogue's money part, T45 to T54."""
-    return asyncio.run(_run(seed, short=short))
+    return [*asyncio.run(_run(seed, short=short)), *_sessions(seed)]
 
 
 async def _run(seed: int, *, short: bool) -> list[Figure]:
@@ -104,3 +112,48 @@ async def _deserted(seed: int, streams: int) -> list[Figure]:
         at_least(f"{what}: billed of true output tokens", round(seen.share, 4), 0.95),
         equal(f"{what}: attempts not settled, or twice", seen.unsettled, 0),
     ]
+
+
+def _sessions(seed: int) -> list[Figure]:
+    """Hold two sessions to 0.50 USD each while a request costs 0.05."""
+    with set_stage(seed=seed, arguments=["--no-worker"]) as scene:
+        scene.provider("up", models=[MODEL])
+        scene.price(MODEL, per_request_usd="0.05")
+        scene.key("bot", concurrency=1_000)
+        scene.open()
+        product = scene.product
+        product.pool("budget", "set", "--session", "*", "--usd", "0.5")
+        time.sleep(NEWS_S)
+        first = asyncio.run(_burst(scene, "bot:a:1", 40))
+        second = asyncio.run(_burst(scene, "bot:a:2", 40))
+        ledger = product.wait_settled(within_s=15, quiet_s=1.0)
+        product.restart()
+        late = asyncio.run(_burst(scene, "bot:a:1", 3))
+        product.pool("budget", "raise", "1", "--usd", "0.1")
+        time.sleep(NEWS_S)
+        raised = asyncio.run(_burst(scene, "bot:a:1", 10))
+    return [
+        equal("session of 0.50 USD, 40 x 0.05 at once: served", first.count(200), 10),
+        equal("the session beside it: served", second.count(200), 10),
+        equal("both settled, nano-USD", ledger.cost_nano_usd, trials.LIMIT),
+        equal("the first after a restart: served", late.count(200), 0),
+        equal("raised by 0.10 USD: served", raised.count(200), 2),
+    ]
+
+
+async def _burst(scene: Stage, session: str, count: int) -> list[int]:
+    """Call at the same time in one session; return the statuses."""
+    url = f"{scene.product.url}/chat/completions"
+    headers = {
+        "authorization": f"Bearer {scene.keys['bot']}",
+        "x-pool-session": session,
+    }
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+
+    async def one(client: aiohttp.ClientSession) -> int:
+        async with client.post(url, json=body, headers=headers) as answer:
+            await answer.read()
+            return answer.status
+
+    async with aiohttp.ClientSession() as client:
+        return list(await asyncio.gather(*(one(client) for _ in range(count))))
