@@ -26,6 +26,7 @@ from poolsite.destinations import (
 from poolsite.egress_control import Answer, ControlClient
 from poolsite.egress_errors import tls_context
 from poolsite.secret_type import Secret
+from providers.discovery.echo import without_secret
 from providers.formats import registry
 from providers.formats.credential_headers import SIGNED, credential_headers
 
@@ -217,13 +218,14 @@ class Asker:
             limit_bytes=_LIMIT_BYTES,
             tls=_tls(),
         ) as client:
-            return client.send(
+            answer = client.send(
                 client.prepare(url, frozenset(own)),
                 headers=headers,
                 body=body,
                 secret_origin=origin_of(base) if self._secret is not None else None,
                 method=method,
             )
+        return without_secret(answer, self._secret)
 
     def _signed(self, method: str, url: str, body: bytes) -> dict[str, str]:
         if self._sign is None or self._secret is None:

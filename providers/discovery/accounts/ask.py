@@ -31,6 +31,7 @@ from providers.discovery.accounts.answer import (
     told,
 )
 from providers.discovery.accounts.readers import host_of
+from providers.discovery.echo import without_secret
 
 TIMEOUT_S: Final = 10.0
 _LIMIT_BYTES: Final = 1024 * 1024
@@ -130,7 +131,7 @@ class _Fetch:
             )
         except EgressError as exc:
             raise AccountError("request_failed") from exc
-        return _data(answer)
+        return _data(without_secret(answer, self._secret))
 
 
 def _data(answer: Answer) -> Any:

@@ -29,6 +29,7 @@ from poolsite.destinations import (
 from poolsite.egress_control import Answer, ControlClient
 from poolsite.secret_type import Secret
 from pricing.listing import ListedModel
+from providers.discovery.echo import without_secret
 from providers.discovery.lists import anthropic, azure, cloudcode, google, ollama
 from providers.discovery.lists.entry import MOST_MODELS, NotAListError, distinct
 from providers.discovery.lists.parse import read
@@ -55,7 +56,6 @@ _UNLISTED: Final = frozenset({"bedrock", "vertex", "codex"})
 _WITHOUT_LIST: Final = ("minimax",)
 _DEAD: Final = frozenset({Category.DNS, Category.REFUSED, Category.TLS})
 _UNREADABLE: Final = (NotAListError, ArithmeticError, AttributeError, TypeError)
-"""What reading a stranger's answer may end in; its own error is the usual one."""
 _CURES: Final = {
     Category.DNS: "The host name does not resolve.",
     Category.REFUSED: "Nothing answers at this address.",
@@ -197,7 +197,7 @@ class _Asker:
             headers["content-type"] = "application/json"
         has_secret = with_key and self.source.secret is not None
         try:
-            return self._client.send(
+            answer = self._client.send(
                 self._client.prepare(url, self._allowed),
                 headers=headers,
                 body=data,
@@ -209,6 +209,7 @@ class _Asker:
         except EgressError as exc:
             kind = _DeadError if exc.category in _DEAD else ListError
             raise kind(_CURES.get(exc.category, "The call failed.")) from exc
+        return without_secret(answer, self.source.secret)
 
     def _headers(self, *, with_key: bool) -> dict[str, str]:
         source = self.source
@@ -218,9 +219,8 @@ class _Asker:
         if with_key and source.secret is not None:
             wire = registry.get(source.api_format)
             try:
-                own = credential_headers(
-                    wire, source.auth_scheme, source.secret.reveal()
-                )
+                text = source.secret.reveal()
+                own = credential_headers(wire, source.auth_scheme, text)
             except UnknownSchemeError as exc:
                 raise ListError("The way to sign in is not known.") from exc
             headers.update(own)
