@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
 from poolsite.ids import uuid7
 from poolsite.jobs import JobHandle
+from usage import log_file, log_search
 from usage.dashboards import export, question
 from usage.saved import Export, SavedView
 from usage.services import UsageError
@@ -35,18 +36,22 @@ _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _CLOCK: Final = SystemClock()
 
-Writer = Callable[[Mapping[str, str], ZoneInfo, datetime], Iterator[list[str]]]
+Writer = Callable[[QueryDict, ZoneInfo, datetime], Iterator[list[str]]]
 """Yields the head and the rows of an export, from the values of its address."""
 
 
-def _usage(
-    values: Mapping[str, str], zone: ZoneInfo, now: datetime
-) -> Iterator[list[str]]:
+def _usage(query: QueryDict, zone: ZoneInfo, now: datetime) -> Iterator[list[str]]:
+    values = {name: str(text) for name, text in query.items()}
     return export.usage_rows(question.asked(values, now=now, zone=zone))
 
 
-WRITERS: Final[dict[str, Writer]] = {"usage": _usage}
-"""What can be exported, by kind; other screens add theirs when they are imported."""
+def _requests(query: QueryDict, zone: ZoneInfo, now: datetime) -> Iterator[list[str]]:
+    pairs = [(name, str(text)) for name, all_ in query.lists() for text in all_]
+    return log_file.rows(log_search.from_pairs(pairs), now=now, zone=zone)
+
+
+WRITERS: Final[dict[str, Writer]] = {"usage": _usage, "requests": _requests}
+"""What can be exported, by kind: the address of a screen decides the rows."""
 
 
 # Views
@@ -126,7 +131,7 @@ def start_export(
 ) -> Export:
     """Have a file written in the background.
 
-    Shapes:  ``query`` is the address of the screen, which decides the rows.
+    Shapes:  ``query`` is the address of the screen or what follows its question mark.
     Errors:  UsageError for a kind nobody writes, or too many files.
     """
     if kind not in WRITERS or actor.user is None:
@@ -137,7 +142,7 @@ def start_export(
     row = Export.objects.create(
         key=uuid7(clock),
         kind=kind,
-        query=query.lstrip("?")[:_LONGEST_QUERY],
+        query=query.rpartition("?")[2][:_LONGEST_QUERY],
         time_zone=timezone.get_current_timezone_name(),
         user=actor.user,
         asked_at=now,
@@ -159,7 +164,6 @@ def write_export(handle: JobHandle, export_id: int) -> dict[str, Any]:
     row = Export.objects.filter(pk=export_id).first()
     if row is None:
         return {"rows": 0}
-    values = {name: str(text) for name, text in QueryDict(row.query).dict().items()}
     zone = ZoneInfo(row.time_zone)
     path = path_of(row)
     path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
@@ -168,7 +172,7 @@ def write_export(handle: JobHandle, export_id: int) -> dict[str, Any]:
     try:
         opened = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE_MODE)
         with open(opened, "w", encoding="utf-8", newline="") as file:
-            rows = WRITERS[row.kind](values, zone, row.asked_at)
+            rows = WRITERS[row.kind](QueryDict(row.query), zone, row.asked_at)
             head = next(rows)
             for text in export.written(head, _counted(rows, handle)):
                 file.write(text)

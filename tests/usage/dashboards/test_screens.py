@@ -181,6 +181,20 @@ def test_file_is_written_for_its_owner_only_and_expires(
 
 
 @pytest.mark.usefixtures("spent")
+def test_request_log_is_written_whole_as_its_address_narrows_it(
+    as_oskar: Client, folder: Path
+) -> None:
+    sent = {"kind": "requests", "query": "/requests/?session=a:b:1&format=csv"}
+    as_oskar.post("/usage/exports/start/", sent)
+    write(Export.objects.get())
+    (path,) = folder.iterdir()
+    rows = list(csv.DictReader(io.StringIO(path.read_text())))
+    assert [row["attempts"] for row in rows] == ["1", "2"]
+    assert {row["client_key"] for row in rows} == {HOSTILE}
+    assert {row["cost_usd"] for row in rows} == {""}
+
+
+@pytest.mark.usefixtures("spent")
 def test_cancelled_export_leaves_no_file(oskar: User, folder: Path) -> None:
     row = saved_services.start_export(person(oskar), "usage", "by=provider")
     assert row.job is not None
