@@ -61,24 +61,31 @@ def drop_before(table: str, first_kept: date) -> int:
     A partition somebody reads from is waited for at most two seconds, and left to the
     next round. No-op on SQLite.
 
-    Cost: one catalogue query, and about 5 ms a partition whatever is in it.
+    Cost: one catalogue query, and about 10 ms a partition whatever is in it.
     """
     if connection.vendor != "postgresql":
         return 0
-    dropped = 0
-    for name in sorted(_existing(table)):
-        day = _day_of(table, name)
-        if day is None or day >= first_kept:
-            continue
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-                cursor.execute(f"ALTER TABLE {table} DETACH PARTITION {name}")
-                cursor.execute(f"DROP TABLE {name}")
-        except OperationalError:
-            break
-        dropped += 1
-    return dropped
+    old = [
+        name
+        for name in sorted(_existing(table))
+        if (day := _day_of(table, name)) is not None and day < first_kept
+    ]
+    if _drop(old):
+        return len(old)
+    return sum(_drop([name]) for name in old)
+
+
+def _drop(names: list[str]) -> bool:
+    """Drop partitions together, which looks through the buffers once for all."""
+    if not names:
+        return True
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            cursor.execute(f"DROP TABLE {', '.join(names)}")
+    except OperationalError:
+        return False
+    return True
 
 
 def _day_of(table: str, name: str) -> date | None:

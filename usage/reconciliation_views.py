@@ -42,7 +42,8 @@ def statement_new(request: HttpRequest) -> HttpResponse:
     """Take a statement in; a file nobody knows is asked for its columns."""
     header = _unknown_header(request)
     if header and not any(name.startswith("column_") for name in request.POST):
-        initial = {name: request.POST.get(name) for name in ("provider", "rate")}
+        names = ("provider", "threshold", "floor", "rate")
+        initial = {name: request.POST[name] for name in names if name in request.POST}
         form = StatementForm(header=header, initial=initial)
         context = {"form": form, "is_unknown": True}
         return render(request, "usage/reconciliation/form.html", context, status=422)

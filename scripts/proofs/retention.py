@@ -47,7 +47,7 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
         equal("PostgreSQL: rows of the month left", there["left"], 0),
         at_most(
             f"PostgreSQL: dropping a month of {rows:,} requests",
-            round(there["sweep_s"], 2),
+            round(there["drop_s"], 2),
             1,
             "s",
         ),
