@@ -62,7 +62,7 @@ def summary(run: RecalculationRun) -> dict[str, Any]:
     """Return what a line of a list says.
 
     Units:  nano-USD; ``done`` and ``total`` count requests looked at, ``left`` the
-            corrections that stay because retention removed their requests.
+            corrections that stay because retention removed them or their requests.
     """
     found = run.found or {}
     job = run.job
