@@ -39,6 +39,7 @@ def pages(world: dict[str, Any]) -> list[str]:
         "/requests/?key=nobody", *(f"/requests/{world[kind]}/" for kind in kinds),
         "/usage/", "/usage/?by=model&range=90d", "/usage/?by=agent&compare=1",
         "/usage/?by=model&agent=x", "/usage/sessions/", "/usage/difference/",
+        "/usage/reconciliation/", "/usage/reconciliation/new/",
         "/usage/views/", "/usage/views/save/", "/usage/exports/", "/usage/rebuild/",
         "/settings/", "/settings/profile/", "/settings/tokens/", "/settings/secrets/",
         "/settings/alerts/", "/settings/alerts/channels/add/webhook/",

@@ -49,6 +49,7 @@ def summary(row: VendorStatement) -> dict[str, Any]:
     job = row.job
     return {
         "id": row.pk,
+        "title": f"Statement {row.pk}",
         "provider": row.provider,
         "shape": row.shape,
         "label": shapes.LABELS.get(row.shape, row.shape),
