@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -38,8 +39,12 @@ def operations() -> list[tuple[str, str]]:
             "price_id",
             "alert_id",
             "channel_id",
+            "statement_id",
+            "view_id",
+            "export_id",
         ):
             filled = filled.replace("{" + name + "}", "1")
+        filled = filled.replace("{request_id}", str(UUID(int=1)))
         found += [(method.upper(), filled) for method in methods]
     return sorted(found)
 
