@@ -7,7 +7,7 @@ from poolsite.actor import SYSTEM
 from providers.services import (
     account_status,
     attention,
-    discovery,
+    list_rounds,
     recalculation,
     unpriced,
 )
@@ -54,4 +54,4 @@ def watch_budgets() -> None:
 @jobs.periodic_task("providers.refresh_model_lists", interval_s=60)
 def refresh_model_lists() -> None:
     """Ask the providers whose list is due, one after another."""
-    discovery.refresh_due(SYSTEM)
+    list_rounds.refresh_due(SYSTEM)

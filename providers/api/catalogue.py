@@ -127,7 +127,8 @@ def apply_verified(request: HttpRequest, slug: str) -> list[dict[str, Any]]:
 
 def shown(result: CheckResult) -> dict[str, Any]:
     """Return a test's result as the API words it."""
-    words = dataclasses.asdict(result)
+    words = dataclasses.asdict(dataclasses.replace(result, listed=[]))
+    del words["listed"]
     for row, stage in zip(words["stages"], result.stages, strict=True):
         row["outcome"] = stage.outcome
     return {**words, **result.verdict, "error": result.error, "cost": COST}

@@ -15,7 +15,7 @@ from providers.discovery.facts import WORDS, gather
 from providers.discovery.known import known_models
 from providers.models import ModelList, Provider
 from providers.routing.access import permits
-from providers.services import discovery, models
+from providers.services import discovery, list_rounds, models
 from providers.services.errors import ServiceError
 
 router = Router(tags=["models"])
@@ -50,13 +50,13 @@ class Schedule(Schema):
 @router.get("/models-schedule")
 def get_schedule(request: HttpRequest) -> dict[str, Any]:
     """Return how often lists are fetched, in seconds; 0 = never."""
-    return discovery.schedule()
+    return list_rounds.schedule()
 
 
 @router.put("/models-schedule")
 def set_schedule(request: HttpRequest, data: Schedule) -> dict[str, Any]:
     """Change how often lists are fetched."""
-    return discovery.set_schedule(
+    return list_rounds.set_schedule(
         actor_of(request), every_s=data.every_s, auto_add=data.auto_add
     )
 

@@ -8,6 +8,7 @@ that cost something.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -18,8 +19,10 @@ from poolsite import secrets
 from poolsite.crypto import UnreadableSecretError
 from poolsite.egress_control import Answer
 from poolsite.secret_type import Secret
+from pricing.listing import ListedModel
 from providers.catalogue import spec
 from providers.discovery.asking import TOTAL_S, Asker, Candidate, Heard, Signer
+from providers.discovery.lists import parse
 from providers.discovery.questions import (
     Question,
     aws_code,
@@ -91,7 +94,8 @@ class CheckResult:
     """What the test found.
 
     Shapes:  ``state`` is a pill of the console: healthy, invalid_key, rate_limited,
-             error, not_supported; ``models`` are the ids the provider lists;
+             error, not_supported; ``models`` are the ids the provider lists,
+             ``listed`` what it says of those it describes;
              ``base_url`` and ``api_format`` are what was found to work where that is
              something else than was entered, blank otherwise. ``entered_url`` and
              ``auth_scheme`` are what should have been entered, where a format was to
@@ -100,6 +104,7 @@ class CheckResult:
 
     stages: list[Stage] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
+    listed: list[ListedModel] = field(default_factory=list)
     state: str = "healthy"
     retry_after: str = ""
     key_id: int | None = None
@@ -308,6 +313,10 @@ def _judge(
     result.stages.append(stage)
     if not stage.ok:
         result.state = "not_supported"
+        return result
+    # Facts are a gift: a list that names its models well enough is good without them.
+    with suppress(ValueError):
+        result.listed = parse.read(candidate.api_format, answer.json())
     return result
 
 

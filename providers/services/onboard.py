@@ -20,7 +20,7 @@ from providers.discovery.roots import normalise
 from providers.discovery.stages import run_stages
 from providers.formats.cli_backed.command import is_program
 from providers.models import Provider, ProviderModel
-from providers.services import credentials, models, providers
+from providers.services import credentials, discovery, models, providers
 from providers.services.errors import ServiceError
 from providers.services.proof import signer_of
 from providers.services.trials import moved_result
@@ -172,6 +172,8 @@ def save_new(
     if new.models:
         models.add_models(actor, provider, new.models)
     if result is not None:
+        if result.listed:
+            discovery.keep_first(actor, provider, result.listed)
         if result.models:
             models.add_models(
                 actor, provider, result.models, source=ProviderModel.Source.DISCOVERED

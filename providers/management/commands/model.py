@@ -12,7 +12,7 @@ from providers.discovery.differences import BACK, KINDS, NEW, differences
 from providers.discovery.facts import WORDS
 from providers.management.base import PoolCommand, action, get_provider
 from providers.management.probing import add_probe
-from providers.services import discovery, models
+from providers.services import discovery, list_rounds, models
 
 _KINDS: Final = {"none": (), "new": (NEW, BACK), "all": KINDS}
 _LISTS: Final = ("providers", "capabilities", "aliases")
@@ -96,7 +96,7 @@ class Command(PoolCommand):
 
     def schedule(self, options: dict[str, Any]) -> None:
         wish = options["auto_add"]
-        plan = discovery.set_schedule(
+        plan = list_rounds.set_schedule(
             self.actor,
             every_s=options["every"],
             auto_add=None if wish is None else wish == "on",

@@ -143,7 +143,8 @@ class Command(PoolCommand):
             may_move=options["other_sites"],
         )
         if options["json"]:
-            shown = dataclasses.asdict(result)
+            shown = dataclasses.asdict(dataclasses.replace(result, listed=[]))
+            del shown["listed"]
             self.print_json({**shown, **result.verdict, "error": result.error})
         else:
             for stage in result.stages:

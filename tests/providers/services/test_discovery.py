@@ -13,7 +13,7 @@ from poolsite.clock import ManualClock, SystemClock
 from poolsite.models import AuditEvent
 from providers.discovery.differences import KINDS, differences, entries_of
 from providers.models import ModelList, Provider, ProviderModel
-from providers.services import discovery, explain, models, providers
+from providers.services import discovery, explain, list_rounds, models, providers
 from providers.services.errors import ServiceError
 from providers.snapshot.build import build_base, build_delta
 from tests.factories import make_client_key, make_models, make_provider
@@ -300,10 +300,10 @@ def test_the_round_asks_each_provider_once_an_hour(
     for slug in ("one", "two"):
         provider_at(vendor, slug)
     provider_at(vendor, "off", enabled=False)
-    assert len(discovery.refresh_due(SYSTEM, clock=clock)) == 2
-    assert discovery.refresh_due(SYSTEM, clock=clock) == []
+    assert len(list_rounds.refresh_due(SYSTEM, clock=clock)) == 2
+    assert list_rounds.refresh_due(SYSTEM, clock=clock) == []
     clock.advance(3600 + 361)
-    assert len(discovery.refresh_due(SYSTEM, clock=clock)) == 2
+    assert len(list_rounds.refresh_due(SYSTEM, clock=clock)) == 2
     assert ProviderModel.objects.count() == 0
 
 
@@ -314,32 +314,32 @@ def test_the_round_takes_the_oldest_first_and_only_some(
     for n, row in enumerate(made):
         at = clock.now() - timedelta(hours=3 + n)
         ModelList.objects.create(provider=row, fetched_at=at, checked_at=at)
-    done = discovery.refresh_due(SYSTEM, clock=clock, most=2)
+    done = list_rounds.refresh_due(SYSTEM, clock=clock, most=2)
     assert [row.provider_id for row in done] == [made[2].pk, made[1].pk]
 
 
 def test_the_round_adds_new_models_only_where_it_is_told_to(
     provider: Provider, vendor: Vendor, clock: ManualClock
 ) -> None:
-    discovery.set_schedule(SYSTEM, auto_add=True)
-    discovery.refresh_due(SYSTEM, clock=clock)
+    list_rounds.set_schedule(SYSTEM, auto_add=True)
+    list_rounds.refresh_due(SYSTEM, clock=clock)
     assert names(provider) == ["m-1", "m-2", "m-3"]
     vendor.on("GET", "/v1/models", lists.openai("m-1"))
     clock.advance(4000)
-    discovery.refresh_due(SYSTEM, clock=clock)
+    list_rounds.refresh_due(SYSTEM, clock=clock)
     assert names(provider, gone_at=None) == ["m-1", "m-2", "m-3"]
 
 
 def test_the_round_can_be_switched_off(
     provider: Provider, vendor: Vendor, clock: ManualClock
 ) -> None:
-    assert discovery.set_schedule(SYSTEM, every_s=0)["every_s"] == 0
-    assert discovery.refresh_due(SYSTEM, clock=clock) == []
+    assert list_rounds.set_schedule(SYSTEM, every_s=0)["every_s"] == 0
+    assert list_rounds.refresh_due(SYSTEM, clock=clock) == []
     assert vendor.asked == []
 
 
 @pytest.mark.parametrize("every_s", [-1, 1, 599, 604_801])
 def test_a_schedule_is_neither_too_tight_nor_too_loose(every_s: int) -> None:
     with pytest.raises(ServiceError, match="The interval is 0"):
-        discovery.set_schedule(SYSTEM, every_s=every_s)
-    assert discovery.schedule() == {"every_s": 3600, "auto_add": False}
+        list_rounds.set_schedule(SYSTEM, every_s=every_s)
+    assert list_rounds.schedule() == {"every_s": 3600, "auto_add": False}

@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from providers.catalogue import spec
 from providers.catalogue.spec import CatalogueEntry
 from providers.models import Provider
+from providers.snapshot.stated import stated_prices
 from tests.factories import make_provider
 from tests.vendors import verify as shapes
 from tests.vendors.server import Vendor
@@ -322,6 +323,30 @@ def test_test_with_a_call_shows_every_step_and_saves_nothing(as_oskar: Client) -
     assert "It works" in page
     assert KEY not in page
     assert not Provider.objects.exists()
+
+
+def test_what_the_list_says_counts_from_the_first_request_on(as_oskar: Client) -> None:
+    with Vendor() as vendor:
+        row = {
+            "id": "maker/large",
+            "name": "Large",
+            "context_length": 131072,
+            "pricing": {"prompt": "0.000002", "completion": "0.000006"},
+        }
+        vendor.on("GET", "/v1/models", {"data": [row, {"id": "maker/small"}]})
+        sent = values(
+            catalogue="custom", base_url=f"{vendor.root}/v1", allow_private="on"
+        )
+        del sent["save_disabled"]
+        assert as_oskar.post(ADD, sent).status_code == 302
+    provider = Provider.objects.get()
+    models = {row.model_id: row for row in provider.models.all()}
+    assert set(models) == {"maker/large", "maker/small"}
+    assert models["maker/large"].context_window == 131072
+    price = stated_prices()[provider.pk]["maker/large"]
+    assert (price.input, price.output) == (2_000_000_000, 6_000_000_000)
+    # It was one page of a list: the next round asks for it whole.
+    assert provider.model_list.checked_at is None
 
 
 # Verification
