@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
 from poolsite.destinations import EgressRefusedError
 from poolsite.models import Job
+from pricing.book import loader
 from pricing.feeds import diff
 from pricing.feeds.diff import ACCEPTED, DECLINED, Line
 from pricing.feeds.fetch import vetter
@@ -120,9 +122,9 @@ def decide(
     feed.counts = {**feed.counts, "held": len(feed.held)}
     if accept:
         kept = unpack(bytes(feed.listing))
-        today = clock.now().date().isoformat()
+        since = _news_since(clock)
         for line in chosen:
-            kept = diff.decide(kept, line, date=today)
+            kept = diff.decide(kept, line, date=since)
         feed.listing = pack(kept)
         feed.digest = digest_of(feed.listing)
     feed.save()
@@ -175,3 +177,12 @@ def _checked(url: str, name: str) -> str:
     except EgressRefusedError as exc:
         raise FeedSettingError(str(exc), field="url") from exc
     return url
+
+
+def _news_since(clock: Clock) -> str:
+    """Return the day from which on an accepted price counts as news.
+
+    A person's word beats what the release settled, also on the day of the release.
+    """
+    released = date.fromisoformat(loader.embedded_listing().date)
+    return max(clock.now().date(), released + timedelta(days=1)).isoformat()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from poolsite import version
@@ -10,11 +12,14 @@ from poolsite.clock import ManualClock
 from poolsite.jobs import sweep
 from poolsite.models import AuditEvent, DueTask, Job
 from pricing import tasks
+from pricing.book import loader
 from pricing.cost import PriceSpec
 from pricing.feeds import current, selectors, services
+from pricing.feeds.diff import is_settled
+from pricing.feeds.packed import unpack
 from pricing.feeds.refresh import refresh
 from pricing.feeds.services import FeedSettingError
-from pricing.listing import Listing
+from pricing.listing import ListedModel, Listing
 from pricing.models import CustomPrice, Feed
 from pricing.services import set_price
 from tests.pricing.feeds.conftest import USD, World
@@ -120,6 +125,19 @@ def test_accepting_puts_the_price_in_force(
     event = AuditEvent.objects.get()
     assert event.action == "feed.accept"
     assert event.after == {"lines": 1, "first": ["acme/m-2 input"]}
+
+
+def test_accepted_price_beats_what_a_release_of_the_same_day_settled(
+    world: World, good: list[Listing], clock: ManualClock
+) -> None:
+    released = loader.embedded_listing().date
+    at = datetime.fromisoformat(released).replace(hour=23, tzinfo=UTC)
+    clock.set_wall(at)
+    keys = held(world, clock)
+    services.decide(SYSTEM, NAME, keys[:1], accept=True, clock=clock)
+    since = unpack(bytes(world.feed().listing or b"")).since["acme\nm-2"]
+    settled = ListedModel("m-2", price=PriceSpec(input=USD), origin="overlay")
+    assert not is_settled(settled, NAME, since, released)
 
 
 def test_declined_price_is_not_asked_again(
