@@ -83,7 +83,5 @@ urlpatterns = [
     path("keys/<int:pk>/revoke/", client_keys.key_revoke, name="key-revoke"),
     # /requests/
     path("requests/", requests.request_list, name="request-list"),
-    path(
-        "requests/<uuid:pk>/", request_detail.request_detail, name="request-detail"
-    ),
+    path("requests/<uuid:pk>/", request_detail.request_detail, name="request-detail"),
 ]

@@ -228,6 +228,14 @@ def test_every_change_of_the_api_is_in_this_list() -> None:
         ("POST", "/statements"),
         ("POST", "/statements/{}/compare"),
         ("DELETE", "/statements/{}"),
+        # These need usage to look at: see usage/dashboards and test_requests.py.
+        ("POST", "/usage/views"),
+        ("PATCH", "/usage/views/{}"),
+        ("DELETE", "/usage/views/{}"),
+        ("POST", "/usage/exports"),
+        ("DELETE", "/usage/exports/{}"),
+        ("POST", "/usage/rebuild"),
+        ("POST", "/requests/{}/replay"),
         # See retention/test_retention.py.
         ("PUT", "/retention/{}"),
         # One changes nothing, the others need work under way: see test_probes.py.

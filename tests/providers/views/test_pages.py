@@ -105,7 +105,8 @@ def test_every_page_answers_within_twelve_queries(
         assert len(queries) <= 12, f"{url}: {len(queries)}\n{listed}"
         body = response.content.decode()
         assert " style=" not in body, url
-        assert body.count("<h1") == 1, url
+        if "<html" in body:  # a piece has no heading of its own
+            assert body.count("<h1") == 1, url
 
 
 def test_queries_do_not_grow_with_rows(
