@@ -27,7 +27,7 @@ _ALWAYS: Final = {
     "unpriced": "allow",
     "log_level": "metadata",
 }
-"""What stands in for a choice that did not come with the form."""
+"""What a new key gets where the form says nothing; an old one keeps what it has."""
 
 
 class _WordsField(forms.MultipleChoiceField):
@@ -235,7 +235,7 @@ class ClientKeyForm(TermsFields):
         """Return what the key service takes, the name included."""
         found = {name: self.cleaned_data[name] for name in _PLAIN}
         for name, word in _ALWAYS.items():
-            found[name] = found[name] or word
+            found[name] = found[name] or self.initial.get(name) or word
         return {**found, "expires_at": self.cleaned_data["expires_at"]}
 
     def rule(self) -> tuple[str, tuple[str, ...], str, tuple[str, ...]]:

@@ -140,7 +140,8 @@ def _urls(
     if not top and rows:
         top = log_find.write_cursor("n", (rows[0].at, rows[0].id))
     start = request.GET.get("from", "")
-    if not start and rows:
+    # A short log is shown whole: what began earlier and ends now belongs there too.
+    if not start and len(rows) >= log_find.PAGE_SIZE:
         start = log_find.write_cursor("n", (rows[-1].at, rows[-1].id))
     urls = {
         "off": _url(request, bar),

@@ -93,5 +93,5 @@ def test_what_is_left_of_a_limit_is_told_in_a_header(town: Town) -> None:
     requests, budget = (part.strip().split(";") for part in told.split(","))
     assert requests[:2] == ["requests", "limit=60"]
     assert requests[2] in ("remaining=59", "remaining=58")
-    assert budget[:2] == ["budget-nano-usd", f"limit={NANO}"]
-    assert 0 < int(budget[2].removeprefix("remaining=")) < NANO
+    assert budget[:3] == ["budget-nano-usd", "of=key", f"limit={NANO}"]
+    assert 0 < int(budget[3].removeprefix("remaining=")) < NANO
