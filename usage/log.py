@@ -84,6 +84,12 @@ class RequestRow:
         return corrections.request_cost(self.row)
 
     @property
+    def is_unpriced(self) -> bool:
+        """Tell whether a part of it still has no price, corrections included."""
+        standing = getattr(self.row, "adjustments_standing", None) or 0
+        return self.row.unpriced and standing < max(self.row.attempts, 1)
+
+    @property
     def latency_ms(self) -> int | None:
         """From the first byte in to the last byte out."""
         return self.row.latency_ms

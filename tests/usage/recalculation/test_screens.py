@@ -149,11 +149,19 @@ def test_request_shows_its_corrected_cost_and_the_run(as_viktor: Client) -> None
     assert "It had no price" in page
     listed = log.in_words(log.latest())
     assert [row.cost_nano_usd for row in listed] == [adjusted.delta_nano_usd]
+    assert not listed[0].is_unpriced
+    assert "for a model that was used" not in page_of(as_viktor, request_id)
 
     traffic.undo(run)
     assert log.in_words(log.latest())[0].cost_nano_usd is None
+    assert log.in_words(log.latest())[0].is_unpriced
+    assert "for a model that was used" in page_of(as_viktor, request_id)
     page = as_viktor.get(f"/requests/{request_id}/").content.decode()
     assert "Taken back" in page
+
+
+def page_of(client: Client, request_id: str) -> str:
+    return client.get(f"/requests/{request_id}/").content.decode()
 
 
 def test_api_counts_applies_and_undoes(olivia: User, run: RecalculationRun) -> None:
