@@ -39,6 +39,27 @@ def _is_local(host: object) -> bool:
     return address is not None and (address.is_loopback or address.is_unspecified)
 
 
+_NEEDS_A_SERVER = {"postgres", "redis", "django_db"}
+_DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Run only what touches a server once more where servers are the point."""
+    if os.environ.get("POOL_TEST_STAGE") != "servers":
+        return
+    chosen = [item for item in items if _touches_a_server(item)]
+    config.hook.pytest_deselected(items=[i for i in items if i not in set(chosen)])
+    items[:] = chosen
+
+
+def _touches_a_server(item: pytest.Item) -> bool:
+    if any(mark.name in _NEEDS_A_SERVER for mark in item.iter_markers()):
+        return True
+    return not _DATABASE_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def only_loopback() -> Iterator[None]:
     """Let sockets reach this machine only, and names resolve to it only.

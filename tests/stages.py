@@ -74,6 +74,8 @@ def _on_servers() -> int:
     ignored = [f"--ignore={path}" for path in NO_DATABASE]
     tests = [*_PYTEST, "-m", "not long and not process and not browser"]
     servers = [sys.executable, "-m", "tests.servers", "postgres", "redis", "--"]
+    # What touches neither has nothing new to say here: see tests/conftest.py.
+    os.environ["POOL_TEST_STAGE"] = "servers"
     return _run("PostgreSQL and Redis", [*servers, *tests, *ignored, *ON_SERVERS])
 
 
