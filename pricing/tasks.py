@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from poolsite.jobs import JobHandle, job_task, periodic_task
+from poolsite.job_handle import JobHandle
+from poolsite.jobs import job_task, periodic_task
 from pricing import edges
 from pricing.feeds import refresh as feeds
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from poolsite import jobs
 from poolsite.actor import SYSTEM
+from poolsite.job_handle import JobHandle
 from providers.services import (
     account_status,
     attention,
@@ -22,13 +23,13 @@ def refresh_account_status() -> None:
 
 
 @jobs.job_task(runs.TASK, longest_s=runner.LONGEST_S)
-def probe(handle: jobs.JobHandle, run_id: int) -> dict[str, int]:
+def probe(handle: JobHandle, run_id: int) -> dict[str, int]:
     """Ask the models of one round for a token each."""
     return runner.run_probes(handle, run_id)
 
 
 @jobs.job_task("usage.recalculation.count", longest_s=3_600)
-def count_recalculation(handle: jobs.JobHandle, run_id: int) -> object:
+def count_recalculation(handle: JobHandle, run_id: int) -> object:
     """Count what a recalculation would change."""
     return recalculation.count(handle, run_id)
 

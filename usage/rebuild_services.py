@@ -11,7 +11,7 @@ from poolsite import audit, jobs
 from poolsite.actor import Actor
 from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
-from poolsite.jobs import JobHandle
+from poolsite.job_handle import JobHandle
 from poolsite.models import Job
 from usage import rebuild
 from usage.models import Request, Rollup15, RollupCube, RollupDay

@@ -18,7 +18,7 @@ from poolsite.actor import Actor
 from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
 from poolsite.ids import uuid7
-from poolsite.jobs import JobHandle
+from poolsite.job_handle import JobHandle
 from usage import log_file, log_search
 from usage.dashboards import export, question
 from usage.saved import Export, SavedView

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from poolsite.clock import SystemClock
-from poolsite.jobs import JobHandle, job_task, periodic_task
+from poolsite.job_handle import JobHandle
+from poolsite.jobs import job_task, periodic_task
 from usage import partitions, rebuild_services, saved_services
 from usage.recalculation import services, work
 from usage.reconciliation import services as statements

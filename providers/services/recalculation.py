@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from poolsite import jobs
-from poolsite.jobs import JobHandle
+from poolsite.job_handle import JobHandle
 from providers.models import Provider
 from providers.snapshot.prices import PriceTable
 from usage.models import RecalculationRun

@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 from poolsite import jobs
 from poolsite.celery import app
 from poolsite.clock import ManualClock
+from poolsite.job_handle import HEARTBEAT_S, JobHandle
 from poolsite.models import Alert, DueTask, Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +92,7 @@ def test_job_runs_once_however_often_it_is_delivered(sent: Sent) -> None:
     job = jobs.start("x.work", n=2)
     runs: list[int] = []
 
-    def work(handle: jobs.JobHandle, n: int) -> dict[str, int]:
+    def work(handle: JobHandle, n: int) -> dict[str, int]:
         runs.append(n)
         assert not jobs.run(handle.id, work)
         handle.step(5, total=5)
@@ -109,7 +110,7 @@ def test_failure_is_named_without_its_text_and_alerted(
 ) -> None:
     job = jobs.start("x.work", label="Import")
 
-    def work(_: jobs.JobHandle) -> None:
+    def work(_: JobHandle) -> None:
         raise LookupError("sk-canary-8877")
 
     jobs.run(job.pk, work)
@@ -135,11 +136,11 @@ def test_waiting_job_is_cancelled_at_once(sent: Sent) -> None:
 def test_running_job_stops_at_its_next_step(sent: Sent, clock: ManualClock) -> None:
     job = jobs.start("x.work", clock=clock)
 
-    def work(handle: jobs.JobHandle) -> None:
+    def work(handle: JobHandle) -> None:
         handle.step(1, message="one")
         assert jobs.cancel(job)
         handle.step(2)
-        clock.advance(jobs.HEARTBEAT_S)
+        clock.advance(HEARTBEAT_S)
         handle.step(3)
         pytest.fail("went on")
 
@@ -152,7 +153,7 @@ def test_steps_write_at_most_every_five_seconds(
 ) -> None:
     job = jobs.start("x.work", clock=clock)
 
-    def work(handle: jobs.JobHandle) -> None:
+    def work(handle: JobHandle) -> None:
         with django_assert_num_queries(1):
             for number in range(60):
                 handle.step(number)
@@ -164,7 +165,7 @@ def test_steps_write_at_most_every_five_seconds(
 def test_job_out_of_time_is_taken_up_again(sent: Sent, clock: ManualClock) -> None:
     job = jobs.start("x.work", clock=clock)
 
-    def slow(_: jobs.JobHandle) -> None:
+    def slow(_: JobHandle) -> None:
         raise SoftTimeLimitExceeded
 
     with pytest.raises(SoftTimeLimitExceeded):
@@ -182,7 +183,7 @@ def test_job_of_a_dead_worker_is_taken_up_and_its_late_end_ignored(
 ) -> None:
     job = jobs.start("x.work", clock=clock)
 
-    def dying(_: jobs.JobHandle) -> str:
+    def dying(_: JobHandle) -> str:
         clock.advance(jobs.DEAD_S + 1)
         assert jobs.sweep(clock=clock) == 1
         assert jobs.run(job.pk, lambda _: "second", clock=clock)
@@ -312,7 +313,7 @@ def test_job_task_is_a_celery_task_around_the_claim(sent: Sent) -> None:
     seen: list[object] = []
 
     @jobs.job_task("x.named")
-    def work(handle: jobs.JobHandle, provider_id: int) -> None:
+    def work(handle: JobHandle, provider_id: int) -> None:
         seen.append((handle.id, provider_id))
 
     job = jobs.start("x.named", provider_id=7)
@@ -348,7 +349,7 @@ def test_check_stops_within_half_a_second_and_writes_nothing(
     job = jobs.start("x.work", clock=clock)
     waited: list[float] = []
 
-    def work(handle: jobs.JobHandle) -> None:
+    def work(handle: JobHandle) -> None:
         handle.check()
         jobs.cancel(job, clock=clock)
         for passed in range(10):

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from django.db import transaction
 from django.db.models import F, Max
 
-from poolsite.jobs import JobCancelledError, JobHandle
+from poolsite.job_handle import JobCancelledError, JobHandle
 from usage import bulk, corrections, cost_deltas, ledger_sums
 from usage.corrections import Correction
 from usage.cost_deltas import Asked, CostDeltas, Part

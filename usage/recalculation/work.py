@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.db.models import F
 
-from poolsite.jobs import JobCancelledError, JobHandle
+from poolsite.job_handle import JobCancelledError, JobHandle
 from poolsite.models import Job
 from pricing.selectors import versions
 from usage import bulk, dimensions

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from poolsite import jobs
 from poolsite.clock import SystemClock
-from poolsite.jobs import JobHandle
+from poolsite.job_handle import JobHandle
 from usage.models import StatementComparison, StatementLine, VendorStatement
 from usage.reconciliation import ledger
 from usage.reconciliation.compare import Billed, Limits, Line, compare, totals

@@ -16,7 +16,7 @@ from uuid import UUID
 from poolsite import audit, version
 from poolsite.actor import SYSTEM, Actor
 from poolsite.change import one_change
-from poolsite.jobs import JobHandle, JobInterruptedError
+from poolsite.job_handle import JobHandle, JobInterruptedError
 from providers.models import ProbeResult, ProbeRun, ProviderModel
 from providers.services.own_call import ProbeAnswer, Prober
 from providers.services.probing import rules

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from poolsite import audit, jobs
 from poolsite.actor import SYSTEM, person
 from poolsite.clock import ManualClock
+from poolsite.job_handle import JobHandle
 from poolsite.models import AuditEvent, Job, User
 from providers.models import ProbeResult, ProbeRun, Provider, ProviderModel
 from providers.services.errors import ServiceError
@@ -294,7 +295,7 @@ def test_what_cannot_be_is_refused_by_name(
 def test_answers_are_written_in_few_queries(acme: Provider) -> None:
     make_models(acme, *(f"m-{number}" for number in range(25)))
     run = runs.start_probe(SYSTEM, list(acme.models.values_list("pk", flat=True)))
-    handle = jobs.JobHandle(run.job or Job(), ManualClock())
+    handle = JobHandle(run.job or Job(), ManualClock())
     found = [
         (Item(row.pk, row.model_id, ""), OK)
         for row in run.results.filter(state="waiting")[:25]

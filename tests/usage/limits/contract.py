@@ -1,7 +1,8 @@
 """What every store of limits must do; each store's tests inherit these.
 
 A subclass gives a fixture ``bench`` with a store, a second store on the same state (or
-the same store), and the clock both follow.
+the same store), and the clock both follow. It is long because a contract is read as
+one: two stores keep it, and what one of them is asked the other is asked as well.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from poolsite import jobs
+from poolsite import job_handle, jobs
 from poolsite.actor import SYSTEM
+from poolsite.job_handle import JobHandle
 from poolsite.models import Job
 from providers.services.recalculation import prices_now
 from tests.usage.recalculation import traffic
@@ -112,7 +113,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
             services.cancel(SYSTEM, self._run)
 
     monkeypatch.setattr(post.Writer, "write", write)
-    monkeypatch.setattr(jobs, "LOOK_S", 0)
+    monkeypatch.setattr(job_handle, "LOOK_S", 0)
 
 
 def test_stopped_apply_keeps_totals_true_and_can_go_on(
@@ -172,9 +173,9 @@ def test_stopped_count_is_dropped_and_wrote_nothing(
     traffic.make_traffic(20)
     traffic.set_prices()
     run = services.start(SYSTEM, traffic.ALL)
-    monkeypatch.setattr(jobs, "LOOK_S", 0)
+    monkeypatch.setattr(job_handle, "LOOK_S", 0)
 
-    def count(handle: jobs.JobHandle, run_id: int) -> object:
+    def count(handle: JobHandle, run_id: int) -> object:
         services.cancel(SYSTEM, run)
         return work.count(handle, run_id, prices_now())
 

@@ -14,9 +14,10 @@ from providers.catalogue import spec
 from providers.discovery.accounts import plans, prepaid, readers, relays
 from providers.discovery.accounts.answer import AccountError, Reader, Status, amount
 from providers.discovery.accounts.ask import Asked, read_account
-from tests.vendors.accounts import ROWS, SECRET, SIGN_INS, SILENT_HOSTS, Row
+from tests.vendors.accounts import ROWS, SECRET, SILENT_HOSTS, Row
 from tests.vendors.server import Asked as Sent
 from tests.vendors.server import Reply, Vendor
+from tests.vendors.sign_ins import SIGN_INS
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
