@@ -33,13 +33,14 @@ def rows(search: Search, *, now: datetime, zone: tzinfo) -> Iterator[list[str]]:
     while True:
         page = log_find.find(search, cursor, now=now, zone=zone, size=_PAGE)
         for row in log.in_words(page.rows, with_tries=False):
-            yield _cells(row)
+            yield cells(row)
         cursor = page.older
         if not cursor:
             return
 
 
-def _cells(row: RequestRow) -> list[str]:
+def cells(row: RequestRow) -> list[str]:
+    """Return one request by ``COLUMNS``, no cell of it a formula to a spreadsheet."""
     own, cost = row.row, row.cost_nano_usd
     words = (
         *(row.error, row.key, row.model, row.served, row.provider, row.agent),
@@ -54,7 +55,7 @@ def _cells(row: RequestRow) -> list[str]:
         _flag(own.stream),
         *(_number(getattr(own, name)) for name in _OWN),
         _flag(own.estimated),
-        _flag(own.unpriced),
+        _flag(row.is_unpriced),
         "" if cost is None else f"{usd_from_nano(cost):.9f}",
     ]
 

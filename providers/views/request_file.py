@@ -10,44 +10,12 @@ from typing import Any, Final
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-from poolsite.money import usd_from_nano
-from usage import log, log_find
-from usage.log import RequestRow
+from usage import log, log_file, log_find
 from usage.log_search import Search
 
 MOST_ROWS: Final = 100_000
 _MOST_PAGES: Final = 400
 _PAGE: Final = 1_000
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-COLUMNS: Final = (
-    "id",
-    "at",
-    "status",
-    "outcome",
-    "error",
-    "client_key",
-    "model_asked",
-    "model_served",
-    "provider",
-    "agent",
-    "session",
-    "end_user",
-    "dialect",
-    "purpose",
-    "stream",
-    "attempts",
-    "ttft_ms",
-    "latency_ms",
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "estimated",
-    "unpriced",
-    "cost_usd",
-)
 
 
 class _Echo:
@@ -72,7 +40,7 @@ def answer(search: Search, *, now: datetime) -> StreamingHttpResponse:
 
 def _lines(search: Search, now: datetime, zone: tzinfo) -> Iterator[str]:
     writer = csv.writer(_Echo())
-    yield writer.writerow(COLUMNS)
+    yield writer.writerow(log_file.COLUMNS)
     cursor, written = "", 0
     for _ in range(_MOST_PAGES):
         page = log_find.find(search, cursor, now=now, zone=zone, size=_PAGE)
@@ -80,7 +48,7 @@ def _lines(search: Search, now: datetime, zone: tzinfo) -> Iterator[str]:
             if written == MOST_ROWS:
                 yield _more(writer, row.at)
                 return
-            yield writer.writerow([_cell(each) for each in _values(row)])
+            yield writer.writerow(log_file.cells(row))
             written += 1
         cursor = page.older
         if not cursor:
@@ -94,48 +62,3 @@ def _more(writer: Any, at: datetime) -> str:
     said = f"The log goes on: search until:{at.isoformat()}"
     line: str = writer.writerow([said])
     return line
-
-
-def _values(row: RequestRow) -> list[Any]:
-    own, cost = row.row, row.cost_nano_usd
-    return [
-        row.id,
-        row.at.isoformat(),
-        own.status,
-        own.get_outcome_display().lower().replace(" ", "_"),
-        row.error,
-        row.key,
-        row.model,
-        row.served,
-        row.provider,
-        row.agent,
-        row.session,
-        row.end_user,
-        row.dialect,
-        row.purpose,
-        own.stream,
-        own.attempts,
-        own.ttft_ms,
-        own.latency_ms,
-        own.input_tokens,
-        own.cache_read_tokens,
-        own.cache_write_tokens,
-        own.cache_write_1h_tokens,
-        own.output_tokens,
-        own.reasoning_tokens,
-        own.estimated,
-        own.unpriced,
-        None if cost is None else f"{usd_from_nano(cost):.9f}",
-    ]
-
-
-def _cell(value: Any) -> Any:
-    """Write a value so that a spreadsheet reads it as text and never as a formula."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        # A corrected cost may be negative, and is a number.
-        return value if value[1:].replace(".", "", 1).isdecimal() else f"'{value}"
-    return value

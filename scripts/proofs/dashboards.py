@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from typing import Any
-
+from scripts.proofs.apart import measured
 from scripts.proofs.figure import Figure, at_least, at_most, equal
-from tests.rig.processes import ROOT
 
 name = "dashboards"
 REQUESTS = 1_000_000
@@ -22,7 +15,7 @@ KB = 1024
 def run(seed: int, *, short: bool = False) -> list[Figure]:
     """Fill a ledger of its own and ask every page, group, range and filter."""
     count = FEW if short else REQUESTS
-    seen = _measured(count, seed)
+    seen = measured("dashboards_rig", count, seed, within_s=LONGEST_S)
     slowest = "; ".join(f"{page} {ms:g} ms" for page, ms in seen["slowest"][:3])
     return [
         at_least("pages and filters asked", seen["pages"], 100),
@@ -40,20 +33,3 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
             True,
         ),
     ]
-
-
-def _measured(count: int, seed: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="pool-proof-") as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", "scripts.dashboards_rig", str(count), str(seed)],
-            cwd=ROOT,
-            env={**os.environ, "POOL_DATA_DIR": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LONGEST_S,
-        )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2_000:])
-    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return measured

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from typing import Any
-
+from scripts.proofs.apart import measured
 from scripts.proofs.figure import Figure, at_least, at_most, equal
-from tests.rig.processes import ROOT
 
 name = "recalculation"
 ATTEMPTS = 1_000_000
@@ -21,7 +14,7 @@ LONGEST_S = 3_600
 def run(seed: int, *, short: bool = False) -> list[Figure]:
     """Fill a ledger of its own and measure each step in one process."""
     count = FEW if short else ATTEMPTS
-    seen = _measured(count, seed)
+    seen = measured("recalculation_rig", count, seed, within_s=LONGEST_S)
     step = f"{count:,} attempts"
     return [
         at_least("attempts in the ledger", seen["attempts"], count),
@@ -61,20 +54,3 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
 
 def _told(what: str, text: str) -> Figure:
     return Figure(what, text, "told", True)
-
-
-def _measured(count: int, seed: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="pool-proof-") as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", "scripts.recalculation_rig", str(count), str(seed)],
-            cwd=ROOT,
-            env={**os.environ, "POOL_DATA_DIR": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LONGEST_S,
-        )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2_000:])
-    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return measured

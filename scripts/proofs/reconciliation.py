@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from typing import Any
 
+from scripts.proofs.apart import measured
 from scripts.proofs.figure import Figure, at_most, equal
-from tests.rig.processes import ROOT
 
 name = "reconciliation"
 ATTEMPTS = 1_000_000
@@ -21,7 +16,7 @@ LONGEST_S = 1_800
 def run(seed: int, *, short: bool = False) -> list[Figure]:
     """Fill a ledger of its own and hold two statements against it."""
     count = FEW if short else ATTEMPTS
-    seen = _measured(count, seed)
+    seen = measured("reconciliation_rig", count, seed, within_s=LONGEST_S)
     return [
         equal("attempts in the month", seen["attempts"], count),
         equal("days and models", seen["lines"], 600),
@@ -38,20 +33,3 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
 
 def _ms(seen: dict[str, Any]) -> float:
     return float(round(seen["longest_write_ms"], 1))
-
-
-def _measured(count: int, seed: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="pool-proof-") as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", "scripts.reconciliation_rig", str(count), str(seed)],
-            cwd=ROOT,
-            env={**os.environ, "POOL_DATA_DIR": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LONGEST_S,
-        )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2_000:])
-    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return measured

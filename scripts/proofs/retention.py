@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from typing import Any
-
+from scripts.proofs.apart import measured
 from scripts.proofs.figure import Figure, at_most, equal
-from tests.rig.processes import ROOT
 from tests.servers import MissingServerError, postgres
 
 name = "retention"
@@ -23,7 +16,7 @@ LONGEST_S = 1_800
 
 def run(seed: int, *, short: bool = False) -> list[Figure]:
     """Fill a month in both databases and remove it."""
-    here = _measured(FEW if short else HERE, seed, {})
+    here = measured("retention_rig", FEW if short else HERE, seed, within_s=LONGEST_S)
     figures = [
         equal("SQLite: rows of the month left", here["left"], 0),
         at_most("SQLite: 99 % of transactions", round(here["p99_ms"], 1), 50, "ms"),
@@ -38,7 +31,13 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
     ]
     try:
         with postgres() as url:
-            there = _measured(FEW if short else THERE, seed, {"DATABASE_URL": url})
+            there = measured(
+                "retention_rig",
+                FEW if short else THERE,
+                seed,
+                within_s=LONGEST_S,
+                environment={"DATABASE_URL": url},
+            )
     except MissingServerError as exc:
         return [*figures, Figure("PostgreSQL", str(exc), "told", True)]
     rows = there["requests"] - there["kept"]
@@ -52,20 +51,3 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
             "s",
         ),
     ]
-
-
-def _measured(count: int, seed: int, more: dict[str, str]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="pool-proof-") as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", "scripts.retention_rig", str(count), str(seed)],
-            cwd=ROOT,
-            env={**os.environ, **more, "POOL_DATA_DIR": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LONGEST_S,
-        )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2_000:])
-    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return measured
