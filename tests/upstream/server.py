@@ -212,11 +212,12 @@ class FaultUpstream:
                 details = (answer.usage or {}).get("prompt_tokens_details") or {}
                 served.cached_tokens = details.get("cached_tokens", 0)
             served.ended_at = time.time()
-            self.control.open -= 1
             self.control.by_status[served.status] += 1
             self.control.by_ending[served.ended] += 1
             self.served.append(served)
             self._log.end(served)
+            # Last: a test of another thread that sees nobody open reads all of it.
+            self.control.open -= 1
 
     async def _serve_control(self, exchange: Exchange) -> None:
         action = exchange.path.removeprefix("/_control").strip("/")
