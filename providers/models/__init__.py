@@ -12,11 +12,11 @@ from providers.models.model import (
     Alias,
     AliasTarget,
     Fact,
-    FallbackRule,
     ProviderModel,
     StatusChange,
 )
 from providers.models.provider import ApiKey, Provider
+from providers.models.routing import RoutingRevision
 
 __all__ = [
     "AccountStatus",
@@ -24,11 +24,11 @@ __all__ = [
     "AliasTarget",
     "ApiKey",
     "Fact",
-    "FallbackRule",
     "ModelList",
     "ProbeResult",
     "ProbeRun",
     "Provider",
     "ProviderModel",
+    "RoutingRevision",
     "StatusChange",
 ]

@@ -1,4 +1,4 @@
-"""Upstream models, aliases for them, and fallback rules."""
+"""Upstream models, aliases for them, and what the data plane learnt about them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class ProviderModel(Versioned):
     formats = models.JSONField(default=list)
     context_window = models.PositiveIntegerField(null=True)
     max_output_tokens = models.PositiveIntegerField(null=True)
+    timeout_s = models.PositiveIntegerField(null=True)
     benchmark_score = models.FloatField(null=True)
     benchmark_url = models.CharField(max_length=300, blank=True)
     probe_ok = models.BooleanField(null=True)
@@ -95,35 +96,6 @@ class AliasTarget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider_slug}/{self.model_id}"
-
-
-class FallbackRule(Versioned):
-    """What to do instead when a trigger fires; applied by routing."""
-
-    class Trigger(models.TextChoices):
-        ERROR = "error"
-        RATE_LIMIT = "rate_limit"
-        LOW_FUNDS = "low_funds"
-        COST_LIMIT = "cost_limit"
-
-    class Action(models.TextChoices):
-        SWITCH_PROVIDER = "switch_provider"
-        SWITCH_MODEL = "switch_model"
-        WAIT_AND_RETRY = "wait_and_retry"
-
-    position = models.PositiveIntegerField()
-    enabled = models.BooleanField(default=True)
-    trigger = models.CharField(max_length=12, choices=Trigger)
-    action = models.CharField(max_length=16, choices=Action)
-    match = models.JSONField(default=dict)
-    params = models.JSONField(default=dict)
-    created_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["position"]
-
-    def __str__(self) -> str:
-        return f"{self.trigger} -> {self.action}"
 
 
 class Fact(models.Model):

@@ -16,7 +16,7 @@ from poolsite import secrets
 from poolsite.models import ApiToken, Setting
 from providers.catalogue import spec as catalogue
 from providers.formats.cli_backed.command import is_program, origin_or_address
-from providers.models import ApiKey, Provider, ProviderModel
+from providers.models import ApiKey, Provider, ProviderModel, RoutingRevision
 from providers.snapshot import types
 from providers.snapshot.prices import ModelPrice
 from providers.snapshot.speech import effective_base_url, format_plan_of
@@ -37,7 +37,7 @@ KEY_COLUMNS: Final = (
 def settings_record() -> types.SettingsRecord:
     """Return the pool-wide settings; what cannot be read keeps its default.
 
-    Cost:  two queries.
+    Cost:  three queries.
     """
     known = set(types.SettingsRecord.__struct_fields__)
     values: dict[str, Any] = {}
@@ -59,7 +59,20 @@ def settings_record() -> types.SettingsRecord:
     values["allow_private"] = list(settings.CONFIG.allow_private)
     # By the owner of the machine alone: whoever may set it may start programs.
     values["cli_providers"] = settings.CONFIG.cli_providers
+    values["routing"] = msgspec.to_builtins(routing_record())
     return msgspec.convert(values, types.SettingsRecord)
+
+
+def routing_record() -> types.RoutingRecord:
+    """Return the routing in force; the defaults where none was ever published."""
+    row = RoutingRevision.objects.filter(is_draft=False).order_by("-number").first()
+    if row is None:
+        return types.RoutingRecord()
+    try:
+        found = msgspec.convert(row.document, types.RoutingRecord)
+    except msgspec.ValidationError:
+        return types.RoutingRecord(revision=row.number)
+    return msgspec.structs.replace(found, revision=row.number)
 
 
 def _is_valid(name: str, value: Any) -> bool:
@@ -191,6 +204,7 @@ def model_record(row: ProviderModel, price: ModelPrice) -> types.ModelRecord:
         capabilities=_capabilities(row.capabilities),
         created_s=int(row.created_at.timestamp()),
         formats=tuple(str(name) for name in row.formats),
+        timeout_s=row.timeout_s,
     )
 
 

@@ -43,6 +43,8 @@ class CredentialRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     Shapes:  ``context`` and ``origin`` must equal what is inside the ciphertext;
              ``token_version`` is above 0 for OAuth accounts only. What failed before
              ``revived_at_s`` is forgotten: a person said that it works again.
+    Units:   ``funds_nano_usd`` is the balance the vendor last reported, None = not
+             reported or not limited.
     """
 
     id: int
@@ -61,6 +63,7 @@ class CredentialRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     expires_at_s: float | None = None
     retire_at_s: float | None = None
     revived_at_s: float | None = None
+    funds_nano_usd: int | None = None
 
 
 class ProviderRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -106,6 +109,7 @@ class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     Shapes:  ``price`` None = unpriced; ``price_source`` names where it came from.
              ``formats`` are the dialects this model is served in where they differ
              from its provider's; empty = all of them.
+    Units:   ``timeout_s`` bounds one attempt at this model, None = its provider's.
     """
 
     id: int
@@ -119,6 +123,7 @@ class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     capabilities: tuple[str, ...] = ()
     created_s: int = 0
     formats: tuple[str, ...] = ()
+    timeout_s: float | None = None
 
 
 class TargetRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -193,6 +198,64 @@ class ClientKeyRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False)
     overrides_allowed: tuple[str, ...] = ()
 
 
+class RuleRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One fallback rule: when a trigger fires, ask somebody else or wait.
+
+    Shapes:  ``trigger`` error | rate_limit | low_funds | cost_limit; ``action``
+             switch_provider (``provider``, ``model`` optional) | switch_model
+             (``model``) | wait_and_retry (``max_retries``, ``backoff`` exponential |
+             constant). ``models`` are globs over the asked name, ``agents`` and
+             ``keys`` globs over agent and key name; empty = every one. ``limit`` soft |
+             hard names the session budget a cost_limit rule looks at.
+    Units:   ``below_nano_usd`` is the balance under which low_funds fires.
+    """
+
+    trigger: str
+    action: str
+    name: str = ""
+    enabled: bool = True
+    provider: str = ""
+    model: str = ""
+    max_retries: int = 3
+    backoff: str = "exponential"
+    below_nano_usd: int | None = None
+    limit: str = "soft"
+    models: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+class RoutingRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """How the pool chooses among those who could serve; one published revision.
+
+    Shapes:  ``strategy`` priority | cost | latency | round_robin | weighted |
+             least_busy | quota_aware; ``mode`` auto | cloud | local. ``groups`` come
+             before any strategy, each entirely before the next: free | paid |
+             official | other, or a glob over provider slugs; empty = one group.
+             ``cooldown`` replaces single numbers of
+             ``providers.routing.cooldowns.CooldownSettings``. ``rules`` are tried in
+             their order.
+    Units:   seconds; ``sticky_s`` 0 = a session is not kept at its provider;
+             ``first_token_s`` 0 = only the provider's own deadlines count;
+             ``queue_length`` calls may wait for ``queue_wait_s`` where a provider or
+             credential is at its limit of parallel calls and nobody else is free.
+             ``wait_cap_s`` is the longest a call waits for a hinted retry.
+    """
+
+    revision: int = 0
+    strategy: str = "priority"
+    mode: str = "auto"
+    format_affinity: bool = True
+    sticky_s: float = 1800.0
+    groups: tuple[str, ...] = ()
+    rules: tuple[RuleRecord, ...] = ()
+    cooldown: dict[str, float] = {}
+    first_token_s: float = 0.0
+    queue_length: int = 100
+    queue_wait_s: float = 5.0
+    wait_cap_s: float = 10.0
+
+
 class SettingsRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Pool-wide settings the data plane obeys; every number of a rule is one.
 
@@ -223,6 +286,7 @@ class SettingsRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     metrics_tokens: tuple[str, ...] = ()
     allow_private: tuple[str, ...] = ()
     cli_providers: bool = False
+    routing: RoutingRecord = RoutingRecord()
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):

@@ -138,7 +138,7 @@ OWNERS: Final = (
         "providers.ProviderModel",
         "providers.Alias",
         "providers.AliasTarget",
-        "providers.FallbackRule",
+        "providers.RoutingRevision",
         "oauth.Account",
     ),
     *_with("its provider", "providers.ModelList", "providers.AccountStatus"),
