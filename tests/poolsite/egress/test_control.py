@@ -17,8 +17,8 @@ from poolsite.egress_control import (
     EgressRefusedError,
     Vetter,
 )
-from tests.poolsite.sinkhole import sinkhole
-from tests.poolsite.spellings import loopback_urls
+from tests.poolsite.egress.sinkhole import sinkhole
+from tests.poolsite.egress.spellings import loopback_urls
 
 
 @pytest.fixture
