@@ -10,6 +10,9 @@ import pytest
 from django.core.management import load_command_class
 from django.core.management.base import CommandError, OutputWrapper
 
+from providers.models import Provider
+from tests import factories
+
 
 class Ran(NamedTuple):
     """How a command ended."""
@@ -73,3 +76,10 @@ class _Terminal(io.StringIO):
 @pytest.fixture
 def pool(db: None, monkeypatch: pytest.MonkeyPatch) -> Pool:
     return Pool(monkeypatch)
+
+
+@pytest.fixture
+def acme(pool: Pool) -> Provider:
+    return factories.make_provider(
+        "acme", models=["gpt-5-mini", "a/b"], keys=["sk-acme-0000000001"]
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from poolsite.actor import SYSTEM
 from poolsite.client_keys import parse_client_key
 from poolsite.models import AuditEvent, OneTimeToken, User
 from pricing.models import CustomPrice
-from providers.models import ApiKey, Fact, Provider
+from providers.models import ApiKey, Provider
 from providers.services import providers
 from tests import factories
 from tests.providers.commands.conftest import Pool
@@ -20,13 +19,6 @@ from tests.providers.dump import dump
 from usage.models import Budget, ClientKey
 
 SECRET = "sk-canary-0123456789-abcd"
-
-
-@pytest.fixture
-def acme(pool: Pool) -> Provider:
-    return factories.make_provider(
-        "acme", models=["gpt-5-mini", "a/b"], keys=["sk-acme-0000000001"]
-    )
 
 
 def test_provider_add_takes_every_documented_option(pool: Pool) -> None:
@@ -306,32 +298,6 @@ def test_doctor_names_what_is_wrong(pool: Pool, acme: Provider) -> None:
     assert "wrong  0 of 1 providers usable" in ran.out
 
 
-def test_route_explain_shows_candidates_in_their_turn(pool: Pool) -> None:
-    factories.make_provider("low", models=["m"], keys=["sk-low-000001"], priority=10)
-    factories.make_provider("high", models=["m"], keys=["sk-high-00001"], priority=90)
-    factories.make_provider("keyless", models=["m"])
-    found = pool.ok("route", "explain", "m", "--json").json
-    turns = [(each["provider"], each["place"]) for each in found["candidates"]]
-    assert turns == [("high", 1), ("low", 2)]
-    ran = pool.ok("route", "explain", "m", "--needs", "vision, tools")
-    assert "vision, tools" in ran.out
-
-
-def test_route_explain_obeys_the_key_and_cooldowns(pool: Pool, acme: Provider) -> None:
-    pool.ok("key", "create", "ci", "--models", "claude-*")
-    ran = pool("route", "explain", "gpt-5-mini", "--key", "ci", "--json")
-    assert ran.status == 1
-    assert "may not use" in ran.err
-    [verdict] = ran.json["candidates"]
-    assert verdict["reason"] == "key_may_not_use_model"
-
-
-def test_route_explain_of_an_unknown_name_says_what_is_near(
-    pool: Pool, acme: Provider
-) -> None:
-    assert "gpt-5-mini" in pool.refused("route", "explain", "gpt-5-mimi")
-
-
 def test_usage_has_the_documented_shape(pool: Pool, acme: Provider) -> None:
     key, _ = factories.make_client_key("ci")
     factories.make_request(key, factories.try_at(acme, "gpt-5-mini"))
@@ -407,40 +373,3 @@ def test_documented_actions_exist(name: str, actions: list[str], pool: Pool) -> 
     line = pool.refused(name, "no-such-action")
     for each in actions:
         assert f"'{each}'" in line
-
-
-def test_facts_of_cooldowns_are_seen_by_route_explain(
-    pool: Pool, acme: Provider
-) -> None:
-    from datetime import timedelta
-
-    from django.utils import timezone
-
-    from poolsite.clock import SystemClock
-    from providers.routing.health import Health
-    from providers.services.explain import explain
-
-    [verdict] = explain("gpt-5-mini").candidates
-    assert verdict.verdict == "next"
-    clock = SystemClock()
-    health = Health(clock)
-    route = _route(acme)
-    for fact in health.report(route, "quota", retry_after_s=3600):
-        Fact.objects.create(
-            kind=fact.kind,
-            key=fact.key,
-            payload=json.loads(json.dumps(fact.payload)),
-            at=timezone.now(),
-            expires_at=timezone.now() + timedelta(hours=1),
-        )
-    [verdict] = explain("gpt-5-mini").candidates
-    assert verdict.verdict == "skipped"
-    assert verdict.reason == "cooling:quota"
-
-
-def _route(provider: Provider) -> Any:
-    from poolsite.clock import SystemClock
-    from providers.services import explain
-
-    snapshot, _ = explain._snapshot(None, SystemClock())
-    return snapshot.resolve("gpt-5-mini").candidates[0]
