@@ -75,3 +75,14 @@ def has_request(town: Town, request_id: str) -> bool:
         query = "select 1 from usage_request where id = ?"
         found = connection.execute(query, [uuid.UUID(request_id).hex]).fetchone()
     return found is not None
+
+
+def assert_refused(reply: Reply, status: int, code: str) -> dict[str, Any]:
+    """Check status, shape, code and request id of a refusal."""
+    assert reply.status == status, reply.body
+    assert reply.headers["content-type"].startswith("application/json")
+    error = reply.error
+    assert error["code"] == code
+    assert error["request_id"] == reply.request_id
+    assert len(reply.request_id) == 36
+    return error

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.endtoend.asking import MESSAGES, Asker, Town
+from tests.endtoend.asking import MESSAGES, Asker, Town, assert_refused
 from tests.rig.plain import Reply, call, exchange
 from tests.rig.stage import open_stage
 
@@ -52,17 +52,6 @@ def chat(town: Town, body: Any, key: str | None = "client", **options: Any) -> R
 
 
 HELLO = {"model": "gpt-test", "messages": MESSAGES}
-
-
-def assert_refused(reply: Reply, status: int, code: str) -> dict[str, Any]:
-    """Check status, shape, code and request id of a refusal."""
-    assert reply.status == status, reply.body
-    assert reply.headers["content-type"].startswith("application/json")
-    error = reply.error
-    assert error["code"] == code
-    assert error["request_id"] == reply.request_id
-    assert len(reply.request_id) == 36
-    return error
 
 
 # Keys
