@@ -3,8 +3,10 @@
     python -m tests.stages
 
 First the embedded default, then everything that touches a database on PostgreSQL and
-Redis. What is pure arithmetic on bytes runs beside the first stage at the lowest
-priority: it takes what the others leave, and their timings stay their own.
+Redis. Two cores are enough for two things at once: what is pure arithmetic on bytes
+runs beside the first stage, and the servers' stage follows it there, both behind the
+first, which holds the tests that look at a clock. Bounds on time and memory come last,
+when nothing else wants the processor.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ TIMED = [
 ]
 ON_SERVERS = ["tests/poolsite", "tests/pricing", "tests/providers", "tests/usage"]
 NO_DATABASE = [PURE, "tests/providers/proxy", "tests/providers/routing"]
+BESIDE = "beside"
 _PYTEST = [sys.executable, "-m", "pytest", "-q"]
-_LOWEST = 19
+_SHORT = [*_PYTEST, "-m", "not long"]
+_LOWEST, _LOW = 19, 5
 _INTERRUPTED = 2
 
 
@@ -36,38 +40,33 @@ def main() -> int:
     """Run the stages; return the first status that is not 0."""
     begun = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
-        beside = _beside(output)
+        other = _start_beside(output)
         try:
-            status = _run(
-                "embedded",
-                [*_PYTEST, "-m", "not long", f"--ignore={PURE}", "tests"],
-            )
-            status = status or _run("bounds", [*_PYTEST, "-m", "not long", *TIMED])
-            pure = beside.wait()
+            status = _run("embedded", [*_SHORT, f"--ignore={PURE}", "tests"])
         finally:
-            beside.kill()
-            beside.wait()
+            # It hears Ctrl-C by itself and takes its servers down.
+            status_beside = other.wait()
         output.seek(0)
-        print(f"== wire formats\n{output.read()}", flush=True)
-    status = status or pure or _on_servers()
+        print(output.read(), flush=True)
+    status = status or status_beside or _run("bounds", [*_SHORT, *TIMED])
     print(f"all stages: {time.monotonic() - begun:.0f} s", flush=True)
     return status
 
 
-def _beside(output: IO[str]) -> subprocess.Popen[str]:
-    """Start the pure suites in the background."""
+def beside() -> int:
+    """Run what shares the machine with the first stage, one after the other."""
     ignored = [f"--ignore={path}" for path in TIMED]
+    pure = [*_SHORT, PURE, *ignored]
+    return _run("wire formats", pure, niceness=_LOWEST) or _on_servers()
+
+
+def _start_beside(output: IO[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*_PYTEST, "-m", "not long", PURE, *ignored],
+        [sys.executable, "-m", "tests.stages", BESIDE],
         stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=_lowest,
     )
-
-
-def _lowest() -> None:
-    os.nice(_LOWEST)
 
 
 def _on_servers() -> int:
@@ -76,19 +75,22 @@ def _on_servers() -> int:
     servers = [sys.executable, "-m", "tests.servers", "postgres", "redis", "--"]
     # What touches neither has nothing new to say here: see tests/conftest.py.
     os.environ["POOL_TEST_STAGE"] = "servers"
-    return _run("PostgreSQL and Redis", [*servers, *tests, *ignored, *ON_SERVERS])
+    command = [*servers, *tests, *ignored, *ON_SERVERS]
+    return _run("PostgreSQL and Redis", command, niceness=_LOW)
 
 
-def _run(name: str, command: list[str]) -> int:
+def _run(name: str, command: list[str], *, niceness: int = 0) -> int:
     begun = time.monotonic()
     print(f"== {name}", flush=True)
-    status = subprocess.run(command, check=False).returncode
+    status = subprocess.run(
+        ["nice", "-n", str(niceness), *command], check=False
+    ).returncode
     print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
     return status
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(beside() if sys.argv[1:] == [BESIDE] else main())
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
