@@ -9,6 +9,7 @@ from poolsite.models import Versioned
 from usage import losses
 from usage.adjustments import CostAdjustment as CostAdjustment
 from usage.adjustments import RecalculationRun as RecalculationRun
+from usage.bodies.rows import RequestBody as RequestBody
 from usage.budgets.rows import Budget as Budget
 from usage.budgets.rows import BudgetShare as BudgetShare
 from usage.budgets.rows import BudgetWindow as BudgetWindow

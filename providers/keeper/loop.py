@@ -31,6 +31,8 @@ from providers.keeper.publisher import Publisher
 from providers.keeper.spending import Spending
 from providers.keeper.tokens import TokenServer
 from usage import partitions
+from usage.bodies import ship as bodies
+from usage.bodies.spool import DIRECTORY as BODIES_DIRECTORY
 from usage.failovers import Failovers
 from usage.journal.directory import directories
 from usage.ledger import Window
@@ -42,6 +44,7 @@ HEARTBEAT_S: Final = 5.0
 PARTITIONS_S: Final = 3600.0
 DEATHS_S: Final = 1.0
 FACTS_S: Final = 1.0
+BODIES_S: Final = 1.0
 _SLOWEST_S: Final = 5.0
 _FINISH_S: Final = 4.0
 _FINISH_PAUSE_S: Final = 0.05
@@ -145,6 +148,7 @@ class Keeper:
             Duty("publish the configuration", PUBLISH_S, self._publisher.publish),
             Duty("report its heartbeat", HEARTBEAT_S, self._beat),
             Duty("write facts", FACTS_S, self._facts.write_file),
+            Duty("store bodies", BODIES_S, self._store_bodies),
             Duty("report deaths", DEATHS_S, lambda: deaths.report(run, self._clock)),
         ]
         if connection.vendor == "postgresql":
@@ -168,6 +172,9 @@ class Keeper:
             clock=self._clock,
         )
 
+    def _store_bodies(self) -> None:
+        bodies.ship(self._config.run_path / BODIES_DIRECTORY, clock=self._clock)
+
     def _partition(self) -> None:
         partitions.ensure(self._clock.now())
 
@@ -180,6 +187,8 @@ class Keeper:
         left = len(directories(self._config.journal_path))
         if left:
             _say(f"{left} journals are left; the next start ships them.")
+        with contextlib.suppress(Exception):
+            self._store_bodies()
         with contextlib.suppress(Exception):
             nodes.release_lease(self._me)
         self._shipper.close()

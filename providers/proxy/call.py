@@ -8,6 +8,7 @@ from __future__ import annotations
 from providers.formats.base import ChatRequest, UpstreamRequest
 from providers.formats.taps import ClientStream
 from providers.proxy.billing import Attempt, bill_attempt
+from providers.proxy.bodies import copy_for
 from providers.proxy.exchange import Admission, Caller, Failure, Headers, Inbound
 from providers.proxy.exhausted import Failed
 from providers.proxy.plan import Plan
@@ -78,6 +79,7 @@ class Call:
         self.settings: SettingsRecord = snapshot.settings
         self.watch = watch
         self.reply = reply
+        reply.copy = copy_for(caller.key, self.settings)
         self.recorder = recorder
         self.plan: Plan | None = None
         self.limited: Limited | None = None

@@ -9,6 +9,7 @@ from typing import Final
 from providers.proxy import heads, record, verdict
 from providers.proxy import watch as watches
 from providers.proxy.billing import Attempt
+from providers.proxy.bodies import hand_over
 from providers.proxy.call import Call
 from providers.proxy.errors import (
     CLIENT_CLOSED_STATUS,
@@ -72,12 +73,14 @@ class Closing:
     async def told(self, call: Call, body: bytes, content_type: str = "") -> None:
         """Answer a call that makes no use of a model; nothing is recorded of it."""
         call.recorder.is_closed = True
+        call.reply.copy = None
         own: Headers = [(b"x-pool-request-id", call.request_id)]
         head = heads.json_head(own, content_type)
         await call.reply.whole(200, head, body)
 
     async def release(self, call: Call) -> None:
         """Give the limits back what was not used, whatever else happened."""
+        hand_over(self._parts.bodies, call)
         admission = call.admission
         if admission is None or admission.ticket is None:
             return

@@ -60,6 +60,7 @@ _HELP: Final = {
     "pool_cooling": "Credentials, models and providers that are cooling down.",
     "pool_journal_records_total": "Records appended to the journal.",
     "pool_journal_errors_total": "Journal writes and flushes that failed.",
+    "pool_bodies_dropped_total": "Prompts and answers that were not kept in time.",
     "pool_resident_bytes": "Memory of the worker.",
     "pool_workers": "Data workers alive.",
 }

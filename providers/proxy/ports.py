@@ -14,6 +14,7 @@ from poolsite.clock import Clock
 from poolsite.crypto import KeyRing, Peppers
 from poolsite.destinations import Destination, HostPort
 from poolsite.egress import Timeouts
+from providers.proxy.bodies import BodyPort
 from providers.proxy.exchange import Outcome
 from providers.routing.types import Route
 from providers.snapshot.types import (
@@ -290,7 +291,8 @@ class Parts(Struct, frozen=True, kw_only=True):
 
     Shapes:  ``limits_are_shared`` = the store lives elsewhere, so settling it may wait.
              ``fetcher`` opens what clients name by URL; it may reach less than
-             ``client``, which stands in for it where there is none.
+             ``client``, which stands in for it where there is none. ``bodies`` None =
+             prompts and answers are not kept, whoever asks for it.
     Units:   ``snapshot_max_age_s`` 0 = a snapshot of any age serves.
     """
 
@@ -307,3 +309,4 @@ class Parts(Struct, frozen=True, kw_only=True):
     limits_are_shared: bool = False
     snapshot_max_age_s: float = 0.0
     fetcher: UpstreamClient | None = None
+    bodies: BodyPort | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from providers.proxy import watch as watches
+from providers.proxy.bodies import Copy
 from providers.proxy.errors import ClientGoneError
 from providers.proxy.exchange import Headers, Send
 from providers.proxy.watch import Watch
@@ -26,6 +27,7 @@ class Reply:
         "_send",
         "_stall_s",
         "_watch",
+        "copy",
         "is_finished",
         "is_started",
         "is_writing",
@@ -38,6 +40,7 @@ class Reply:
         self._watch = watch
         self._stall_s = stall_s
         self._pulse: asyncio.Task[None] | None = None
+        self.copy: Copy | None = None
         self.is_started = False
         self.is_finished = False
         self.is_writing = False
@@ -120,6 +123,8 @@ class Reply:
             raise ClientGoneError
         self.is_writing = True
         self.writes += 1
+        if self.copy is not None:
+            self.copy.add(messages[-1])
         try:
             for message in messages:
                 await self._send(message)

@@ -37,6 +37,8 @@ from providers.routing.health import COOLDOWN_FACT, Health
 from providers.snapshot.store import SnapshotStore
 from providers.snapshot.types import BUDGET
 from providers.snapshot.view import Snapshot
+from usage.bodies.spool import DIRECTORY as BODIES_DIRECTORY
+from usage.bodies.spool import Spool
 from usage.journal.records import Fact
 from usage.journal.writer import Journal
 from usage.limits.memory import MemoryLimits
@@ -72,6 +74,7 @@ class Runtime:
         self.metrics = DataMetrics(config.run_path / METRICS_DIRECTORY, self.clock)
         self.store = SnapshotStore(config.snapshot_path, self.clock)
         self.health = Health(self.clock)
+        self.bodies = Spool(config.run_path / BODIES_DIRECTORY)
         self.pipeline: Pipeline | None = None
         self.relay: ConsoleRelay | None = None
         self._lateness = Lateness(self.clock)
@@ -149,6 +152,7 @@ class Runtime:
         if closing is not None:
             await closing()
         self.metrics.flush()
+        await asyncio.to_thread(self.bodies.close)
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 
@@ -269,6 +273,7 @@ class Runtime:
             metrics=self.metrics,
             clock=self.clock,
             fetcher=self._fetcher,
+            bodies=self.bodies,
             limits_are_shared=bool(self.config.redis_url),
             snapshot_max_age_s=float(self.config.snapshot_max_age_s),
         )
@@ -357,6 +362,7 @@ class Runtime:
             "pool_snapshot_rejected_total": float(store.stats.rejected),
             "pool_cooling": float(len(self.health.states())),
             "pool_resident_bytes": float(_resident_bytes()),
+            "pool_bodies_dropped_total": float(self.bodies.dropped),
         }
         if journal is not None:
             stats = journal.stats

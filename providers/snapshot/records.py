@@ -29,8 +29,8 @@ KEY_COLUMNS: Final = (
     "revoked_at", "model_access", "models_allowed", "provider_access",
     "providers_allowed", "ip_allow", "rpm", "tpm", "tpd", "concurrency",
     "window_requests", "window_s", "assumed_output_tokens", "unpriced",
-    "default_strategy", "default_mode", "overrides_allowed", "previous_public_id",
-    "previous_digest", "previous_pepper_id", "grace_until",
+    "default_strategy", "default_mode", "overrides_allowed", "log_level",
+    "previous_public_id", "previous_digest", "previous_pepper_id", "grace_until",
 )  # fmt: skip
 
 
@@ -261,6 +261,7 @@ def client_key_record(
         default_strategy=row["default_strategy"],
         default_mode=row["default_mode"],
         overrides_allowed=tuple(row["overrides_allowed"]),
+        keeps_bodies=row["log_level"] == "bodies",
     )
 
 

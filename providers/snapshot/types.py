@@ -169,7 +169,8 @@ class ClientKeyRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False)
     Shapes:  ``digest`` is the keyed digest in hex under ``pepper_id``; a rotated key
              is listed under its old public id too, with ``expires_at_s`` set to the
              end of the grace. ``budget_ids`` holds every budget that applies to all
-             of the key's requests (pool, team, key).
+             of the key's requests (pool, team, key). ``keeps_bodies`` = prompts and
+             answers are kept where the pool's own switch is on too.
     """
 
     id: int
@@ -196,6 +197,7 @@ class ClientKeyRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False)
     default_strategy: str = ""
     default_mode: str = ""
     overrides_allowed: tuple[str, ...] = ()
+    keeps_bodies: bool = False
 
 
 class RuleRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -286,6 +288,8 @@ class SettingsRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     metrics_tokens: tuple[str, ...] = ()
     allow_private: tuple[str, ...] = ()
     cli_providers: bool = False
+    keep_bodies: bool = False
+    body_keep_bytes: int = 64 * 1024
     routing: RoutingRecord = RoutingRecord()
 
 

@@ -31,6 +31,7 @@ class Owner:
     Shapes:  ``days`` None = nothing goes by age, and ``why`` says what happens then.
              ``column`` is the time the age is counted from; rows without it stay.
              ``parts`` are filters that each use an index; ``spares`` is never removed.
+             ``within`` names a table whose rows are never outlived.
     Units:   ``least`` is the fewest days that may be set.
     """
 
@@ -42,6 +43,7 @@ class Owner:
     parts: tuple[dict[str, Any], ...] = ({},)
     spares: dict[str, Any] = field(default_factory=dict)
     least: int = 1
+    within: str = ""
 
 
 def _kept(why: str, *tables: str) -> list[Owner]:
@@ -81,6 +83,13 @@ OWNERS: Final = (
         90,
         "at",
         least=7,
+    ),
+    _old(
+        "usage.RequestBody",
+        7,
+        "at",
+        "prompts and answers, where they are kept at all; never longer than their call",
+        within="usage.Request",
     ),
     _old(
         "usage.Rollup15",

@@ -14,12 +14,16 @@ def days_of() -> dict[str, int | None]:
     """Return the days each table's rows are kept; None = not by age. One query."""
     rows = Setting.objects.filter(key__startswith=PREFIX, secret=False)
     chosen = {row.key.removeprefix(PREFIX): row.value for row in rows}
-    return {
+    days = {
         owner.table: owner.days
         if owner.days is None
         else _days(chosen.get(owner.table), owner.days, owner.least)
         for owner in OWNERS
     }
+    for owner in OWNERS:
+        if owner.within:
+            days[owner.table] = _least(days[owner.table], days[owner.within])
+    return days
 
 
 def table() -> list[dict[str, Any]]:
@@ -36,6 +40,11 @@ def table() -> list[dict[str, Any]]:
         }
         for owner in OWNERS
     ]
+
+
+def _least(own: int | None, other: int | None) -> int | None:
+    known = [each for each in (own, other) if each is not None]
+    return min(known, default=None)
 
 
 def _days(chosen: object, default: int, least: int) -> int:

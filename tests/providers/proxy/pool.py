@@ -24,6 +24,7 @@ from providers.routing.health import Health
 from providers.routing.order import Turns
 from providers.snapshot import types
 from providers.snapshot.view import ClientKeys, Snapshot, Tables
+from usage.bodies.spool import Raw
 from usage.budgets.personal import SCOPES
 from usage.journal.records import AttemptIntent, Fact, Record, Settle
 from usage.limits.memory import MemoryLimits
@@ -76,6 +77,16 @@ class Counted:
 
     def request_unpriced(self, slug: str, model: str) -> None:
         self.unpriced.append((slug, model))
+
+
+class Bodies:
+    """Where prompts and answers go that are to be kept."""
+
+    def __init__(self) -> None:
+        self.kept: list[Raw] = []
+
+    def keep(self, raw: Raw) -> None:
+        self.kept.append(raw)
 
 
 class Tokens:
@@ -181,6 +192,7 @@ class Pool:
         self.clock = clock or SystemClock()
         self.journal = MemoryJournal()
         self.metrics = Counted()
+        self.bodies = Bodies()
         self.tokens = Tokens()
         self.health = Health(self.clock)
         self.limits = MemoryLimits(self.clock, origin="test")
@@ -210,6 +222,7 @@ class Pool:
                 trust=Trust(self.peppers, ROOT, self.clock),
                 metrics=self.metrics,
                 clock=self.clock,
+                bodies=self.bodies,
             )
         )
         self._snapshot: Snapshot | None = None
