@@ -13,7 +13,7 @@ from poolsite.client_keys import new_client_key
 from poolsite.clock import Clock, SystemClock
 from poolsite.crypto import KeyRing, Peppers
 from poolsite.destinations import Vetter
-from poolsite.egress import UpstreamClient
+from poolsite.egress import UpstreamClient, tls_context
 from poolsite.ids import uuid7
 from pricing.cost import PriceSpec
 from providers.formats import registry
@@ -34,6 +34,8 @@ PEPPER = "p" * 32
 ROOT = "internal-root-of-the-tests"
 PRICE = PriceSpec(input=1_000_000_000, output=2_000_000_000)
 LOOPBACK = ("127.0.0.0/8",)
+# Reading the system's certificates takes longer than most tests.
+TLS = tls_context()
 
 
 class MemoryJournal:
@@ -209,7 +211,7 @@ class Pool:
         self.key = self.add_key()
         for number, url in enumerate(base_urls, 1):
             self.add_provider(url, priority=100 - number)
-        self.client = UpstreamClient(Vetter(LOOPBACK))
+        self.client = UpstreamClient(Vetter(LOOPBACK), tls=TLS)
         self.pipeline = Pipeline(
             Parts(
                 snapshot=self.snapshot,
