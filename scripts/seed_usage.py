@@ -4,8 +4,9 @@
 
 Writes into the configured database (POOL_DATA_DIR, DATABASE_URL), the newest request a
 minute ago. Rows and rollups go through the ledger's own bulk path and arithmetic; what
-is left out is the journal. Keys, teams and providers are rows without secrets: nobody
-can call with them.
+is left out is the journal. Of many, the last days are made like this and copied into
+the days before. Keys, teams and providers are rows without secrets: nobody can call
+with them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,7 +24,10 @@ from uuid import UUID
 import django
 
 BATCH = 10_000
+MEASURED = 10_000
 DAYS = 88
+ROW_BY_ROW = 250_000
+"""So many are made one by one; whole days of them are copied where more are wanted."""
 PROVIDERS = 12
 MODELS = 40
 KEYS = 60
@@ -47,22 +51,75 @@ class World(NamedTuple):
 
 def fill(count: int, seed: int = 1, days: float = DAYS, *, now: Any = None) -> float:
     """Write ``count`` requests over the last days; return the seconds it took."""
+    from poolsite.clock import SystemClock
+
+    begun = time.perf_counter()
+    end: datetime = (now or SystemClock().now()) - timedelta(minutes=1)
+    midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
+    before = int(days)
+    today = (end - midnight) / timedelta(days=1)
+    by_day = int(count / (before + today))
+    if count <= ROW_BY_ROW or before < 2:
+        _make_partitions(end, before + 1)
+        write(count, random.Random(seed), end, timedelta(days=days))
+        return time.perf_counter() - begun
+    own = min(before, max(1, ROW_BY_ROW // by_day))
+    _make_partitions(end, own)
+    rng = random.Random(seed)
+    write(own * by_day, rng, midnight, timedelta(days=own))
+    _copy(midnight.date(), own, before)
+    write(count - before * by_day, rng, end, end - midnight)
+    return time.perf_counter() - begun
+
+
+def fill_up(*, now: Any = None) -> int:
+    """Write what came since the newest request, as dense as before; return how many."""
+    from poolsite.clock import SystemClock
+    from usage.models import Request
+
+    end: datetime = (now or SystemClock().now()) - timedelta(minutes=1)
+    times = Request.objects.order_by("-at", "-id").values_list("at", flat=True)
+    newest, earlier = times[0], times[MEASURED : MEASURED + 1]
+    if not earlier or newest >= end:
+        return 0
+    count = int(MEASURED * ((end - newest) / (newest - earlier[0])))
+    _make_partitions(end, max(1, (end.date() - newest.date()).days))
+    write(count, random.Random(count), end, end - newest)
+    return count
+
+
+def _make_partitions(end: datetime, days: int) -> None:
+    """Have a partition for the day of ``end`` and as many days before it."""
+    from usage import partitions
+
+    partitions.ensure(end - timedelta(days=days - 1), days_ahead=days)
+
+
+def _copy(today: date, own: int, before: int) -> None:
+    """Copy the days that were made into those before them, as often as it takes."""
+    from scripts.seed_usage_copies import copy_days
+
+    done = own
+    while done < before:
+        some = min(own, before - done)
+        last = today - timedelta(days=1)
+        copy_days(last - timedelta(days=some - 1), last, done)
+        done += some
+
+
+def write(count: int, rng: random.Random, end: datetime, span: timedelta) -> None:
+    """Make requests one by one, up to a moment, and write them with their sums."""
     from django.db import transaction
 
-    from poolsite.clock import SystemClock
     from usage import ledger, ledger_sums, rollups
     from usage.dimensions import Dimensions
     from usage.models import Attempt, Request
 
-    begun = time.perf_counter()
-    rng = random.Random(seed)
-    end: datetime = (now or SystemClock().now()) - timedelta(minutes=1)
-    sessions = max(20, count // 40)
     with transaction.atomic():
-        world = _world(sessions)
+        world = _world(max(20, count // 40))
         numbers = Dimensions().resolve(ledger_sums.STRINGS)
     meaning = ledger_sums.Meaning.of(numbers)
-    rows = _requests(rng, count, world, end, timedelta(days=days))
+    rows = _requests(rng, count, world, end, span)
     while batch := list(islice(rows, BATCH)):
         deltas = rollups.Deltas()
         attempts = [row for _, tried in batch for row in tried]
@@ -74,20 +131,22 @@ def fill(count: int, seed: int = 1, days: float = DAYS, *, now: Any = None) -> f
             ledger._insert(Attempt, attempts)
             ledger._insert(Request, [asked for asked, _ in batch])
             rollups.apply(deltas)
-    return time.perf_counter() - begun
 
 
 def _world(sessions: int) -> World:
     from usage import dimensions
-    from usage.models import Attempt, Request
+    from usage.models import Attempt, Dimension, Request
 
+    first = Dimension.objects.filter(kind=dimensions.SESSION).count()
     words = {
         dimensions.PROVIDER: [f"provider-{each:02}" for each in range(PROVIDERS)],
         dimensions.MODEL: [f"model-{each:02}" for each in range(MODELS)],
         dimensions.PURPOSE: ["client"],
         dimensions.OUTCOME: ["ok", "upstream_error"],
         dimensions.PRICE_SOURCE: ["book"],
-        dimensions.SESSION: [f"agent:main:{each:06}" for each in range(sessions)],
+        dimensions.SESSION: [
+            f"agent:main:{first + each:06}" for each in range(sessions)
+        ],
         dimensions.AGENT: list(AGENTS),
         dimensions.END_USER: [f"user-{each}" for each in range(200)],
         dimensions.DIALECT: ["openai"],
@@ -256,4 +315,5 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "poolsite.settings")
     django.setup()
     arguments = [int(each) for each in sys.argv[1:]]
-    print(f"{fill(*arguments):.1f} s")
+    seconds = fill(*arguments)
+    print(f"{seconds:.1f} s, {arguments[0] / seconds:,.0f} requests a second")

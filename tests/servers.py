@@ -40,29 +40,36 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
+def postgres(kept: Path | None = None) -> Iterator[str]:
     """Run a PostgreSQL server and yield the URL of an empty database.
 
-    As root its processes run as the user ``postgres``: the server refuses root.
+    As root its processes run as the user ``postgres``: the server refuses root. With
+    ``kept`` what is in the database stays in this directory, for the next run.
     """
     home = _postgres_home()
     directory = Path(tempfile.mkdtemp(prefix="pool-pg-"))
     as_user = _as_postgres(directory)
     port = free_port()
-    data = directory / "data"
-    _call([*as_user, str(home / "initdb"), "-D", str(data), "-A", "trust", "-U", "pool",
-           "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"])  # fmt: skip
+    data = (kept or directory) / "data"
+    if kept is not None and as_user:
+        shutil.chown(kept, "postgres", "postgres")
+    if not data.exists():
+        _call([*as_user, str(home / "initdb"), "-D", str(data), "-A", "trust", "-U",
+               "pool", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"])  # fmt: skip
     options = (
         f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory}"
         " -c fsync=off -c shared_buffers=64MB -c max_connections=60"
     )
+    if kept is not None:
+        # Rows of a table made in the same transaction then need no log.
+        options += " -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=4GB"
     control = [*as_user, str(home / "pg_ctl"), "-D", str(data)]
     log = directory / "log"
     _call([*control, "-w", "-l", str(log), "-o", options, "start"])
     try:
         yield f"postgres://pool@127.0.0.1:{port}/postgres"
     finally:
-        _call([*control, "-m", "immediate", "stop"])
+        _call([*control, "-m", "immediate" if kept is None else "fast", "stop"])
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -131,7 +138,11 @@ def _wait(is_up: Callable[[], bool], name: str) -> None:
         time.sleep(0.02)
 
 
-SERVERS = {"postgres": (postgres, "DATABASE_URL"), "redis": (redis, "REDIS_URL")}
+Server = Callable[[], contextlib.AbstractContextManager[str]]
+SERVERS: dict[str, tuple[Server, str]] = {
+    "postgres": (postgres, "DATABASE_URL"),
+    "redis": (redis, "REDIS_URL"),
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,8 @@ which ``ensure`` empties into proper partitions again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -113,18 +115,34 @@ def _existing(table: str) -> set[str]:
 def _create(table: str, day: date) -> None:
     """Create one day's partition, moving rows out of DEFAULT that belong to it."""
     name = _name(table, day)
-    bounds = [f"{day} 00:00:00+00", f"{day + timedelta(days=1)} 00:00:00+00"]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
         if name in _existing(table):
             return
+        with filled(table, day):
+            cursor.execute(
+                f"WITH moved AS (DELETE FROM {table}_default"  # noqa: S608 - names are ours
+                f" WHERE at >= %s AND at < %s RETURNING *)"
+                f" INSERT INTO {name} SELECT * FROM moved",
+                _bounds(day),
+            )
+
+
+@contextmanager
+def filled(table: str, day: date) -> Iterator[str]:
+    """Create a day's partition, let rows be put into it by its name, then attach it.
+
+    Shapes:  all in one transaction; its indexes are made when the rows are there.
+    """
+    name, bounds = _name(table, day), _bounds(day)
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)")
-        cursor.execute(
-            f"WITH moved AS (DELETE FROM {table}_default"  # noqa: S608 - names are ours
-            f" WHERE at >= %s AND at < %s RETURNING *) INSERT INTO {name} SELECT * FROM moved",
-            bounds,
-        )
+        yield name
         cursor.execute(
             f"ALTER TABLE {table} ATTACH PARTITION {name}"
             f" FOR VALUES FROM ('{bounds[0]}') TO ('{bounds[1]}')"
         )
+
+
+def _bounds(day: date) -> list[str]:
+    return [f"{day} 00:00:00+00", f"{day + timedelta(days=1)} 00:00:00+00"]

@@ -29,7 +29,7 @@ def measured(
         done = subprocess.run(
             [sys.executable, "-m", f"scripts.{rig}", str(count), str(seed)],
             cwd=ROOT,
-            env={**os.environ, **(environment or {}), "POOL_DATA_DIR": folder},
+            env={**os.environ, "POOL_DATA_DIR": folder, **(environment or {})},
             capture_output=True,
             text=True,
             check=False,
