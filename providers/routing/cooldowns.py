@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-PROVIDER: Final = 0
-MODEL: Final = 1
-CREDENTIAL: Final = 2
-LIMIT: Final = 3
-"""Places in the list of a route's subjects; ``LIMIT`` is a credential with a model."""
+from providers.routing.subjects import CREDENTIAL, LIMIT, MODEL, PROVIDER
 
 _SHORTEST_S: Final = 1.0
+_LONGEST_S: Final = 366 * 24 * 3600.0
+_COUNTS: Final = frozenset({"transient_after", "failure_after", "diagnosis_keys"})
 
 
 class CooldownSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of design 10.
+    """The numbers of design 10, and those of the diagnosis.
 
-    Units: seconds; ``*_after`` counts failures in a row.
+    Shapes:  ``event_*`` bound what many secrets failing alike bring on a provider;
+             ``diagnosis_keys`` of them must fail within ``diagnosis_window_s``.
+             Refusals of all secrets are forgiven once in ``forgive_again_s``.
+    Units:   seconds; ``*_after`` counts failures in a row.
     """
 
     attention_probe_s: float = 3600.0
@@ -37,6 +40,11 @@ class CooldownSettings(msgspec.Struct, frozen=True, kw_only=True):
     model_first_s: float = 60.0
     model_max_s: float = 3600.0
     probe_s: float = 10.0
+    event_first_s: float = 5.0
+    event_max_s: float = 60.0
+    diagnosis_keys: int = 3
+    diagnosis_window_s: float = 10.0
+    forgive_again_s: float = 3600.0
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +78,35 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return min(
             self.first_s * self.factor ** min(count - self.after, 30), self.max_s
         )
+
+
+def settings_of(numbers: Mapping[str, float]) -> CooldownSettings:
+    """Return the settings with single numbers replaced.
+
+    Shapes:  names this release does not know, and what is no sensible number, change
+             nothing: a bad number must not park the pool.
+    """
+    known: dict[str, float] = {}
+    for name in CooldownSettings.__struct_fields__:
+        value = numbers.get(name)
+        if value is None or not math.isfinite(value) or value < 0:
+            continue
+        if name in _COUNTS:
+            known[name] = max(1, int(value))
+        else:
+            known[name] = min(value, _LONGEST_S)
+    return msgspec.structs.replace(CooldownSettings(), **known)
+
+
+def event_rule(settings: CooldownSettings, subject: int) -> Rule:
+    """Return how a shared event cools what it was diagnosed of: briefly."""
+    return Rule(
+        subject=subject,
+        first_s=settings.event_first_s,
+        max_s=settings.event_max_s,
+        reset_after_s=settings.reset_after_s,
+        hint_max_s=settings.event_max_s,
+    )
 
 
 def rules_of(settings: CooldownSettings) -> dict[str, Rule]:

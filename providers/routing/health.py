@@ -14,15 +14,19 @@ unavailable                        credential+model  after 5: 5 s doubling to 30
 server_error, timeout              credential+model  after 3: 30 s doubling to 5 min
 connect                            the provider      as server_error
 model                              the model         1 min, 5 min, 25 min, 1 h
+many secrets alike, at once        what they share   5 s doubling to 1 min; the secrets
+                                                     themselves are not punished
 =================================  ================  ===================================
 
 An answer of one credential says nothing about its neighbours: one bad one among three
-must not be forgiven because the others work, nor condemn them. When the time is over one request may try (``begin``); its success closes the cooldown,
-its failure opens the next longer one. Counts are forgotten after five quiet minutes.
-The last usable route is never withheld: see ``least_bad``.
+must not be forgiven because the others work, nor condemn them. What several of them
+share is found by ``diagnosis``. When the time is over one request may try (``begin``);
+its success closes the cooldown, its failure opens the next longer one. Counts are
+forgotten after five quiet minutes. The last usable route is never withheld: see
+``least_bad``; a pool of one provider with one secret withholds nothing at all.
 
-Everything is in memory. Changes leave as facts for the journal and come back by
-``load`` after a restart.
+Everything is in memory. Changes leave as facts for the journal, and come back by
+``merge`` after a restart and from other processes.
 """
 
 from __future__ import annotations
@@ -32,18 +36,49 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from poolsite.clock import NANOSECONDS_PER_SECOND, Clock
-from providers.routing.cooldowns import CooldownSettings, Rule, rules_of
+from poolsite.clock import Clock
+from providers.routing.cooldowns import (
+    CooldownSettings,
+    rules_of,
+    settings_of,
+)
+from providers.routing.diagnosis import Place
+from providers.routing.events import Events
+from providers.routing.leases import Leases
+from providers.routing.memory import Memory
+from providers.routing.remembered import (
+    COOLDOWN_FACT,
+    Failures,
+    State,
+    failures_fact,
+)
+from providers.routing.subjects import (
+    ACCOUNT,
+    CREDENTIAL,
+    EGRESS,
+    EVERYTHING,
+    LIMIT,
+    Namer,
+    Names,
+)
 from providers.routing.types import RouteLike
 from usage.journal.records import Fact
 
-COOLDOWN_FACT: Final = "cooldown"
+__all__ = ["COOLDOWN_FACT", "OK", "PROBING", "Cooling", "Health"]
+
 OK: Final = "ok"
 PROBING: Final = "probing"
 """Why a route is left alone whose rate limit is over and whose first call runs yet."""
 
 _SEVERITY: Final = {"quota": 2, "auth": 3, "unreadable": 4}
+_NEEDS_PERSON: Final = frozenset({"auth", "unreadable"})
+_LIMITED: Final = frozenset({"rate_limit", "quota"})
 _MOST_STATES: Final = 50_000
+_MOST_FAILURES: Final = 5_000
+_MOST_ENDED: Final = 5_000
+_LEASE_WAIT_S: Final = 0.2
+_FRESH_S: Final = 1.0
+_LONGEST_ERROR: Final = 200
 R = TypeVar("R", bound=RouteLike)
 
 
@@ -58,32 +93,41 @@ class Cooling(msgspec.Struct, frozen=True, gc=False):
     subject: str = ""
 
 
-class State(msgspec.Struct, gc=False):
-    """What is remembered of one subject.
-
-    Units:   monotonic seconds; ``until`` 0 = not cooling. ``probe_until`` is the end
-             of a try in progress.
-    """
-
-    reason: str
-    count: int = 0
-    transient_count: int = 0
-    until: float = 0.0
-    last: float = 0.0
-    probe_until: float = 0.0
-
-
 class Health:
     """Cooldowns of one process.
 
-    Cost:  ``cooling`` four dictionary reads; ``report`` of an ``ok`` the same.
+    Cost:  ``cooling`` of a pool where nothing failed some 50 ns, else 1 us; ``report``
+           of an ``ok`` the same.
     """
 
     def __init__(self, clock: Clock, settings: CooldownSettings | None = None) -> None:
         self._clock = clock
-        self._settings = settings or CooldownSettings()
-        self._rules = rules_of(self._settings)
-        self._states: dict[str, State] = {}
+        settings = settings or CooldownSettings()
+        self._memory = Memory(clock, settings)
+        self._events = Events(self._memory)
+        # The very same dictionary: a request looks at it for each candidate.
+        self._states = self._memory.states
+        self._rules = rules_of(settings)
+        self._namer = Namer()
+        self._failures: dict[tuple[int, int], Failures] = {}
+        self._news: list[Fact] = []
+        self._is_alone = False
+        self.leases = Leases()
+
+    def configure(
+        self, numbers: Mapping[str, float], *, providers: int | None = None
+    ) -> None:
+        """Follow the settings in force.
+
+        Shapes:  ``numbers`` are ``RoutingRecord.cooldown``; with one of ``providers``
+                 it is never withheld, nor is the only secret of it.
+        """
+        settings = settings_of(numbers)
+        self._memory.settings = settings
+        self._rules = rules_of(settings)
+        self._events.configure(settings)
+        self._namer.forget_names()
+        self._is_alone = providers is not None and providers <= 1
 
     def cooling(self, route: RouteLike) -> Cooling | None:
         """Return what keeps a route from being tried now, None when nothing does.
@@ -95,32 +139,40 @@ class Health:
             return None
         now = self._clock.monotonic()
         credential = route.credential
+        names: Sequence[str] = self._namer.names(route)
         if credential is not None and credential.revived_at_s is not None:
-            self._revive(route, credential.revived_at_s, now)
+            self._memory.revive(names, credential.revived_at_s)
+        if self._is_alone:
+            if len(route.provider.credentials) <= 1:
+                return None
+            names = names[CREDENTIAL:EGRESS]
         worst: Cooling | None = None
-        for subject in _subjects(route):
+        for subject in names:
             state = states.get(subject)
-            if state is None:
+            if state is None or not state.until:
                 continue
-            left = max(state.until, state.probe_until) - now
-            if left > 0 and (worst is None or left > (worst.left_s or 0.0)):
-                needs_person = state.reason in ("auth", "unreadable")
-                reason = state.reason
-                if reason == "rate_limit" and state.until <= now:
-                    # Others go first, but nobody is sent away for the sake of a probe.
-                    reason = PROBING
-                worst = Cooling(reason, None if needs_person else left, subject)
-                if needs_person:
-                    return worst
+            found = self._cooled(subject, state, now)
+            if found is None:
+                continue
+            if found.left_s is None:
+                return found
+            if worst is None or found.left_s > (worst.left_s or 0.0):
+                worst = found
         return worst
 
-    def _revive(self, route: RouteLike, at_s: float, now: float) -> None:
-        """Forget what a credential did before a person said that it works."""
-        wall = self._clock.time_ns() / NANOSECONDS_PER_SECOND
-        for subject in _subjects(route)[2:]:
-            state = self._states.get(subject)
-            if state is not None and wall - (now - state.last) < at_s:
-                del self._states[subject]
+    def _cooled(self, subject: str, state: State, now: float) -> Cooling | None:
+        left = max(state.until, state.probe_until) - now
+        if left <= 0:
+            if self.leases.may_probe(subject, state, now):
+                return None
+            left = _LEASE_WAIT_S
+        reason = state.reason
+        if reason in _NEEDS_PERSON:
+            return Cooling(reason, None, subject)
+        if reason == "rate_limit" and state.until <= now:
+            # Others go first, but nobody is sent away for the sake of a probe.
+            reason = PROBING
+        return Cooling(reason, left, subject)
 
     def begin(self, route: RouteLike) -> None:
         """Say that a route is about to be tried.
@@ -131,10 +183,14 @@ class Health:
         if not self._states:
             return
         now = self._clock.monotonic()
-        for subject in _subjects(route):
+        for subject in self._namer.names(route):
             state = self._states.get(subject)
             if state is not None and state.until > 0:
-                state.probe_until = now + self._settings.probe_s
+                state.probe_until = now + self._memory.settings.probe_s
+
+    def belongs(self, route: RouteLike, account: str) -> None:
+        """Learn from an answer which account of the vendor a secret belongs to."""
+        self._namer.belongs(route, account)
 
     def report(
         self,
@@ -147,13 +203,49 @@ class Health:
         """Learn how an attempt ended; return the facts that changed, to be journalled.
 
         Shapes:  ``kind`` is a word of ``providers.proxy.ports.Health``; one this
-                 release does not know changes nothing.
+                 release does not know changes nothing. ``reason`` are the upstream's
+                 words, without secrets.
         """
         if kind == OK:
-            return self._recover(route) if self._states else ()
-        if kind not in self._rules:
+            if not self._states and not self._events.evidence.awake_until:
+                return ()
+            facts = self._recover(route)
+        elif kind in self._rules:
+            facts = self._fail(route, kind, retry_after_s, reason)
+        else:
             return ()
-        return self._fail(route, kind, retry_after_s)
+        if facts and self.leases.is_on:
+            self._news.extend(facts)
+        return facts
+
+    def hear(
+        self, route: RouteLike, *, left: float | None, reset_s: float | None = None
+    ) -> Sequence[Fact]:
+        """Learn what an answer said of the quota; return what changed by it.
+
+        An answer given since the cooldown began knows better than the hint did: room
+        that is there again ends it, an earlier reset shortens it.
+
+        Shapes:  ``left`` is the fraction that remains, None = not told.
+        """
+        if not self._states:
+            return ()
+        now = self._clock.monotonic()
+        facts: list[Fact] = []
+        names = self._namer.names(route)
+        for subject in (names[CREDENTIAL], names[LIMIT], names[ACCOUNT]):
+            state = self._states.get(subject)
+            if state is None or state.until <= now or state.reason not in _LIMITED:
+                continue
+            if now - state.last < _FRESH_S:
+                continue
+            if left is not None and left > 0:
+                facts.append(self._memory.end(subject))
+            elif reset_s is not None and 0 <= reset_s < state.until - now:
+                facts.append(self._memory.shorten(subject, reset_s))
+        if facts and self.leases.is_on:
+            self._news.extend(facts)
+        return facts
 
     def least_bad(self, routes: Iterable[R]) -> R | None:
         """Choose whom to try although all of them are cooling.
@@ -171,6 +263,8 @@ class Health:
                 best = (rank, route)
         return None if best is None else best[1]
 
+    # What comes from elsewhere, and what goes there
+
     def clear(self, subject: str) -> bool:
         """Forget one subject, as an operator asks; tell whether it was known."""
         return self._states.pop(subject, None) is not None
@@ -181,23 +275,42 @@ class Health:
         Shapes:  pairs of fact key and payload, as ``report`` made them. What cannot
                  be read is skipped.
         """
-        taken = 0
-        now_wall = self._clock.time_ns() / NANOSECONDS_PER_SECOND
+        return self._memory.load(facts)
+
+    def merge(self, facts: Iterable[Fact]) -> int:
+        """Take over what others learnt, or a person said; return how many still hold.
+
+        Of what is told about a subject the latest holds, whoever told it.
+        """
+        found = list(facts)
+        if any(fact.key == EVERYTHING for fact in found):
+            self._events.forget()
+        return self._memory.merge(found)
+
+    def take_news(self) -> list[Fact]:
+        """Return what changed here since the last call, for other processes."""
+        news, self._news = self._news, []
+        return news
+
+    def take_failures(self) -> list[Fact]:
+        """Return the failures of each model since the last call, as facts."""
+        found, self._failures = self._failures, {}
+        return [failures_fact(*key, value) for key, value in found.items()]
+
+    def lease(self, subject: str, *, taken_for_s: float | None = None) -> None:
+        """Answer who asked for the right to probe.
+
+        Units:   ``taken_for_s`` seconds somebody else holds it, None = it is ours.
+        """
+        self.leases.answered(subject)
+        state = self._states.get(subject)
+        if state is None:
+            return
         now = self._clock.monotonic()
-        for subject, payload in facts:
-            try:
-                left = float(payload["until_s"]) - now_wall
-                state = State(str(payload["reason"]), int(payload.get("count", 1)))
-            except (KeyError, TypeError, ValueError, OverflowError):
-                continue
-            # A clock that was set wrong must not park anything for years.
-            if left > 0:
-                state.until = now + min(left, self._settings.hint_max_s)
-                state.last = now
-                state.transient_count = state.count
-                self._states[subject] = state
-                taken += 1
-        return taken
+        if taken_for_s is None:
+            state.lease_until = now + self._memory.settings.probe_s
+        else:
+            state.probe_until = now + taken_for_s
 
     def states(self) -> dict[str, Cooling]:
         """Return everything that is cooling now, by subject, for screens and metrics."""
@@ -208,44 +321,30 @@ class Health:
             if state.until > now
         }
 
-    def _fail(
-        self, route: RouteLike, kind: str, hint_s: float | None
-    ) -> Sequence[Fact]:
-        rule = self._rules[kind]
-        subject = _subjects(route)[rule.subject]
-        now = self._clock.monotonic()
-        state = self._states.get(subject)
-        if state is None:
-            if len(self._states) >= _MOST_STATES:
-                self._forget_quiet(now)
-            state = self._states[subject] = State(kind)
-        elif now - max(state.last, state.until) > rule.reset_after_s:
-            state.count = state.transient_count = 0
-        state.last = now
-        state.probe_until = 0.0
-        # While it is open, calls that began before fail too; they say nothing new.
-        if state.until <= now or hint_s is not None:
-            state.count += 1
-            state.transient_count += rule.is_transient
-            return self._open(route, subject, kind, _wait(state, rule, hint_s))
-        return ()
+    # Failures
 
-    def _open(
-        self, route: RouteLike, subject: str, kind: str, wait_s: float
+    def _fail(
+        self, route: RouteLike, kind: str, hint_s: float | None, error: str
     ) -> Sequence[Fact]:
-        """Leave a subject alone for a while, unless it already is for longer."""
-        state = self._states[subject]
-        until = self._clock.monotonic() + wait_s
-        if wait_s <= 0 or until <= state.until:
-            return ()
-        state.reason = kind
-        state.until = until
-        return (self._fact(route, subject, state, wait_s),)
+        names = self._namer.names(route)
+        now = self._clock.monotonic()
+        error = error[:_LONGEST_ERROR]
+        self._note(route, kind, error)
+        facts = self._events.failed(
+            _place(route, names), names, kind, hint_s=hint_s, error=error, now=now
+        )
+        if facts is not None:
+            return facts
+        rule = self._rules[kind]
+        return self._memory.punish(names[rule.subject], rule, kind, hint_s, error)
 
     def _recover(self, route: RouteLike) -> Sequence[Fact]:
         facts = []
         now = self._clock.monotonic()
-        for subject in _subjects(route):
+        names = self._namer.names(route)
+        if self._events.evidence.awake_until:
+            self._events.evidence.worked(_place(route, names), now)
+        for subject in names:
             state = self._states.get(subject)
             if state is None:
                 continue
@@ -253,50 +352,29 @@ class Health:
             is_open = state.until > now and not state.probe_until
             if is_open and rule is not None and rule.is_sticky:
                 continue
-            del self._states[subject]
             if state.until > 0:
-                facts.append(self._fact(route, subject, state, None))
+                facts.append(self._memory.end(subject))
+            else:
+                del self._states[subject]
         return facts
 
-    def _forget_quiet(self, now: float) -> None:
-        """Make room: drop what neither cools nor failed lately."""
-        limit = now - self._settings.reset_after_s
-        quiet = [s for s, v in self._states.items() if max(v.until, v.last) < limit]
-        for subject in quiet or list(self._states)[: _MOST_STATES // 10]:
-            del self._states[subject]
-
-    def _fact(
-        self, route: RouteLike, subject: str, state: State, wait_s: float | None
-    ) -> Fact:
-        """Word a change for the journal; ``until_s`` None = it is over."""
-        at_ns = self._clock.time_ns()
-        until = None if wait_s is None else at_ns / NANOSECONDS_PER_SECOND + wait_s
-        credential = route.credential
-        payload = {
-            "reason": state.reason,
-            "until_s": until,
-            "count": state.count,
-            "provider_id": route.provider.id,
-            "model_id": route.model.id,
-            "credential_kind": None if credential is None else credential.kind,
-            "credential_id": None if credential is None else credential.id,
-        }
-        return Fact(kind=COOLDOWN_FACT, key=subject, at_ns=at_ns, payload=payload)
+    def _note(self, route: RouteLike, kind: str, error: str) -> None:
+        key = (route.provider.id, route.model.id)
+        found = self._failures.get(key)
+        if found is None:
+            if len(self._failures) >= _MOST_FAILURES:
+                return
+            found = self._failures[key] = Failures()
+        found.counts[kind] = found.counts.get(kind, 0) + 1
+        found.error = error
+        found.last_ns = self._clock.time_ns()
 
 
-def _wait(state: State, rule: Rule, hint_s: float | None) -> float:
-    count = state.transient_count if rule.is_transient else state.count
-    return rule.wait_s(count, hint_s)
-
-
-def _subjects(route: RouteLike) -> tuple[str, ...]:
-    """Name everything whose cooldown concerns a route, in the order of ``cooldowns``."""
-    provider_id, model_id = route.provider.id, route.model.id
-    credential = route.credential
-    own = "-" if credential is None else f"{credential.kind}:{credential.id}"
-    return (
-        f"provider:{provider_id}",
-        f"model:{model_id}",
-        f"credential:{provider_id}:{own}",
-        f"limit:{provider_id}:{own}:{model_id}",
+def _place(route: RouteLike, names: Names) -> Place:
+    return Place(
+        route.provider.id,
+        names[CREDENTIAL],
+        route.model.id,
+        names[ACCOUNT],
+        bool(names[EGRESS]),
     )
