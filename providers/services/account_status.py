@@ -12,16 +12,18 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from django.db import transaction
 from django.db.models import Min
 
 from oauth.models import Account
-from poolsite import secrets
+from poolsite import secrets, version
 from poolsite.clock import Clock, SystemClock
 from poolsite.crypto import UnreadableSecretError
 from providers.discovery.accounts import answer, readers
 from providers.discovery.accounts.answer import AccountError, Reader, Status
 from providers.discovery.accounts.ask import Asked, read_account
 from providers.models import AccountStatus, ApiKey, Provider
+from providers.snapshot.funds import funds_of
 from providers.snapshot.speech import effective_base_url
 
 _CLOCK = SystemClock()
@@ -161,9 +163,19 @@ def _refreshed(
             "plan": found.plan,
             "fetched_at": now,
         }
+    return _kept(credential, known, values)
+
+
+@transaction.atomic
+def _kept(
+    credential: Credential, known: AccountStatus | None, values: dict[str, Any]
+) -> AccountStatus:
+    """Store what was found; routing hears of it when what is left is another sum."""
     row, _ = AccountStatus.objects.update_or_create(
         provider=credential.provider, credential=credential.name, defaults=values
     )
+    if funds_of(row) != (None if known is None else funds_of(known)):
+        version.bump(credential.row)
     return row
 
 

@@ -23,6 +23,7 @@ from poolsite.models import Tombstone
 from pricing.models import CustomPrice, Feed
 from providers.models import Alias, ApiKey, Provider, ProviderModel
 from providers.snapshot import records, types
+from providers.snapshot.funds import reported_funds
 from providers.snapshot.prices import PriceTable
 from usage.models import Budget, ClientKey
 
@@ -42,7 +43,7 @@ class Built(msgspec.Struct, frozen=True):
 def build_base(now: datetime) -> Built:
     """Return everything, client keys streamed.
 
-    Cost:  14 queries and one a 2,000 client keys; about 10 us a key.
+    Cost:  15 queries and one a 2,000 client keys; about 10 us a key.
     """
     reached = version.current()
     return Built(_header(reached, 0, now), _everything(now))
@@ -51,7 +52,7 @@ def build_base(now: datetime) -> Built:
 def build_delta(since: int, now: datetime) -> Built | None:
     """Return what changed after ``since``; None when only a base can say it.
 
-    Cost:  16 queries at most, each over an index; independent of the number of keys.
+    Cost:  17 queries at most, each over an index; independent of the number of keys.
     """
     reached = version.current()
     if reached < since:
@@ -243,9 +244,13 @@ def _providers(rows: Sequence[Provider], now: datetime) -> Iterator[Live]:
     ).exclude(access_token="")
     for account in signed_in.order_by("-priority", "pk"):
         accounts.setdefault(account.provider_slug, []).append(account)
+    funds = reported_funds(rows)
     for row in rows:
         record = records.provider_record(
-            row, keys.get(row.pk, []), accounts.get(row.slug, [])
+            row,
+            keys.get(row.pk, []),
+            accounts.get(row.slug, []),
+            funds.get(row.pk, {}),
         )
         if record is not None:
             yield types.PROVIDER, str(row.pk), record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from providers.snapshot.speech import effective_base_url, format_plan_of
 from usage.models import Budget
 
 SETTING_PREFIX: Final = "proxy."
+_NO_FUNDS: Final[Mapping[str, int]] = {}
 
 KEY_COLUMNS: Final = (
     "id", "public_id", "digest", "pepper_id", "name", "team_id", "expires_at",
@@ -84,10 +85,15 @@ def _is_valid(name: str, value: Any) -> bool:
 
 
 def provider_record(
-    row: Provider, keys: Sequence[ApiKey], accounts: Sequence[Account]
+    row: Provider,
+    keys: Sequence[ApiKey],
+    accounts: Sequence[Account],
+    funds: Mapping[str, int] = _NO_FUNDS,
 ) -> types.ProviderRecord | None:
     """Return a provider with the credentials that are bound to its origin.
 
+    Units:  ``funds`` is what is left in nano-USD by credential, ``key:12`` or
+            ``account:3``; what is not there was not reported.
     Fails:  None when its address is none.
     """
     base_url = effective_base_url(row)
@@ -96,9 +102,13 @@ def provider_record(
     except ValueError:
         return None
     credentials = [
-        *(_api_key(key) for key in keys if key.origin == origin),
         *(
-            account_credential(account)
+            _api_key(key, funds.get(f"key:{key.pk}"))
+            for key in keys
+            if key.origin == origin
+        ),
+        *(
+            account_credential(account, funds.get(f"account:{account.pk}"))
             for account in accounts
             if account.origin == origin
         ),
@@ -154,7 +164,7 @@ def _timeouts(values: dict[str, Any]) -> types.Timeouts:
     return types.Timeouts(**good)
 
 
-def _api_key(row: ApiKey) -> types.CredentialRecord:
+def _api_key(row: ApiKey, funds_nano_usd: int | None) -> types.CredentialRecord:
     return types.CredentialRecord(
         id=row.pk,
         kind="api_key",
@@ -170,10 +180,13 @@ def _api_key(row: ApiKey) -> types.CredentialRecord:
         concurrency=row.concurrency,
         retire_at_s=_seconds(row.retire_at),
         revived_at_s=_seconds(row.revived_at),
+        funds_nano_usd=funds_nano_usd,
     )
 
 
-def account_credential(row: Account) -> types.CredentialRecord:
+def account_credential(
+    row: Account, funds_nano_usd: int | None = None
+) -> types.CredentialRecord:
     """Return the access token of an account, as ciphertext."""
     return types.CredentialRecord(
         id=row.pk,
@@ -186,6 +199,7 @@ def account_credential(row: Account) -> types.CredentialRecord:
         priority=row.priority,
         token_version=row.token_version,
         expires_at_s=_seconds(row.expires_at),
+        funds_nano_usd=funds_nano_usd,
     )
 
 
