@@ -39,7 +39,7 @@ class Plan:
     """An answer ready for delivery.
 
     Shapes: length None is chunked; a number is announced whether true or not.
-    Units:  slow_first_s and gap_s in seconds.
+    Units:  slow_first_s before the head, late_token_s after it and gap_s in seconds.
     """
 
     status: int
@@ -49,6 +49,7 @@ class Plan:
     length: int | None = None
     silent: bool = False
     slow_first_s: float = 0.0
+    late_token_s: float = 0.0
     gap_s: float = 0.0
 
 
@@ -72,6 +73,7 @@ def bend(
         length=_length(answer, segments, scenario, ending),
         silent=scenario.has("silence"),
         slow_first_s=scenario.number("slow-first") / 1_000,
+        late_token_s=scenario.number("late-token") / 1_000,
         gap_s=scenario.number("gap") / 1_000,
     )
 
@@ -91,6 +93,8 @@ def error_headers(detail: str) -> list[tuple[str, str]]:
 
 def _bend_events(answer: Answer, scenario: Scenario, dialect: Dialect) -> list[Segment]:
     segments = list(answer.segments)
+    if scenario.has("empty-body"):
+        return []
     if not answer.stream:
         return segments
     if scenario.has("empty-stream"):
@@ -104,7 +108,7 @@ def _bend_events(answer: Answer, scenario: Scenario, dialect: Dialect) -> list[S
         at = scenario.number("bad-json", 3)
         segments.insert(at, Segment(b'data: {"id":"chatcmpl-broken","choices":[{\n\n'))
     if scenario.has("garbled"):
-        at = min(3, len(segments))
+        at = min(scenario.number("garbled", 3), len(segments))
         segments[at:] = [Segment(b"\x00\xff\xfe\x80 garbage \r\x01data;;{]\n\n")]
     if scenario.has("huge-line"):
         size = scenario.number("huge-line", 5_000_000)
@@ -117,6 +121,8 @@ def _bend_events(answer: Answer, scenario: Scenario, dialect: Dialect) -> list[S
 
 
 def _cut(segments: list[Segment], scenario: Scenario) -> tuple[list[Segment], Ending]:
+    if scenario.has("stall-bytes"):
+        return _take_bytes(segments, scenario.number("stall-bytes", 100)), "stall"
     if scenario.has("stall"):
         return _head(segments, scenario.number("stall", 3)), "stall"
     name = scenario.first(*_CUTS)

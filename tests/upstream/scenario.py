@@ -35,9 +35,11 @@ DIRECTIVES = (
     "vendor-cost",
     # time
     "slow-first",
+    "late-token",
     "gap",
     "silence",
     "stall",
+    "stall-bytes",
     # connection
     "cut-rst-headers",
     "cut-fin-headers",
@@ -66,6 +68,7 @@ DIRECTIVES = (
     "error-200-sse",
     "error-mid",
     "empty-stream",
+    "empty-body",
     "html-200",
     "json-for-stream",
     "sse-for-json",

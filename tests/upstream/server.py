@@ -32,6 +32,8 @@ from tests.upstream.scenario import Scenario, UnknownScenarioError
 from tests.upstream.truth import Served, TruthLog
 
 DEFAULT_MODELS = ["gpt-test", "gpt-test-mini", "gpt-test-large"]
+SIGN_OF_LIFE = b": still thinking\n\n"
+_SIGN_OF_LIFE_S = 0.5
 REQUEST_ID_HEADERS = ("x-pool-request-id", "x-request-id", "x-client-request-id")
 
 
@@ -246,6 +248,8 @@ async def _write_plan(exchange: Exchange, plan: Plan, served: Served) -> None:
     served.status = plan.status
     await exchange.start(plan.status, headers, length=plan.length)
     for position, segment in enumerate(plan.segments):
+        if plan.late_token_s and position == 1:
+            await _dawdle(exchange, plan.late_token_s)
         if plan.gap_s and position and segment.data:
             await exchange.sleep(plan.gap_s)
         await exchange.send(segment.data)
@@ -275,6 +279,16 @@ async def _write_in_silence(exchange: Exchange, plan: Plan, served: Served) -> N
                 served.completion_tokens += round(segment.tokens * share)
                 served.reasoning_tokens += round(segment.reasoning_tokens * share)
         raise
+
+
+async def _dawdle(exchange: Exchange, seconds: float) -> None:
+    """Keep the client waiting for the first token, a stream with signs of life."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while (left := until - loop.time()) > 0:
+        if exchange.chunked:
+            await exchange.send(SIGN_OF_LIFE)
+        await exchange.sleep(min(left, _SIGN_OF_LIFE_S))
 
 
 def _credit(served: Served, segment: Segment) -> None:

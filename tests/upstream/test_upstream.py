@@ -15,7 +15,7 @@ import pytest
 
 from tests.upstream.fixtures import fault_upstream
 from tests.upstream.scenario import UnknownScenarioError, parse_scenario
-from tests.upstream.server import FaultUpstream
+from tests.upstream.server import SIGN_OF_LIFE, FaultUpstream
 from tests.upstream.tokens import count_tokens
 from tests.upstream.truth import read_truth
 
@@ -323,3 +323,27 @@ async def test_models_are_listed_and_orders_can_be_given(
 def test_misspelt_directive_is_refused() -> None:
     with pytest.raises(UnknownScenarioError):
         parse_scenario("cut-sideways-3")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_late_token_leaves_head_and_tokens_as_they_were(
+    upstream: FaultUpstream, stream: bool
+) -> None:
+    upstream.control.orders["gpt-test"] = "late-token-20"
+    status, late = await raw(upstream, "gpt-test", stream=stream)
+    upstream.reset()
+    _, healthy = await raw(upstream, "gpt-test", stream=stream)
+    assert status == 200
+    assert late.count(SIGN_OF_LIFE) == int(stream)
+    assert late.replace(SIGN_OF_LIFE, b"") == healthy
+
+
+async def test_empty_body_and_stalled_body_are_headed_like_answers(
+    upstream: FaultUpstream,
+) -> None:
+    assert await raw(upstream, "fault-empty-body") == (200, b"")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await raw(upstream, "fault-stall-bytes-30")
+    await upstream.wait_idle(within_s=5)
+    assert upstream.served[-1].bytes == 30
