@@ -77,9 +77,10 @@ class Events:
             state = self._memory.states.get(names[place])
             if state is None or not state.is_event or group_of(state.reason) != group:
                 continue
-            # Secrets refused again by the probe are asked for one by one.
-            limit_s = 0.0 if group == "refused" else settings.reset_after_s
-            if now - state.until <= limit_s:
+            if group == "refused" and state.until <= now:
+                # Secrets that are refused again are bad ones after all.
+                del self._memory.states[names[place]]
+            elif now - state.until <= settings.reset_after_s:
                 return names[place]
         return None
 

@@ -167,7 +167,7 @@ class Health:
                 return None
             left = _LEASE_WAIT_S
         reason = state.reason
-        if reason in _NEEDS_PERSON:
+        if reason in _NEEDS_PERSON and not state.is_event:
             return Cooling(reason, None, subject)
         if reason == "rate_limit" and state.until <= now:
             # Others go first, but nobody is sent away for the sake of a probe.
@@ -319,6 +319,14 @@ class Health:
             subject: Cooling(state.reason, state.until - now, subject)
             for subject, state in self._states.items()
             if state.until > now
+        }
+
+    def events(self) -> dict[str, str]:
+        """Return the reason of each event that is not over, by what is blamed."""
+        return {
+            subject: state.reason
+            for subject, state in self._states.items()
+            if state.is_event
         }
 
     # Failures
