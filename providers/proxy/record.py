@@ -64,8 +64,10 @@ class Recorder:
         "_inbound",
         "_is_estimated",
         "_journal",
+        "_mode",
         "_request",
         "_session",
+        "_strategy",
         "_usage",
         "attempts",
         "is_closed",
@@ -84,6 +86,7 @@ class Recorder:
         self._caller = caller
         self._request: ChatRequest | None = None
         self._session = caller.session
+        self._strategy = self._mode = ""
         self._estimate_tokens: int | None = None
         self._head: RequestHead | None = None
         self._usage: TokenUsage | None = None
@@ -129,6 +132,11 @@ class Recorder:
         self._head = None
         self._estimate_tokens = input_tokens
 
+    def chosen(self, strategy: str, mode: str) -> None:
+        """Note by which strategy and in which mode the call is routed."""
+        self._head = None
+        self._strategy, self._mode = strategy, mode
+
     def note_skips(self, skips: Iterable[Skip]) -> None:
         """Keep who was passed over and why, for the trail of the request."""
         self.skipped = tuple(_skip(skip) for skip in skips)
@@ -149,6 +157,8 @@ class Recorder:
             end_user=_cut(None if request is None else request.end_user),
             needs=0 if request is None else request.needs,
             input_estimate_tokens=self._estimate_tokens,
+            mode=self._mode,
+            strategy=self._strategy,
             replay_of=caller.replay_of,
         )
 
