@@ -14,20 +14,27 @@ from providers.proxy import admit, nobody, plan
 from providers.proxy.admit import Admitter
 from providers.proxy.background import Background
 from providers.proxy.call import Call
-from providers.proxy.errors import LimitReachedError
+from providers.proxy.errors import ClientError, LimitReachedError
 from providers.proxy.exchange import Candidate
 from providers.proxy.plan import OVER_BUDGET, Plan, PlanRules
 from providers.proxy.ports import Parts, Resolution
 from providers.proxy.scopes import ScopeBook
+from providers.routing.lineups import line_up
+from providers.routing.order import Lineup
+from providers.routing.overrides import OverrideError, way_of
+from providers.routing.sticky import Session, Sessions
+from providers.routing.types import Way, mark_of
 
 _RENEW_S: Final = 20.0
 _BUDGET: Final = "budget"
+_CLIENT: Final = "client"
+_BOUND: Final = Way()
 
 
 class Entrance:
     """Let calls in; one object a process."""
 
-    __slots__ = ("_admitter", "_background", "_parts", "_rules", "_scopes")
+    __slots__ = ("_admitter", "_background", "_parts", "_rules", "_scopes", "sessions")
 
     def __init__(
         self,
@@ -42,6 +49,7 @@ class Entrance:
         self._scopes = scopes
         self._admitter = admitter
         self._background = background
+        self.sessions = Sessions()
 
     async def admitted(self, call: Call, found: Resolution) -> Candidate:
         """Choose the first candidate and take what it needs, before anything is sent.
@@ -52,6 +60,7 @@ class Entrance:
         limited = call.limited = self._scopes.of(
             caller, call.snapshot, call.recorder.session
         )
+        way = _way(call)
         wish = plan.Wish(
             call.inbound.wire,
             request.model,
@@ -59,12 +68,14 @@ class Entrance:
             needs=request.needs,
             op=call.inbound.op,
             runs_programs=call.settings.cli_providers,
+            exclude=way.exclude,
         )
-        ways = call.plan = Plan(found.candidates, caller, wish, self._rules)
-        call.has_alternatives = len(found.candidates) > 1
+        lineup = self._lined_up(call, found, way)
+        ways = call.plan = Plan(lineup, caller, wish, self._rules)
+        call.has_alternatives = len(lineup) > 1
         candidate = ways.next()
         if candidate is None:
-            raise nobody.nothing_left(ways, request.model)
+            raise nobody.nothing_left(ways, request.model, way.mode)
         tokens = admit.estimate(request)
         request.input_estimate_tokens = tokens
         call.recorder.estimate(tokens)
@@ -79,6 +90,25 @@ class Entrance:
             call.watch.on_beat(partial(self._background.renew, call), _RENEW_S)
             call.limit_headers = await self._admitter.headers(limited, now)
         return candidate
+
+    def served(self, call: Call, candidate: Candidate) -> None:
+        """Remember who served the session of a call, for its next request."""
+        session = _session(call)
+        if session is not None and call.settings.routing.sticky_s > 0:
+            now = self._parts.clock.monotonic()
+            self.sessions.note(session, mark_of(candidate.route), now)
+
+    def _lined_up(self, call: Call, found: Resolution, way: Way) -> Lineup:
+        """Order the routes of a call; a session stays where it was served last."""
+        call.recorder.chosen(way.strategy, way.mode)
+        parts, kept = self._parts, None
+        now = parts.clock.monotonic()
+        session = _session(call)
+        if session is not None:
+            kept = self.sessions.last(session, now, call.settings.routing.sticky_s)
+        return line_up(
+            found, way, found.take_turn(), pulse=parts.pulse, now=now, kept=kept
+        )
 
     async def _affordable(
         self, call: Call, ways: Plan, refused: Candidate, error: LimitReachedError
@@ -123,3 +153,30 @@ class Entrance:
         call.admission = await self._admitter.admit(
             call.inbound.request_id, limited, reservation, tokens
         )
+
+
+def _way(call: Call) -> Way:
+    """Return how a call wants its routes chosen.
+
+    Errors:  ClientError 400 for a header its key does not allow, or nobody knows.
+    """
+    caller = call.caller
+    if caller.model_row is not None:
+        return _BOUND
+    try:
+        return way_of(
+            caller.key,
+            call.settings.routing,
+            call.inbound.fields,
+            is_own=caller.purpose != _CLIENT,
+        )
+    except OverrideError as error:
+        raise ClientError(str(error), code=error.code, param=error.header) from error
+
+
+def _session(call: Call) -> Session | None:
+    """Name the session of a call for the model it asks for: caches are a model's own."""
+    session = call.recorder.session
+    if not session or call.caller.model_row is not None:
+        return None
+    return call.caller.key.id, f"{session}\n{call.request.model}"

@@ -13,6 +13,7 @@ from providers.proxy.errors import (
 from providers.proxy.exchange import Caller
 from providers.proxy.plan import (
     COOLING,
+    EXCLUDED,
     NO_BRIDGE,
     NO_MODEL_ACCESS,
     NO_PROVIDER_ACCESS,
@@ -21,8 +22,10 @@ from providers.proxy.plan import (
 )
 from providers.proxy.ports import Resolution, SnapshotPort
 from providers.routing.access import NONE, may_use_model, may_use_provider
+from providers.routing.strategies import AUTO, LOCAL
 
 _DEFAULT_RETRY_S: Final = 30.0
+_MOST_LOOKED_AT: Final = 20
 _FORBIDDEN: Final = frozenset({NO_MODEL_ACCESS, NO_PROVIDER_ACCESS})
 
 
@@ -42,7 +45,7 @@ def resolve(snapshot: SnapshotPort, caller: Caller, model: str) -> Resolution:
     found = snapshot.resolve(model)
     if not found.is_known:
         raise unknown_model(snapshot, caller, model)
-    if not found.candidates:
+    if not found.is_served:
         raise UpstreamError(
             f"No provider serves the model '{model}' at the moment.",
             status=503,
@@ -58,7 +61,7 @@ def _bound(snapshot: SnapshotPort, model_row: int) -> Resolution:
     Not a 404, which would say something about the model; only the pool lacks it.
     """
     found = snapshot.only(model_row)
-    if not found.candidates:
+    if not found.is_served:
         raise InternalError(
             "The pool does not serve this model now: it, its provider or its key is off.",
             status=503,
@@ -73,9 +76,23 @@ def is_forbidden(ways: Plan) -> bool:
     return bool(reasons) and reasons <= _FORBIDDEN
 
 
-def nothing_left(ways: Plan, model: str) -> ProxyError:
+def nothing_left(ways: Plan, model: str, mode: str = AUTO) -> ProxyError:
     """Say why a plan had nobody to ask, from what was passed over."""
     reasons = {skip.reason for skip in ways.skipped}
+    if not reasons and mode != AUTO:
+        where = "locally" if mode == LOCAL else "in the cloud"
+        return ClientError(
+            f"Nobody serves the model '{model}' {where}, as this request is routed.",
+            status=404,
+            code="model_not_in_mode",
+            param="model",
+        )
+    if EXCLUDED in reasons and reasons <= (_FORBIDDEN | {EXCLUDED}):
+        return ClientError(
+            f"'x-pool-exclude' leaves nobody who serves the model '{model}'.",
+            code="all_excluded",
+            param="x-pool-exclude",
+        )
     if is_forbidden(ways):
         what = "model" if NO_MODEL_ACCESS in reasons else "provider"
         return ClientError(
@@ -136,5 +153,5 @@ def _may_see(snapshot: SnapshotPort, caller: Caller, name: str) -> bool:
     return any(
         may_use_model(key, name, (route.provider.slug, route.model.model_id))
         and may_use_provider(key, route.provider.slug)
-        for route in snapshot.resolve(name).candidates[:20]
+        for route in snapshot.resolve(name).some(_MOST_LOOKED_AT)
     )

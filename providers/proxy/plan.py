@@ -5,27 +5,23 @@ A request looks at one candidate, mostly, so nothing is judged before its turn c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
 from poolsite.clock import Clock
-from poolsite.destinations import EgressRefusedError, HostPort, host_port_of
-from poolsite.egress import Timeouts
 from pricing.cost import UNIT_COLUMNS, PriceSpec
-from providers.formats.base import WRITING_OPS, Op, WireFormat
-from providers.formats.base import Target as Aim
+from providers.formats.base import NEED_NAMES, WRITING_OPS, Op, WireFormat
 from providers.formats.cli_backed.command import is_program
-from providers.proxy import choice
 from providers.proxy.exchange import Caller, Candidate, Skip
 from providers.proxy.ports import Health
+from providers.proxy.prepared import ACCOUNT as ACCOUNT
+from providers.proxy.prepared import Catalog as Catalog
 from providers.routing.access import may_use_model, may_use_provider
+from providers.routing.order import Lineup
 from providers.routing.types import Route
-from providers.snapshot.types import ProviderRecord
-from usage.journal.records import PriceRef, Target
-
-ACCOUNT: Final = "account"
 
 # Why a candidate was passed over.
 NO_MODEL_ACCESS: Final = "key_may_not_use_model"
@@ -38,63 +34,19 @@ COOLING: Final = "cooling:"
 SAME_ORIGIN: Final = "host_is_down"
 OVER_BUDGET: Final = "over_budget"
 PROGRAMS_OFF: Final = "cli_providers_off"
+EXCLUDED: Final = "excluded_by_client"
+LACKS: Final = "lacks:"
 
 # What stands in where no price is known is not the model's own price.
 _DEFAULT: Final = "default"
 _NANO: Final = 1_000_000_000
-_MOST_PREPARED: Final = 20_000
-
-
-class Catalog:
-    """Remember what is the same for each request of a candidate.
-
-    An entry stays good as long as the snapshot hands out the very same records; a
-    changed provider brings a new record and so a new entry.
-    """
-
-    __slots__ = ("_prepared",)
-
-    def __init__(self) -> None:
-        self._prepared: dict[tuple[str, int, int, int, Op, int], Candidate] = {}
-
-    def prepare(
-        self, route: Route, inbound: WireFormat, op: Op = "chat", needs: int = 0
-    ) -> Candidate | None:
-        """Return a route made ready for an inbound format.
-
-        Shapes:  ``needs`` count only where a provider speaks several dialects.
-        Fails:   None when no bridge joins the two formats.
-        """
-        provider, model, credential = route.provider, route.model, route.credential
-        key = (
-            inbound.id,
-            provider.id,
-            model.id,
-            0 if credential is None else credential.id,
-            op,
-            needs if needs and choice.has_choice(provider, model) else 0,
-        )
-        known = self._prepared.get(key)
-        if known is not None:
-            old = known.route
-            if (
-                old.provider is provider
-                and old.model is model
-                and old.credential is credential
-            ):
-                return known
-        made = _prepared(route, inbound, op, key[-1])
-        if made is not None:
-            if len(self._prepared) >= _MOST_PREPARED:
-                self._prepared.clear()
-            self._prepared[key] = made
-        return made
 
 
 class Wish(Struct, frozen=True):
     """Say what a client asks for, as far as it decides who may serve it.
 
     Shapes:  ``runs_programs`` = the owner allows providers that are programs here.
+             ``exclude`` are slugs or ``provider/model`` the client does not want.
     """
 
     wire: WireFormat
@@ -103,6 +55,7 @@ class Wish(Struct, frozen=True):
     needs: int = 0
     op: Op = "chat"
     runs_programs: bool = False
+    exclude: tuple[str, ...] = ()
 
 
 class Plan:
@@ -114,12 +67,12 @@ class Plan:
 
     __slots__ = (
         "_caller",
-        "_catalog",
-        "_clock",
         "_condemned",
         "_cooled",
-        "_health",
+        "_lacking",
         "_routes",
+        "_rules",
+        "_takes_anybody",
         "_tried",
         "skipped",
         "wish",
@@ -127,33 +80,38 @@ class Plan:
 
     def __init__(
         self,
-        routes: Sequence[Route],
+        routes: Iterable[Route],
         caller: Caller,
         wish: Wish,
         rules: PlanRules,
     ) -> None:
-        self._routes: Iterator[Route] = iter(routes)
         self._caller = caller
         self.wish = wish
-        self._catalog = rules.catalog
-        self._health = rules.health
-        self._clock = rules.clock
+        self._rules = rules
         self._condemned: set[str] = set()
         self._cooled: list[Route] = []
+        self._lacking: list[Route] = []
+        self._takes_anybody = False
         self._tried = 0
         self.skipped: list[Skip] = []
+        self._routes: Iterator[Route] = (
+            routes.walk(self._is_usable) if isinstance(routes, Lineup) else iter(routes)
+        )
 
     def next(self) -> Candidate | None:
         """Return the next candidate that may be tried, None when there is none.
 
-        When nobody else is left, the least bad of those that are cooling is tried all
-        the same, once: a pool never withholds its last usable way.
+        Who is known to lack what the request needs is tried only when there is nobody
+        else. When everybody is cooling, the least bad of them is tried all the same,
+        once: a pool never withholds its last usable way.
         """
         for route in self._routes:
             candidate = self._judge(route)
             if candidate is not None:
                 self._tried += 1
                 return candidate
+        if self._lacking and not self._tried:
+            return self._next_lacking()
         if self._cooled:
             return self._least_bad()
         return None
@@ -167,30 +125,45 @@ class Plan:
         self.skipped.append(Skip(candidate.route, reason))
 
     def _judge(self, route: Route) -> Candidate | None:
+        wish, rules = self.wish, self._rules
         reason = self._objection(route)
         if reason is None:
-            candidate = self._prepared(route)
-            if candidate is not None:
-                cooling = self._health.cooling(route)
-                if cooling is None:
+            candidate = rules.catalog.prepare(route, wish.wire, wish.op, wish.needs)
+            if candidate is None:
+                reason = NO_BRIDGE
+            else:
+                cooling = rules.health.cooling(route)
+                if cooling is not None:
+                    self._cooled.append(route)
+                    why = COOLING + cooling.reason
+                    self.skipped.append(Skip(route, why, cooling.left_s))
+                    return None
+                reason = self._shortcoming(route)
+                if reason is None:
                     return candidate
-                self._cooled.append(route)
-                reason = COOLING + cooling.reason
-                self.skipped.append(Skip(route, reason, cooling.left_s))
-                return None
-            reason = NO_BRIDGE
         self.skipped.append(Skip(route, reason))
         return None
+
+    def _shortcoming(self, route: Route) -> str | None:
+        """Say what a model is known to lack of what the request needs."""
+        lacks, needs = route.model.lacks, self.wish.needs
+        if not lacks or not needs or self._takes_anybody:
+            return None
+        refuted = _bits(lacks) & needs
+        if not refuted:
+            return None
+        self._lacking.append(route)
+        return LACKS + ",".join(_names(refuted))
 
     def _objection(self, route: Route) -> str | None:
         """Say what speaks against a route whatever its health."""
         provider, model, credential = route.provider, route.model, route.credential
-        key = self._caller.key
-        if not may_use_model(key, self.wish.model, (provider.slug, model.model_id)):
+        key, wish = self._caller.key, self.wish
+        if not may_use_model(key, wish.model, (provider.slug, model.model_id)):
             return NO_MODEL_ACCESS
         if not may_use_provider(key, provider.slug):
             return NO_PROVIDER_ACCESS
-        if is_program(provider.format) and not self.wish.runs_programs:
+        if is_program(provider.format) and not wish.runs_programs:
             return PROGRAMS_OFF
         if provider.origin in self._condemned:
             return SAME_ORIGIN
@@ -198,34 +171,56 @@ class Plan:
             if provider.needs_key:
                 return NO_CREDENTIAL
         elif credential.retire_at_s is not None and (
-            self._clock.time_ns() >= credential.retire_at_s * _NANO
+            self._rules.clock.time_ns() >= credential.retire_at_s * _NANO
         ):
             return RETIRED
-        if self.wish.needs_price and not _has_price(model.price, self.wish.op):
+        return self._refusal(route)
+
+    def _refusal(self, route: Route) -> str | None:
+        """Say what the client or its key have against a route they may use."""
+        wish, model = self.wish, route.model
+        if wish.exclude and _is_excluded(route, wish.exclude):
+            return EXCLUDED
+        if wish.needs_price and not _has_price(model.price, wish.op):
             return UNPRICED
         if self._caller.key.unpriced == "block" and model.price_source == _DEFAULT:
             return UNPRICED
         return None
 
+    def _is_usable(self, route: Route) -> bool:
+        """Tell whether a comparison of equals shall consider a route."""
+        if self._rules.health.cooling(route) is not None:
+            return False
+        return self._objection(route) is None
+
+    def _next_lacking(self) -> Candidate | None:
+        """Try those who lack something after all: nobody else is there."""
+        lacking, self._lacking = self._lacking, []
+        self._takes_anybody = True
+        self._routes = iter(lacking)
+        for route in lacking:
+            self._unskip(route)
+        return self.next()
+
     def _least_bad(self) -> Candidate | None:
         cooled, self._cooled = self._cooled, []
         soft = [route for route in cooled if self._is_worth_a_try(route)]
         soft = [route for route in soft if self._objection(route) is None]
-        route = self._health.least_bad(soft)
+        route = self._rules.health.least_bad(soft)
         if route is None:
             return None
         self._tried += 1
-        self.skipped = [skip for skip in self.skipped if skip.route is not route]
-        return self._prepared(route)
-
-    def _prepared(self, route: Route) -> Candidate | None:
+        self._unskip(route)
         wish = self.wish
-        return self._catalog.prepare(route, wish.wire, wish.op, wish.needs)
+        return self._rules.catalog.prepare(route, wish.wire, wish.op, wish.needs)
 
     def _is_worth_a_try(self, route: Route) -> bool:
         """Tell a fault that may have passed from a refusal that will be repeated."""
-        cooling = self._health.cooling(route)
+        cooling = self._rules.health.cooling(route)
         return cooling is None or cooling.reason not in _REPEATED
+
+    def _unskip(self, route: Route) -> None:
+        self.skipped = [skip for skip in self.skipped if skip.route is not route]
 
 
 class PlanRules:
@@ -239,86 +234,18 @@ class PlanRules:
         self.clock = clock
 
 
-def _prepared(
-    route: Route, inbound: WireFormat, op: Op, needs: int
-) -> Candidate | None:
-    provider, model, credential = route.provider, route.model, route.credential
-    way = choice.choose(provider, model, inbound, op=op, needs=needs)
-    if way is None:
-        return None
-    is_shared = len(provider.credentials) > 1
-    return Candidate(
-        route=route,
-        wire=way.wire,
-        bridge=way.bridge,
-        aim=_aim(route),
-        target=Target(
-            provider_id=provider.id,
-            provider_slug=provider.slug,
-            credential_kind="" if credential is None else credential.kind,
-            credential_id=None if credential is None else credential.id,
-            credential_mask="" if credential is None else credential.mask,
-            model_row_id=model.id,
-            upstream_model=model.model_id,
-        ),
-        price=PriceRef(
-            spec=model.price,
-            version_id=model.price_version_id,
-            source=model.price_source,
-        ),
-        allowed=_private_address(provider),
-        timeouts=Timeouts(
-            connect_s=provider.timeouts.connect_s,
-            # The watch of the call keeps these for a fraction of the price.
-            first_byte_s=None,
-            gap_s=None,
-            total_s=None,
-        ),
-        name_headers=(
-            (b"x-pool-provider", _header(provider.slug)),
-            (b"x-pool-model", _header(model.model_id)),
-        ),
-        is_pooled_account=is_shared
-        or (credential is not None and credential.kind == ACCOUNT),
-        is_plain=_is_plain(model.price),
-        base_url=way.base_url,
-        is_relay=way.is_relay,
-    )
+def _is_excluded(route: Route, names: tuple[str, ...]) -> bool:
+    slug = route.provider.slug
+    return slug in names or f"{slug}/{route.model.model_id}" in names
 
 
-def _aim(route: Route) -> Aim:
-    provider, model, credential = route.provider, route.model, route.credential
-    scope = "" if credential is None else f"{credential.kind}:{credential.id}"
-    return Aim(
-        model=model.model_id,
-        provider=provider.slug,
-        catalogue=provider.catalogue,
-        options=provider.options,
-        scope=scope,
-        is_account=credential is not None and credential.kind == ACCOUNT,
-        max_output_tokens=model.max_output_tokens,
-        context_window=model.context_window,
-    )
+@lru_cache(maxsize=1024)
+def _bits(names: tuple[str, ...]) -> int:
+    return sum({NEED_NAMES.get(name, 0) for name in names})
 
 
-def _private_address(provider: ProviderRecord) -> frozenset[HostPort]:
-    """Return the one host and port a provider may have beyond public addresses."""
-    if not provider.allow_private:
-        return frozenset()
-    try:
-        return frozenset((host_port_of(provider.base_url),))
-    except EgressRefusedError:
-        return frozenset()
-
-
-def _is_plain(price: PriceSpec | None) -> bool:
-    return (
-        price is not None
-        and price.input is not None
-        and price.output is not None
-        and price.long_threshold is None
-        and price.per_request is None
-    )
+def _names(bits: int) -> list[str]:
+    return [name for name, bit in NEED_NAMES.items() if bits & bit]
 
 
 def _has_price(price: PriceSpec | None, op: Op) -> bool:
@@ -330,11 +257,6 @@ def _has_price(price: PriceSpec | None, op: Op) -> bool:
     if price.input is not None:
         return True
     return any(getattr(price, column) is not None for column in UNIT_COLUMNS.values())
-
-
-def _header(text: str) -> bytes:
-    """Make a header value of a name that may hold anything."""
-    return text.encode("ascii", "backslashreplace").replace(b"\n", b" ")[:200]
 
 
 _REPEATED: Final = frozenset({"auth", "unreadable", "quota", "rate_limit"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from poolsite.clock import Clock
 from poolsite.crypto import KeyRing, Peppers
@@ -16,7 +16,9 @@ from poolsite.destinations import Destination, HostPort
 from poolsite.egress import Timeouts
 from providers.proxy.bodies import BodyPort
 from providers.proxy.exchange import Outcome
-from providers.routing.types import Route
+from providers.routing.order import Lineup, Order
+from providers.routing.pulse import Pulse
+from providers.routing.types import Offer, Route
 from providers.snapshot.types import (
     BudgetRecord,
     ClientKeyRecord,
@@ -49,7 +51,7 @@ class Resolution(Protocol):
     """What a requested name leads to.
 
     Shapes:  ``is_known`` False = nobody ever served that name: 404, and ``near``
-             holds similar names. Known without candidates = 503: nothing usable now.
+             holds similar names. Known without being served = 503: nothing usable now.
              ``candidates`` are in the order they shall be tried.
     """
 
@@ -58,12 +60,28 @@ class Resolution(Protocol):
         """Tell whether the name exists, usable or not."""
 
     @property
-    def candidates(self) -> Sequence[Route]:
-        """Every candidate, best first, before access, cooldown and price are judged."""
+    def is_served(self) -> bool:
+        """Tell whether anybody could serve it, whatever the mode."""
+
+    @property
+    def candidates(self) -> Lineup:
+        """Every route as the pool orders them, before access and health are judged."""
 
     @property
     def near(self) -> Sequence[str]:
         """Names much like the one asked for, at most five."""
+
+    def some(self, most: int) -> Sequence[Offer]:
+        """Return at most so many of its offers, whoever could serve or not."""
+
+    def order(self, strategy: str, mode: str) -> Order:
+        """Return the routes in the order of a strategy, for one mode."""
+
+    def take_turn(self) -> int:
+        """Count one request of this name; equals take turns by this number."""
+
+    def peek_turn(self) -> int:
+        """Return the number the next request will get."""
 
 
 class VisibleModel(Protocol):
@@ -292,7 +310,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     Shapes:  ``limits_are_shared`` = the store lives elsewhere, so settling it may wait.
              ``fetcher`` opens what clients name by URL; it may reach less than
              ``client``, which stands in for it where there is none. ``bodies`` None =
-             prompts and answers are not kept, whoever asks for it.
+             prompts and answers are not kept, whoever asks for it. ``pulse`` is what
+             dynamic strategies compare routes by.
     Units:   ``snapshot_max_age_s`` 0 = a snapshot of any age serves.
     """
 
@@ -310,3 +329,4 @@ class Parts(Struct, frozen=True, kw_only=True):
     snapshot_max_age_s: float = 0.0
     fetcher: UpstreamClient | None = None
     bodies: BodyPort | None = None
+    pulse: Pulse = field(default_factory=Pulse)

@@ -2,7 +2,8 @@
 
 In this order: an alias, an exact model id, ``provider/rest`` when that provider exists
 and serves the rest, an alias that is a pattern (``claude-*opus*``; the longest first), a
-dated variant; otherwise nothing, with names much like it.
+dated variant; otherwise nothing, with names much like it. A request that names no model,
+or ``auto``, gets the pool's default model, or one of a shortlist where none is set.
 Letter case is forgiven after the exact spelling was tried.
 """
 
@@ -16,13 +17,16 @@ from typing import Final
 import msgspec
 
 from providers.routing.access import serves
+from providers.routing.auto import shortlist
 from providers.routing.near import near_names
-from providers.routing.order import groups_of
-from providers.routing.types import Found, Group, Offer
+from providers.routing.order import Order
+from providers.routing.strategies import arrange
+from providers.routing.types import Found, Offer, Offers
 from providers.snapshot.types import (
     AliasRecord,
     ModelRecord,
     ProviderRecord,
+    RoutingRecord,
     TargetRecord,
 )
 
@@ -34,19 +38,40 @@ _MODELS_PREFIX: Final = "models/"
 _AUTOMATIC: Final = frozenset({"", "auto"})
 _MAX_NAME: Final = 200
 
-Offers = tuple[Offer, ...]
-
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a name leads to: groups of equal routes, best group first.
+    """What a name leads to: offers, by the targets of an alias in their order.
 
-    Shapes:  ``is_known`` with no groups = the name exists, nothing can serve it now.
+    Shapes:  ``is_known`` without offers = the name exists, nothing can serve it now.
+             ``orders`` remembers each order that was asked for; it belongs to
+             ``order``.
     """
 
     asked: str
     how: Found
     is_known: bool
-    groups: tuple[Group, ...] = ()
+    targets: tuple[Offers, ...] = ()
+    orders: dict[tuple[str, str], Order] = {}
+
+    @property
+    def is_served(self) -> bool:
+        """Tell whether somebody could serve it at all, in whatever mode."""
+        return any(
+            offer.provider.credentials or not offer.provider.needs_key
+            for offers in self.targets
+            for offer in offers
+        )
+
+    def order(self, strategy: str, mode: str, routing: RoutingRecord) -> Order:
+        """Return the routes in the order of a strategy, for one mode.
+
+        Cost:    a dictionary read, but for the first time in a snapshot.
+        """
+        order = self.orders.get((strategy, mode))
+        if order is None:
+            order = arrange(self.targets, strategy=strategy, mode=mode, routing=routing)
+            self.orders[strategy, mode] = order
+        return order
 
 
 class Index:
@@ -102,23 +127,16 @@ class Index:
         if len(asked) > _MAX_NAME:
             return Answer(asked[:_MAX_NAME], "nothing", False)
         if asked in _AUTOMATIC and asked not in self._aliases:
-            if not self._default:
-                return Answer(asked, "nothing", False)
-            found = (
-                self.find(self._default) if self._default not in _AUTOMATIC else None
-            )
-            if found is None:
-                return Answer(asked, "nothing", False)
-            return msgspec.structs.replace(found, asked=asked, how="default")
+            return self._automatic(asked)
         alias = self._alias(asked)
         if alias is not None:
-            return Answer(asked, "alias", True, self._groups_of_alias(alias))
+            return Answer(asked, "alias", True, self._of_alias(alias))
         how, offers = self._offers(asked.removeprefix(_MODELS_PREFIX))
         if self._patterns and how in ("variant", "nothing"):
             pattern = self._pattern(asked.removeprefix(_MODELS_PREFIX))
             if pattern is not None:
-                return Answer(asked, "alias", True, self._groups_of_alias(pattern))
-        return Answer(asked, how, bool(offers), groups_of(offers))
+                return Answer(asked, "alias", True, self._of_alias(pattern))
+        return Answer(asked, how, bool(offers), (offers,) if offers else ())
 
     def near(self, asked: str) -> tuple[str, ...]:
         """Return at most five names much like one that was not found."""
@@ -163,15 +181,28 @@ class Index:
                 return alias
         return None
 
-    def _groups_of_alias(self, alias: AliasRecord) -> tuple[Group, ...]:
-        """Join the groups of the targets, in their order, each route once."""
-        groups: list[Group] = []
+    def _automatic(self, asked: str) -> Answer:
+        """Find who serves a request that leaves the model to the pool."""
+        if self._default and self._default not in _AUTOMATIC:
+            found = self.find(self._default)
+            return Answer(asked, "default", found.is_known, found.targets)
+        offers = tuple(
+            offer for name in shortlist(self._by_name) for offer in self._by_name[name]
+        )
+        if not offers:
+            return Answer(asked, "nothing", False)
+        return Answer(asked, "auto", True, (offers,))
+
+    def _of_alias(self, alias: AliasRecord) -> tuple[Offers, ...]:
+        """Return the offers of each target, in their order, each offer once."""
+        targets: list[Offers] = []
         seen: set[int] = set()
         for target in alias.targets:
             offers = [o for o in self._target(target) if o.model.id not in seen]
             seen.update(offer.model.id for offer in offers)
-            groups += groups_of(offers)
-        return tuple(groups)
+            if offers:
+                targets.append(tuple(offers))
+        return tuple(targets)
 
     def _target(self, target: TargetRecord) -> Offers:
         if target.provider_slug:

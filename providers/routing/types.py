@@ -6,15 +6,17 @@ they need to send it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol, overload
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
 from providers.snapshot.types import CredentialRecord, ModelRecord, ProviderRecord
 
-Found = Literal["alias", "model", "provider", "variant", "default", "nothing"]
-"""By which step of design 4 a name was found."""
+Found = Literal["alias", "model", "provider", "variant", "default", "auto", "nothing"]
+"""By which step of design 4 a name was found; auto = from the shortlist."""
+
+Mark: TypeAlias = tuple[int, int, str, int]
+"""A route by its numbers: provider, model, kind of credential, credential."""
 
 
 class RouteLike(Protocol):
@@ -51,6 +53,17 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     model: ModelRecord
 
 
+Offers: TypeAlias = tuple[Offer, ...]
+
+
+def mark_of(route: RouteLike) -> Mark:
+    """Return what names a route across snapshots and processes."""
+    credential = route.credential
+    if credential is None:
+        return route.provider.id, route.model.id, "", 0
+    return route.provider.id, route.model.id, credential.kind, credential.id
+
+
 class Group(msgspec.Struct, frozen=True, gc=False):
     """Routes nobody prefers over one another, and how they share the work.
 
@@ -64,40 +77,15 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     stride: int
 
 
-class Rotated(Sequence[Route]):
-    """Show groups of routes in order, each beginning at its own place.
+class Way(msgspec.Struct, frozen=True, gc=False):
+    """How one request wants its routes chosen.
 
-    Nothing is copied: a request looks at the first few of what may be a thousand.
+    Shapes:  ``strategy`` and ``mode`` are words of ``providers.routing.strategies``.
+             ``prefer`` are provider slugs that go first, ``exclude`` slugs or
+             ``provider/model`` that are left out.
     """
 
-    __slots__ = ("_groups", "_length", "_starts")
-
-    def __init__(self, groups: tuple[Group, ...], starts: tuple[int, ...]) -> None:
-        self._groups = groups
-        self._starts = starts
-        self._length = sum(len(group.routes) for group in groups)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[Route]:
-        for group, start in zip(self._groups, self._starts, strict=True):
-            yield from group.routes[start:]
-            yield from group.routes[:start]
-
-    @overload
-    def __getitem__(self, index: int) -> Route: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Route]: ...
-
-    def __getitem__(self, index: int | slice) -> Route | Sequence[Route]:
-        if isinstance(index, slice):
-            return tuple(self)[index]
-        place = index + self._length if index < 0 else index
-        for group, start in zip(self._groups, self._starts, strict=True):
-            size = len(group.routes)
-            if 0 <= place < size:
-                return group.routes[(start + place) % size]
-            place -= size
-        raise IndexError(index)
+    strategy: str = "priority"
+    mode: str = "auto"
+    prefer: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()

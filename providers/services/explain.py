@@ -1,36 +1,50 @@
 """Say where a request would go and why, without sending anything.
 
 The rooms of the proxy decide, on a snapshot built this moment from the database and
-on the cooldowns that were shipped: what is shown is what a live request meets.
+on the cooldowns that were shipped: what is shown is what a live request meets. Of
+figures that only live in the processes of the proxy (speed, calls under way, whose turn
+it is) nothing is known here; where equals are compared by them, all count alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from poolsite.clock import Clock, SystemClock
 from poolsite.money import format_price
 from providers.formats import registry
+from providers.formats.base import NEED_NAMES
 from providers.models import Fact
 from providers.proxy import admit, nobody, plan
 from providers.proxy.errors import ProxyError
-from providers.proxy.exchange import Caller
+from providers.proxy.exchange import Caller, Skip
+from providers.proxy.ports import Health as HealthPort
 from providers.proxy.scopes import ScopeBook
 from providers.routing.health import COOLDOWN_FACT, Health
-from providers.routing.order import Turns
-from providers.routing.types import Route
+from providers.routing.lineups import line_up
+from providers.routing.order import Lineup, Turns
+from providers.routing.overrides import default_way
+from providers.routing.pretended import Pretended
+from providers.routing.pulse import Pulse
+from providers.routing.strategies import MODES, known_strategy
+from providers.routing.types import Route, Way
 from providers.snapshot import types
 from providers.snapshot.build import build_base
-from providers.snapshot.view import ClientKeys, Snapshot, Tables
+from providers.snapshot.view import ClientKeys, Resolution, Snapshot, Tables
 from usage.models import ClientKey
 
 _CLOCK: Final = SystemClock()
 _ANYBODY: Final = types.ClientKeyRecord(0, "", "", "", "anybody")
+_OPENAI: Final = "openai"
 WOULD_SERVE: Final = "next"
 LAST_RESORT: Final = "last_resort"
 SKIPPED: Final = "skipped"
+NOT_IN_MODE: Final = "not_in_mode"
+NOT_REACHED: Final = "not_reached"
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,8 @@ class Verdict:
     Shapes:  ``verdict`` is next (its ``place`` is the turn it would be tried at),
              last_resort (tried although it is cooling, for want of a better one) or
              skipped (``reason`` says why). ``lacks`` names wanted capabilities the
-             model is not known to have.
+             model is not known to have. Candidates of one ``tier`` are equals, who
+             share the work or are compared by how they fare; None = in none.
     """
 
     provider: str
@@ -53,6 +68,7 @@ class Verdict:
     price: str = ""
     price_source: str = ""
     lacks: list[str] = field(default_factory=list)
+    tier: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,8 @@ class Explanation:
     """Where a name leads for one key.
 
     Shapes:  ``how`` is the step that found the name: alias, model, provider, variant,
-             default, nothing; ``error`` is what the client would be told instead.
+             default, auto, nothing; ``error`` is what the client would be told instead.
+             ``strategy`` and ``mode`` are those in force for the request.
     """
 
     asked: str
@@ -68,97 +85,236 @@ class Explanation:
     error: str = ""
     near: list[str] = field(default_factory=list)
     candidates: list[Verdict] = field(default_factory=list)
+    strategy: str = ""
+    mode: str = ""
 
 
-def explain(
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request would ask.
+
+    Shapes:  ``needs`` are words of ``NEED_NAMES``; None for strategy or mode = as key
+             and pool say. ``dialect`` is the format it would come in.
+    """
+
+    model: str
+    needs: tuple[str, ...] = ()
+    strategy: str | None = None
+    mode: str | None = None
+    dialect: str = _OPENAI
+
+
+class Explainer:
+    """Walk the plans of requests on one snapshot.
+
+    Shapes:  ``pulse`` are the live figures to compare equals by; without them all of
+             them are unknown.
+    Cost:    some 20 us a candidate.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        health: HealthPort,
+        clock: Clock,
+        pulse: Pulse | None = None,
+    ) -> None:
+        self._snapshot = snapshot
+        self._rules = plan.PlanRules(plan.Catalog(), health, clock)
+        self._clock = clock
+        self._pulse = pulse or Pulse()
+
+    def explain(self, ask: Ask, record: types.ClientKeyRecord) -> Explanation:
+        """Say where a request of a client key would go; no turn is used up by it."""
+        snapshot, caller = self._snapshot, Caller(record)
+        found = snapshot.resolve(ask.model)
+        how = found.answer.how
+        try:
+            nobody.resolve(snapshot, caller, ask.model)
+        except ProxyError as exc:
+            return Explanation(ask.model, how, exc.message, list(found.near))
+        way = self._way(ask, record)
+        lineup = self._lineup(found, way)
+        ways = plan.Plan(lineup, caller, self._wish(ask, caller), self._rules)
+        tried = _walk(ways)
+        error = ""
+        if not tried:
+            error = nobody.nothing_left(ways, ask.model, way.mode).message
+        verdicts = _Verdicts(ways, tried, lineup, ask.needs)
+        listed = [verdicts.of(route) for route in lineup]
+        listed += [verdicts.left_out(route) for route in lineup.order.left_out]
+        return Explanation(ask.model, how, error, [], listed, way.strategy, way.mode)
+
+    def first(self, ask: Ask, record: types.ClientKeyRecord) -> Route | None:
+        """Return who would be asked first; a turn is used up, as by a live request.
+
+        Fails:   None for a request that would be refused.
+        """
+        caller = Caller(record)
+        try:
+            found = nobody.resolve(self._snapshot, caller, ask.model)
+        except ProxyError:
+            return None
+        way = self._way(ask, record)
+        now = self._clock.monotonic()
+        turn = self._snapshot.resolve(ask.model).take_turn()
+        lineup = line_up(found, way, turn, pulse=self._pulse, now=now)
+        ways = plan.Plan(lineup, caller, self._wish(ask, caller), self._rules)
+        candidate = ways.next()
+        return None if candidate is None else candidate.route
+
+    def _way(self, ask: Ask, record: types.ClientKeyRecord) -> Way:
+        routing = self._snapshot.settings.routing
+        way = default_way(
+            record.default_strategy,
+            record.default_mode,
+            routing.strategy,
+            routing.mode,
+        )
+        return Way(
+            strategy=known_strategy(ask.strategy or "") or way.strategy,
+            mode=ask.mode if ask.mode in MODES else way.mode,
+        )
+
+    def _lineup(self, found: Resolution, way: Way) -> Lineup:
+        now = self._clock.monotonic()
+        return line_up(found, way, found.peek_turn(), pulse=self._pulse, now=now)
+
+    def _wish(self, ask: Ask, caller: Caller) -> plan.Wish:
+        snapshot = self._snapshot
+        limited = ScopeBook(self._clock).of(caller, snapshot)
+        return plan.Wish(
+            registry.get(ask.dialect),
+            ask.model,
+            needs_price=admit.needs_price(limited, snapshot.settings),
+            needs=sum({NEED_NAMES.get(word, 0) for word in ask.needs}),
+            runs_programs=snapshot.settings.cli_providers,
+        )
+
+
+def explain(  # noqa: PLR0913 - what a request may vary in, by name
     model: str,
     *,
     key: ClientKey | None = None,
     needs: Sequence[str] = (),
     clock: Clock = _CLOCK,
+    settings: types.RoutingRecord | None = None,
+    down: Iterable[str] = (),
+    strategy: str | None = None,
+    mode: str | None = None,
 ) -> Explanation:
     """Walk the plan of a request for a model.
 
-    Shapes:  without a key, as one that may do everything.
+    Shapes:  without a key, as one that may do everything. ``settings`` stands in for
+             the routing in force; ``down`` names providers, ``provider/model`` or masks
+             of credentials that count as cooling.
     Cost:    builds a snapshot: seconds with 100,000 client keys.
     """
-    snapshot, record = _snapshot(key, clock)
-    caller = Caller(record)
-    found = snapshot.resolve(model)
-    try:
-        nobody.resolve(snapshot, caller, model)
-    except ProxyError as exc:
-        return Explanation(model, found.answer.how, exc.message, list(found.near))
-    limited = ScopeBook(clock).of(caller, snapshot)
-    ways = plan.Plan(
-        found.candidates,
-        caller,
-        plan.Wish(
-            registry.get("openai"),
-            model,
-            needs_price=admit.needs_price(limited, snapshot.settings),
-            runs_programs=snapshot.settings.cli_providers,
-        ),
-        plan.PlanRules(plan.Catalog(), _health(clock), clock),
-    )
-    tried = _walk(ways)
-    error = "" if tried else nobody.nothing_left(ways, model).message
-    verdicts = [_verdict(route, tried, ways, needs) for route in found.candidates]
-    return Explanation(model, found.answer.how, error, [], verdicts)
+    snapshot, record = _snapshot(key, clock, settings)
+    explainer = Explainer(snapshot, _health(clock, down), clock)
+    ask = Ask(model=model, needs=tuple(needs), strategy=strategy, mode=mode)
+    return explainer.explain(ask, record)
+
+
+def explainer_of(
+    *,
+    clock: Clock = _CLOCK,
+    settings: types.RoutingRecord | None = None,
+    down: Iterable[str] = (),
+) -> Explainer:
+    """Prepare the explanation of many requests on one routing.
+
+    Cost:    builds a snapshot without client keys, once.
+    """
+    snapshot, _ = _snapshot(None, clock, settings)
+    return Explainer(snapshot, _health(clock, down), clock)
 
 
 def _walk(ways: plan.Plan) -> dict[int, tuple[int, bool]]:
     """Return for each route that would be tried its turn, and if only for want."""
     tried: dict[int, tuple[int, bool]] = {}
-    while (candidate := ways.next()) is not None:
-        # Only when nobody else is left does the plan hand out one that is cooling.
+    while True:
         cooling = {
             id(skip.route)
             for skip in ways.skipped
             if skip.reason.startswith(plan.COOLING)
         }
+        candidate = ways.next()
+        if candidate is None:
+            return tried
+        # Only when nobody else is left does the plan hand out one that is cooling.
         is_last_resort = id(candidate.route) in cooling
         tried[id(candidate.route)] = (len(tried) + 1, is_last_resort)
-    return tried
 
 
-def _verdict(
-    route: Route,
-    tried: dict[int, tuple[int, bool]],
-    ways: plan.Plan,
-    needs: Sequence[str],
-) -> Verdict:
-    credential, price = route.credential, route.model.price
-    facts: dict[str, Any] = {
-        "provider": route.provider.slug,
-        "model": route.model.model_id,
-        "credential": "" if credential is None else credential.mask or credential.label,
-        "price": "unpriced"
-        if price is None
-        else f"{format_price(price.input)} in, {format_price(price.output)} out",
-        "price_source": route.model.price_source,
-        "lacks": [each for each in needs if each not in route.model.capabilities],
-    }
-    if id(route) in tried:
-        place, is_last_resort = tried[id(route)]
-        verdict = LAST_RESORT if is_last_resort else WOULD_SERVE
-        return Verdict(**facts, verdict=verdict, place=place)
-    skip = next((each for each in ways.skipped if each.route is route), None)
-    if skip is None:
-        return Verdict(**facts, verdict=SKIPPED, reason="not_reached")
-    wait_s = skip.retry_after_s
-    return Verdict(**facts, verdict=SKIPPED, reason=skip.reason, retry_after_s=wait_s)
+class _Verdicts:
+    """Word what became of each route of a plan that was walked to its end."""
+
+    def __init__(
+        self,
+        ways: plan.Plan,
+        tried: dict[int, tuple[int, bool]],
+        lineup: Lineup,
+        needs: Sequence[str],
+    ) -> None:
+        self._tried = tried
+        self._needs = needs
+        self._skips: dict[int, Skip] = {}
+        for skip in ways.skipped:
+            self._skips.setdefault(id(skip.route), skip)
+        self._tiers = {
+            id(route): tier
+            for tier, group in enumerate(lineup.order.groups, start=1)
+            for route in group.routes
+        }
+
+    def of(self, route: Route) -> Verdict:
+        """Word what would become of a route."""
+        facts = self._facts(route)
+        facts["tier"] = self._tiers.get(id(route))
+        if id(route) in self._tried:
+            place, is_last_resort = self._tried[id(route)]
+            verdict = LAST_RESORT if is_last_resort else WOULD_SERVE
+            return Verdict(**facts, verdict=verdict, place=place)
+        skip = self._skips.get(id(route))
+        if skip is None:
+            return Verdict(**facts, verdict=SKIPPED, reason=NOT_REACHED)
+        facts["retry_after_s"] = skip.retry_after_s
+        return Verdict(**facts, verdict=SKIPPED, reason=skip.reason)
+
+    def left_out(self, route: Route) -> Verdict:
+        """Word what the mode rules out."""
+        return Verdict(**self._facts(route), verdict=SKIPPED, reason=NOT_IN_MODE)
+
+    def _facts(self, route: Route) -> dict[str, Any]:
+        model, credential = route.model, route.credential
+        price = model.price
+        shown = "unpriced"
+        if price is not None:
+            shown = f"{format_price(price.input)} in, {format_price(price.output)} out"
+        return {
+            "provider": route.provider.slug,
+            "model": model.model_id,
+            "credential": ""
+            if credential is None
+            else credential.mask or credential.label,
+            "price": shown,
+            "price_source": model.price_source,
+            "lacks": [each for each in self._needs if each not in model.capabilities],
+        }
 
 
-def _health(clock: Clock) -> Health:
+def _health(clock: Clock, down: Iterable[str]) -> HealthPort:
     health = Health(clock)
     rows = Fact.objects.filter(kind=COOLDOWN_FACT)
     health.load(rows.values_list("key", "payload"))
-    return health
+    names = frozenset(down)
+    return Pretended(health, names) if names else health
 
 
 def _snapshot(
-    key: ClientKey | None, clock: Clock
+    key: ClientKey | None,
+    clock: Clock,
+    routing: types.RoutingRecord | None = None,
 ) -> tuple[Snapshot, types.ClientKeyRecord]:
     """Build the snapshot in memory, and the record of the key in question."""
     found: dict[str, dict[Any, Any]] = {kind: {} for kind in types.KINDS}
@@ -172,8 +328,11 @@ def _snapshot(
         found[kind][int(name) if is_row else name] = record
         if kind == types.CLIENT_KEY:
             break
+    settings: types.SettingsRecord = found[types.SETTINGS]["-"]
+    if routing is not None:
+        settings = msgspec.structs.replace(settings, routing=routing)
     tables = Tables(
-        settings=found[types.SETTINGS]["-"],
+        settings=settings,
         providers=found[types.PROVIDER],
         models=found[types.MODEL],
         aliases=found[types.ALIAS],

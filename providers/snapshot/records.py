@@ -219,6 +219,7 @@ def model_record(row: ProviderModel, price: ModelPrice) -> types.ModelRecord:
         created_s=int(row.created_at.timestamp()),
         formats=tuple(str(name) for name in row.formats),
         timeout_s=row.timeout_s,
+        lacks=_refuted(row),
     )
 
 
@@ -226,6 +227,14 @@ def _capabilities(values: Any) -> tuple[str, ...]:
     if isinstance(values, dict):
         return tuple(sorted(name for name, has in values.items() if has is True))
     return tuple(str(name) for name in values)
+
+
+def _refuted(row: ProviderModel) -> tuple[str, ...]:
+    """Return what a model cannot do: a person's word stands above any answer."""
+    stated = row.capabilities if isinstance(row.capabilities, dict) else {}
+    proved = row.evidence if isinstance(row.evidence, dict) else {}
+    said = {**proved, **stated}
+    return tuple(sorted(name for name, has in said.items() if has is False))
 
 
 def budget_record(row: Budget) -> types.BudgetRecord:

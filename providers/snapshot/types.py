@@ -108,7 +108,8 @@ class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     Shapes:  ``price`` None = unpriced; ``price_source`` names where it came from.
              ``formats`` are the dialects this model is served in where they differ
-             from its provider's; empty = all of them.
+             from its provider's; empty = all of them. ``lacks`` are capabilities it is
+             known not to have; what is in neither list is unknown.
     Units:   ``timeout_s`` bounds one attempt at this model, None = its provider's.
     """
 
@@ -124,6 +125,7 @@ class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     created_s: int = 0
     formats: tuple[str, ...] = ()
     timeout_s: float | None = None
+    lacks: tuple[str, ...] = ()
 
 
 class TargetRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
 
 from providers.routing.access import may_use_model, may_use_provider, serves
-from providers.routing.order import Turns, groups_of
+from providers.routing.order import Lineup, Order, Turns
 from providers.routing.resolve import Answer, Index
-from providers.routing.types import Group, Offer, Route
+from providers.routing.types import Offer, Offers
 from providers.snapshot import types
 
 _MOST_ANSWERS: Final = 4096
@@ -93,14 +94,15 @@ class Resolution:
     Shapes:  see ``providers.proxy.ports.Resolution``.
     """
 
-    __slots__ = ("_index", "answer", "candidates")
+    __slots__ = ("_index", "_routing", "_turns", "answer")
 
     def __init__(
-        self, answer: Answer, candidates: Sequence[Route], index: Index
+        self, answer: Answer, index: Index, turns: Turns, routing: types.RoutingRecord
     ) -> None:
         self.answer = answer
-        self.candidates = candidates
         self._index = index
+        self._turns = turns
+        self._routing = routing
 
     @property
     def is_known(self) -> bool:
@@ -108,9 +110,37 @@ class Resolution:
         return self.answer.is_known
 
     @property
+    def is_served(self) -> bool:
+        """Tell whether anybody could serve it, in whatever mode."""
+        return self.answer.is_served
+
+    @property
     def near(self) -> tuple[str, ...]:
         """Names much like one that does not exist, at most five; looked up when read."""
         return () if self.answer.is_known else self._index.near(self.answer.asked)
+
+    @property
+    def candidates(self) -> Lineup:
+        """Every route in the order of the pool's own strategy, for the next request."""
+        routing = self._routing
+        return Lineup(self.order(routing.strategy, routing.mode), self.take_turn())
+
+    def some(self, most: int) -> list[Offer]:
+        """Return at most so many of its offers, whoever could serve or not."""
+        offers = (offer for target in self.answer.targets for offer in target)
+        return list(islice(offers, most))
+
+    def order(self, strategy: str, mode: str) -> Order:
+        """Return the order of a strategy and mode."""
+        return self.answer.order(strategy, mode, self._routing)
+
+    def take_turn(self) -> int:
+        """Count one request of this name; equals take turns by this number."""
+        return self._turns.take(self.answer.asked)
+
+    def peek_turn(self) -> int:
+        """Return the number the next request will get."""
+        return self._turns.peek(self.answer.asked)
 
 
 class VisibleModel(msgspec.Struct, frozen=True, gc=False):
@@ -132,6 +162,7 @@ class Snapshot:
         "_index",
         "_keys",
         "_lists",
+        "_only",
         "_tables",
         "_turns",
         "made_at",
@@ -152,6 +183,7 @@ class Snapshot:
         self._turns = turns
         self._index = index or make_index(tables)
         self._answers: dict[str, Answer] = {}
+        self._only: dict[int, Answer] = {}
         self._lists: dict[object, tuple[VisibleModel, ...]] = {}
 
     def at_version(self, version: int, made_at: float) -> Snapshot:
@@ -174,28 +206,35 @@ class Snapshot:
         return self._tables.budgets.get(budget_id)
 
     def resolve(self, name: str) -> Resolution:
-        """Resolve a name as design 4 orders it; equals take turns at each call."""
+        """Resolve a name as design 4 orders it."""
         answer = self._answers.get(name)
         if answer is None:
             answer = self._index.find(name)
             if len(self._answers) >= _MOST_ANSWERS:
                 self._answers.clear()
             self._answers[answer.asked] = answer
-        routes = self._turns.order(name, answer.groups) if answer.groups else ()
-        return Resolution(answer, routes, self._index)
+        return self._resolution(answer)
 
     def only(self, model_row: int) -> Resolution:
         """Return the ways to one model row at its own provider, whatever its name."""
+        answer = self._only.get(model_row)
+        if answer is None:
+            if len(self._only) >= _MOST_ANSWERS:
+                self._only.clear()
+            answer = self._only[model_row] = self._bound(model_row)
+        return self._resolution(answer)
+
+    def _bound(self, model_row: int) -> Answer:
         tables = self._tables
         model = tables.models.get(model_row)
         provider = None if model is None else tables.providers.get(model.provider_id)
-        groups: tuple[Group, ...] = ()
+        targets: tuple[Offers, ...] = ()
         if model is not None and provider is not None and serves(provider, model):
-            groups = groups_of((Offer(provider, model),))
-        asked = "" if model is None else model.model_id
-        answer = Answer(asked, "provider", bool(groups), groups)
-        routes = self._turns.order(f"#{model_row}", groups) if groups else ()
-        return Resolution(answer, routes, self._index)
+            targets = ((Offer(provider, model),),)
+        return Answer(f"#{model_row}", "provider", bool(targets), targets)
+
+    def _resolution(self, answer: Answer) -> Resolution:
+        return Resolution(answer, self._index, self._turns, self.settings.routing)
 
     def visible_models(self, key: types.ClientKeyRecord) -> Sequence[VisibleModel]:
         """List the names a key may ask for, sorted."""

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from providers.routing.access import may_use_model, may_use_provider, permits
 from providers.routing.near import near_names
-from providers.routing.order import Turns, groups_of
 from providers.routing.resolve import Answer, Index
-from providers.routing.types import Offer
 from providers.snapshot.types import (
     AliasRecord,
-    CredentialRecord,
     ModelRecord,
     ProviderRecord,
+    RoutingRecord,
     TargetRecord,
 )
 from tests.providers.snapshot.records import client_key, model, provider
@@ -50,7 +44,7 @@ def _target(text: str) -> TargetRecord:
 def _routes(answer: Answer) -> list[str]:
     return [
         f"{route.provider.slug}:{route.model.model_id}"
-        for group in answer.groups
+        for group in answer.order("priority", "auto", RoutingRecord()).groups
         for route in group.routes
     ]
 
@@ -144,7 +138,8 @@ def test_an_alias_may_hide_a_model_and_lead_to_it() -> None:
 def test_an_alias_to_nothing_is_known_without_routes() -> None:
     answer = _pool({"a": ["m"]}, gone=["nobody:x"]).find("gone")
     assert answer.is_known
-    assert answer.groups == ()
+    assert not answer.is_served
+    assert _routes(answer) == []
 
 
 def test_a_provider_serves_only_what_its_list_allows() -> None:
@@ -164,78 +159,6 @@ def test_a_provider_serves_only_what_its_list_allows() -> None:
 
 def test_a_model_without_its_provider_serves_nothing() -> None:
     assert not Index({}, [model(1, 7)], {}).find("model-1").is_known
-
-
-def test_priority_is_the_providers_then_the_credentials() -> None:
-    routes = groups_of(
-        [
-            Offer(_with_credentials(1, 40, [90, 50]), model(1, 1)),
-            Offer(_with_credentials(2, 60, [10]), model(2, 2)),
-        ]
-    )
-    order = [
-        (route.provider.id, route.credential.priority)  # type: ignore[union-attr]
-        for group in routes
-        for route in group.routes
-    ]
-    assert order == [(2, 10), (1, 90), (1, 50)]
-
-
-def test_a_provider_without_a_key_serves_only_where_none_is_needed() -> None:
-    local = provider(1, credentials=(), needs_key=False)
-    cloud = provider(2, credentials=())
-    groups = groups_of([Offer(local, model(1, 1)), Offer(cloud, model(2, 2))])
-    assert [route.provider.id for group in groups for route in group.routes] == [1]
-
-
-@given(st.lists(st.integers(1, 20), min_size=2, max_size=6), st.integers(1, 3))
-def test_equals_share_the_work_by_weight(weights: list[int], rounds: int) -> None:
-    offers = [
-        Offer(_with_credentials(number, 50, [50], weight), model(number, number))
-        for number, weight in enumerate(weights, 1)
-    ]
-    groups = groups_of(offers)
-    turns = Turns()
-    total = sum(weights)
-    first = Counter(
-        turns.order("m", groups)[0].provider.id for _ in range(total * rounds)
-    )
-    assert first == {n: weight * rounds for n, weight in enumerate(weights, 1)}
-
-
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=8), st.integers(0, 50))
-def test_every_order_holds_every_route_once_best_first(
-    priorities: list[int], turn: int
-) -> None:
-    offers = [
-        Offer(_with_credentials(number, priority, [50]), model(number, number))
-        for number, priority in enumerate(priorities, 1)
-    ]
-    groups = groups_of(offers)
-    turns = Turns()
-    for _ in range(turn):
-        turns.order("m", groups)
-    order = turns.order("m", groups)
-    seen = list(order)
-    assert sorted(route.provider.id for route in seen) == list(
-        range(1, len(priorities) + 1)
-    )
-    found = [route.provider.priority for route in seen]
-    assert found == sorted(priorities, reverse=True)
-    assert [order[place] for place in range(len(order))] == seen
-    assert order[-1] == seen[-1]
-    assert tuple(order[0:2]) == tuple(seen[:2])
-
-
-def test_names_take_turns_apart_from_one_another() -> None:
-    offers = [Offer(_with_credentials(n, 50, [50]), model(n, n)) for n in (1, 2)]
-    groups = groups_of(offers)
-    turns = Turns()
-    first = {"a": Counter[int](), "b": Counter[int]()}
-    for _ in range(100):
-        for name, count in first.items():
-            count[turns.order(name, groups)[0].provider.id] += 1
-    assert first["a"] == first["b"] == {1: 50, 2: 50}
 
 
 def test_an_empty_list_is_never_all() -> None:
@@ -270,17 +193,6 @@ def test_near_names_are_few_alike_and_cheap() -> None:
     started = time.perf_counter()
     near_names("vendor-1234-mode-99" + "x" * 150, names)
     assert time.perf_counter() - started < 0.25
-
-
-def _with_credentials(
-    number: int, priority: int, credentials: list[int], weight: int = 1
-) -> ProviderRecord:
-    base = provider(number).credentials[0]
-    made: list[CredentialRecord] = [
-        msgspec.structs.replace(base, id=number * 100 + place, priority=each)
-        for place, each in enumerate(credentials)
-    ]
-    return provider(number, priority=priority, credentials=tuple(made), weight=weight)
 
 
 def test_pattern_leads_whatever_has_no_model_of_its_own():
