@@ -6,8 +6,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time
+from operator import add
 from typing import Any, Final
 
+import msgspec
+from django.db import connection
 from django.db.models import Case, F, IntegerField, QuerySet, Sum, Value, When
 from django.db.models.functions import TruncDate
 
@@ -122,7 +125,7 @@ class Line:
     def add(self, values: Iterable[int]) -> None:
         """Add sums in the order of COLUMNS."""
         for name, value in zip(COLUMNS, values, strict=True):
-            setattr(self, name, getattr(self, name) + (value or 0))
+            setattr(self, name, getattr(self, name) + int(value or 0))
 
     def value(self, metric: str) -> int:
         """Return the figure a metric names; times by their number of calls."""
@@ -140,6 +143,11 @@ COLUMNS: Final = tuple(
 Lines = Iterator[Line]
 Histogram = dict[str, int]
 """Counts by the upper bound of their milliseconds."""
+
+Part = tuple[int, QuerySet[Any]]
+"""Rows of a rollup, and the number of the source they belong to."""
+
+_HISTOGRAM: Final = msgspec.json.Decoder(Histogram)
 
 METRIC_COLUMNS: Final = {
     "cost": ("cost_nano_usd",),
@@ -160,19 +168,12 @@ def by_value(
     Shapes:  one dictionary a source, in their order.
     """
     found: list[dict[int, Line]] = [{} for _ in sources]
-    queries = []
-    for place, source in enumerate(sources):
-        for rows in source.rows(refs=refs):
-            summed = rows.values("value").annotate(
-                place=Value(place, output_field=IntegerField()),
-                **{f"all_{name}": Sum(name) for name in COLUMNS},
-            )
-            queries.append(
-                summed.order_by().values_list(
-                    "place", "value", *(f"all_{name}" for name in COLUMNS)
-                )
-            )
-    for place, value, *sums in _united(queries):
+    parts = [
+        (place, rows)
+        for place, source in enumerate(sources)
+        for rows in source.rows(refs=refs)
+    ]
+    for place, value, *sums in _summed(parts, ("value",), COLUMNS):
         line = found[place].setdefault(value, Line(ref=value))
         line.add(sums)
     return found
@@ -211,16 +212,16 @@ def by_step(
     Shapes:  ``{value: [sums of the first step, in the order of columns, ...]}``.
     """
     found: dict[int, list[list[int]]] = {}
-    queries = []
-    sums = {f"all_{name}": Sum(name) for name in columns}
-    for rows in _by_steps(source, starts, refs):
-        grouped = rows.values("value", "step").annotate(**sums)
-        queries.append(grouped.order_by().values_list("value", "step", *sums))
-    for value, step, *values in _united(queries):
-        steps = found.setdefault(value, [[0] * len(columns) for _ in starts])
-        at = steps[_place(step, starts)]
-        for place, each in enumerate(values):
-            at[place] += each or 0
+    places: dict[Any, int] = {}
+    parts = [(0, rows) for rows in _by_steps(source, starts, refs)]
+    for _, value, step, *sums in _summed(parts, ("value", "step"), columns):
+        steps = found.get(value)
+        if steps is None:
+            steps = found[value] = [[0] * len(columns) for _ in starts]
+        at = places.get(step)
+        if at is None:
+            at = places[step] = _place(step, starts)
+        steps[at] = list(map(add, steps[at], map(int, sums)))
     return found
 
 
@@ -231,19 +232,16 @@ def histograms(*wanted: tuple[Source, Iterable[int]]) -> list[dict[int, Histogra
              two days are told in whole UTC days.
     """
     found: list[dict[int, Histogram]] = [{} for _ in wanted]
-    queries = []
+    parts = []
     for place, (source, refs) in enumerate(wanted):
         by_days = source.is_daily or source.period.has_day_steps
         if by_days:
             source = replace(source, period=source.period.in_days())
-        for rows in source.rows(refs=refs, in_quarters=not by_days):
-            placed = rows.annotate(place=Value(place, output_field=IntegerField()))
-            queries.append(
-                placed.order_by().values_list("place", "value", "latency_hist")
-            )
-    for place, value, some in _united(queries):
+        rows_of = source.rows(refs=refs, in_quarters=not by_days)
+        parts += [(place, rows) for rows in rows_of]
+    for place, value, text in _read(parts, ("value", "latency_hist")):
         into = found[place].setdefault(value, {})
-        for bound, count in some.items():
+        for bound, count in _HISTOGRAM.decode(text).items():
             into[bound] = into.get(bound, 0) + count
     return found
 
@@ -273,16 +271,42 @@ def _by_steps(
     ]
 
 
-def _place(step: int | date, starts: Sequence[datetime]) -> int:
+def _place(step: int | str | date, starts: Sequence[datetime]) -> int:
+    """Return the column of a step: a number already, or a day as the driver gives it."""
     if isinstance(step, int):
         return step
-    end = datetime.combine(step, time.max, UTC)
+    day = date.fromisoformat(step) if isinstance(step, str) else step
+    end = datetime.combine(day, time.max, UTC)
     return max(0, bisect_right(starts, end) - 1)
 
 
-def _united(queries: Sequence[QuerySet[Any]]) -> Iterable[Any]:
-    first, *others = queries
-    return first.union(*others, all=True) if others else first
+def _summed(
+    parts: Sequence[Part], by: tuple[str, ...], columns: Sequence[str]
+) -> Iterable[Any]:
+    """Add columns up by others, each part for itself; one query.
+
+    Cost:  aggregates of the ORM would take longer to write than to answer.
+    """
+    sums = ", ".join(f"SUM({name})" for name in columns)
+    keys = ", ".join(by)
+    return _read(parts, (*by, *columns), f"{keys}, {sums}", f" GROUP BY {keys}")
+
+
+def _read(
+    parts: Sequence[Part], names: tuple[str, ...], chosen: str = "*", tail: str = ""
+) -> Iterable[Any]:
+    """Read columns of parts, each row with its part's number before them; one query."""
+    texts: list[str] = []
+    values: list[Any] = []
+    for place, rows in parts:
+        sql, params = rows.order_by().values_list(*names).query.sql_with_params()
+        # Numbers and column names of ours; what came from people travels as values.
+        texts.append(f"SELECT {place}, {chosen} FROM ({sql}) AS part{tail}")  # noqa: S608
+        values += params
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(texts), values)
+        found: list[Any] = cursor.fetchall()
+    return found
 
 
 def whole_of(kind: str, ref: int) -> Line:
