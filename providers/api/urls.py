@@ -10,6 +10,7 @@ from providers.api import (
     access,
     account_status,
     alerts,
+    bodies,
     catalogue,
     errors,
     feeds,
@@ -51,6 +52,7 @@ for module in (
     keys,
     money,
     requests,
+    bodies,
     access,
     pool,
 ):

@@ -18,6 +18,7 @@ from poolsite.ui.render import render
 from poolsite.ui.shell import url_or_empty
 from pricing.cost import CostLine
 from providers.formats.base import NEED_NAMES
+from providers.services import bodies
 from providers.services.request_facts import as_curl, facts
 from providers.views.refusal_words import rule
 from providers.views.words import DECISIONS, SOURCES
@@ -61,6 +62,7 @@ def request_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "rule": rule(found.request.error),
         "needs": [n for n, bit in NEED_NAMES.items() if found.request.row.needs & bit],
         "curl": as_curl(found, host),
+        "has_bodies": bodies.is_kept(pk),
         "raw": json.dumps(facts(found), indent=2, ensure_ascii=False),
         "explain_url": _explain_url(found),
         "original_url": _original_url(found),

@@ -10,6 +10,7 @@ from providers.views import (
     catalogue_urls,
     client_keys,
     feed_urls,
+    kept_urls,
     model_urls,
     overview,
     price_urls,
@@ -31,6 +32,7 @@ urlpatterns = [
     *probe_urls.urlpatterns,
     *price_urls.urlpatterns,
     *feed_urls.urlpatterns,
+    *kept_urls.urlpatterns,
     *budget_urls.urlpatterns,
     # /setup/
     path("setup/", setup.account, name="setup"),

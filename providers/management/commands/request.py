@@ -1,4 +1,4 @@
-"""``pool request``: search the request log, read a request, ask it again."""
+"""``pool request``: search the log, read a request and its bodies, ask it again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from poolsite.clock import SystemClock
 from poolsite.money import format_usd
 from providers.management.base import PoolCommand, action
+from providers.services import bodies
 from providers.services.replay import replay
 from providers.services.request_facts import facts, summary
 from usage import log, log_find, log_search
@@ -22,7 +23,7 @@ _MOST = 500
 
 
 class Command(PoolCommand):
-    help = "Search the request log, show a request, replay it."
+    help = "Search the request log, show a request and its bodies, replay it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         sub = parser.add_subparsers(dest="action", required=True)
@@ -36,6 +37,17 @@ class Command(PoolCommand):
         again = action(sub, "replay", self.replay, "ask again with a body of your own")
         again.add_argument("id")
         again.add_argument("--body-file", required=True, metavar="F")
+        look = action(sub, "bodies", self.bodies, "print the prompt and the answer")
+        look.add_argument("id")
+        look.add_argument("--json", action="store_true")
+        gone = action(sub, "forget", self.forget, "remove prompts and answers")
+        which = gone.add_mutually_exclusive_group(required=True)
+        which.add_argument("id", nargs="?")
+        which.add_argument("--all", action="store_true")
+        switch = action(sub, "recording", self.recording, "keep bodies or do not")
+        switch.add_argument("state", nargs="?", choices=["on", "off"])
+        switch.add_argument("--keep-kb", type=int, metavar="N", help="of each side")
+        switch.add_argument("--json", action="store_true")
 
     def list(self, options: dict[str, Any]) -> None:
         if not 1 <= options["limit"] <= _MOST:
@@ -79,6 +91,37 @@ class Command(PoolCommand):
         self.say(answer.body)
         if answer.status >= 400:
             raise CommandError(f"The pool answered {answer.status}.")
+
+    def bodies(self, options: dict[str, Any]) -> None:
+        found = bodies.look_at(self.actor, _id(options["id"]))
+        if found is None:
+            raise CommandError("Nothing is kept of this request.")
+        if options["json"]:
+            self.print_json(bodies.as_data(found))
+            return
+        for name, side in (("Asked", found.asked), ("Answered", found.answered)):
+            size = "nothing" if side is None else f"{side.size:,} bytes"
+            self.say(f"{name}: {size}{', cut' if side and side.is_cut else ''}")
+            if side is not None:
+                self.say(side.text)
+
+    def forget(self, options: dict[str, Any]) -> None:
+        request_id = None if options["all"] else _id(options["id"])
+        count = bodies.forget(self.actor, request_id)
+        self.say(f"{count:,} {'request' if count == 1 else 'requests'} forgotten.")
+
+    def recording(self, options: dict[str, Any]) -> None:
+        state = options["state"]
+        found = bodies.set_recording(
+            self.actor,
+            is_on=None if state is None else state == "on",
+            keep_kb=options["keep_kb"],
+        )
+        if options["json"]:
+            self.print_json({"is_on": found.is_on, "keep_kb": found.keep_kb})
+            return
+        word = "on" if found.is_on else "off"
+        self.say(f"Recording of bodies is {word}, {found.keep_kb} KB of each side.")
 
 
 def _search(words: list[str]) -> Search:

@@ -52,6 +52,8 @@ CASES = [
     Case("model.remove", "DELETE", "/providers/acme/models/a/b"),
     Case("model.disable", "POST", "/models/disable", {"models": ["a/b"]}),
     Case("model.list", "POST", "/providers/acme/models-refresh", None, False),
+    Case("request_bodies.set", "PUT", "/request-bodies", {"is_on": True, "keep_kb": 8}),
+    Case("request_bodies.forget", "DELETE", "/request-bodies", None, False),
     Case("model.schedule", "PUT", "/models-schedule", {"every_s": 7200}, False),
     Case("probe.start", "POST", "/probes", {"match": "gpt-*"}, False),
     Case("alias.set", "PUT", "/aliases/fast", {"targets": ["acme/gpt-5-mini", "a/b"]}),
@@ -236,6 +238,9 @@ def test_every_change_of_the_api_is_in_this_list() -> None:
         ("DELETE", "/usage/exports/{}"),
         ("POST", "/usage/rebuild"),
         ("POST", "/requests/{}/replay"),
+        # See test_bodies.py.
+        ("POST", "/requests/{}/bodies"),
+        ("DELETE", "/requests/{}/bodies"),
         # See retention/test_retention.py.
         ("PUT", "/retention/{}"),
         # One changes nothing, the others need work under way: see test_probes.py.

@@ -13,6 +13,7 @@ from providers.management.commands import request as command
 from providers.services.replay import Replayed
 from tests.factories import make_client_key, make_provider, make_request, try_at
 from tests.providers.commands.conftest import Pool
+from tests.usage.bodies.store import store
 
 pytestmark = pytest.mark.django_db
 
@@ -80,3 +81,23 @@ def test_replay_refuses_what_is_no_json(
     path.write_text("hello")
     said = pool.refused("request", "replay", request_id, "--body-file", str(path))
     assert "not a JSON object" in said
+
+
+# Prompts and answers
+
+
+def test_bodies_are_printed_forgotten_and_switched(pool: Pool) -> None:
+    one = UUID(int=9)
+    store(one, b"a prompt", b"an answer")
+    said = pool.ok("request", "bodies", str(one))
+    assert said.out.splitlines() == [
+        "Asked: 8 bytes", "a prompt", "Answered: 9 bytes", "an answer",
+    ]  # fmt: skip
+    told = pool.ok("request", "bodies", str(one), "--json").json
+    assert told["asked"] == {"text": "a prompt", "bytes": 8, "is_cut": False}
+    assert "1 request forgotten" in pool.ok("request", "forget", str(one)).out
+    assert "Nothing is kept" in pool.refused("request", "bodies", str(one))
+    assert "0 requests forgotten" in pool.ok("request", "forget", "--all").out
+    assert "is off, 64 KB" in pool.ok("request", "recording").out
+    assert "is on, 8 KB" in pool.ok("request", "recording", "on", "--keep-kb", "8").out
+    assert "1 to 1,024 KB" in pool.refused("request", "recording", "--keep-kb", "0")
