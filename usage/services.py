@@ -53,7 +53,8 @@ class BudgetTerms:
 
 MODES: Final = ("auto", "cloud", "local")
 STRATEGIES: Final = (
-    "priority", "cost", "latency", "round_robin", "weighted", "least_busy", "quota",
+    "priority", "cost", "latency", "round_robin", "weighted", "least_busy",
+    "quota_aware",
 )  # fmt: skip
 OVERRIDES: Final = ("strategy", "mode", "exclude", "prefer")
 _WORDS: Final = {
