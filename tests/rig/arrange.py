@@ -26,11 +26,16 @@ def arrange(plan: dict[str, Any]) -> dict[str, str]:
     with transaction.atomic():
         for provider in plan.get("providers", []):
             _add_provider(provider)
+        for account in plan.get("accounts", []):
+            _add_account(account)
+        for model, tokens in plan.get("windows", {}).items():
+            _set_window(model, tokens)
         for name, targets in plan.get("aliases", {}).items():
             _set_alias(name, targets)
         for price in plan.get("prices", []):
             _set_price(price)
         _set_settings(plan.get("settings", {}))
+        _set_routing(plan.get("routing", {}))
         return {key["name"]: _create_key(key) for key in plan.get("keys", [])}
 
 
@@ -49,6 +54,25 @@ def _add_provider(plan: dict[str, Any]) -> None:
     for secret in plan["api_keys"]:
         credentials.add_key(CLI, provider, secret)
     models.add_models(CLI, provider, plan["models"])
+
+
+def _add_account(plan: dict[str, Any]) -> None:
+    from oauth import services
+    from poolsite.actor import CLI
+    from poolsite.destinations import origin_of
+    from providers.models import Provider
+
+    provider = Provider.objects.get(slug=plan["slug"])
+    place = services.Place(provider.slug, origin_of(provider.base_url))
+    account = services.create_static_account(CLI, place, token=plan["token"])
+    account.priority = 40
+    account.save(update_fields=["priority"])
+
+
+def _set_window(model: str, tokens: int) -> None:
+    from providers.models import ProviderModel
+
+    ProviderModel.objects.filter(model_id=model).update(context_window=tokens)
 
 
 def _set_alias(name: str, targets: list[str]) -> None:
@@ -76,6 +100,15 @@ def _set_settings(values: dict[str, Any]) -> None:
             key=f"proxy.{name}", defaults={"value": value}
         )
         version.bump(row)
+
+
+def _set_routing(values: dict[str, Any]) -> None:
+    from poolsite.actor import CLI
+    from providers.services import routing
+
+    if values:
+        routing.change_settings(CLI, values)
+        routing.publish(CLI)
 
 
 def _create_key(plan: dict[str, Any]) -> str:

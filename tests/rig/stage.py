@@ -94,9 +94,21 @@ class Scene(Generic[Upstream]):
             input=spec["input"], output=spec["output"], per_request=per_request
         )
 
+    def account(self, slug: str, token: str) -> None:
+        """Give a provider an account that is asked after its keys."""
+        self.plan.setdefault("accounts", []).append({"slug": slug, "token": token})
+
+    def window(self, model: str, tokens: int) -> None:
+        """State how many tokens a model takes."""
+        self.plan.setdefault("windows", {})[model] = tokens
+
     def setting(self, **values: Any) -> None:
         """Change pool-wide settings of the data plane."""
         self.plan.setdefault("settings", {}).update(values)
+
+    def routing(self, **values: Any) -> None:
+        """Publish a revision of the routing."""
+        self.plan.setdefault("routing", {}).update(values)
 
     def key(self, name: str, **values: Any) -> None:
         """Create a client key; budget_nano and window give it a hard budget."""

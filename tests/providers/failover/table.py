@@ -90,9 +90,10 @@ class Fault:
              attempt trail. ``asked`` counts the calls of the failing candidate.
              ``helped_by`` names who can serve in its place. ``error`` is what the
              client is told when nobody can. ``is_midway`` = a stream has begun when it
-             strikes, so that nothing can be repeated. ``is_final`` = no other
-             candidate is asked, ``is_verbatim`` = in the upstream's own words.
-    Units:   ``seconds`` until the fault is noticed.
+             strikes, so that nothing can be repeated. ``is_final`` = nobody is asked
+             who cannot help, ``is_verbatim`` = told in the upstream's own words.
+    Units:   ``seconds`` until the fault is noticed; ``alone`` until a stream is served
+             after all for which nobody else is left, 0 = it is not.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Fault:
     stream: str = ""
     asked: int = 1
     seconds: int = 0
+    alone: int = 0
     cools: Cooling | None = None
     retry_after: str = ""
     is_midway: bool = False

@@ -25,7 +25,7 @@ DEADLINES: Final = types.Timeouts(
 ROUTING: Final = types.RoutingRecord(first_token_s=3.0)
 ASKED: Final = "ask"
 _AT_ONCE: Final = 60
-_SECRET: Final = "sk-{}-secret-of-{}-0123456789"
+SECRET: Final = "sk-{}-secret-of-{}-0123456789"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Trial:
         self.model = f"a-{cell.id}"
         self.other_model = f"b-{cell.id}"
         self.secrets = {
-            who: _SECRET.format(cell.id, who.replace(" ", "-"))
+            who: SECRET.format(cell.id, who.replace(" ", "-"))
             for who in (FIRST, "other key", "other account", "other provider")
         }
         self._who: dict[tuple[Any, ...], str] = {}
@@ -208,7 +208,7 @@ class Trial:
             (self._name(attempt.target), _step(attempt)) for attempt in pool.attempts
         )
         served_by = next((who for who, step in trail if step == "served"), "")
-        error = _error(answer)
+        error = told(answer.status or 0, answer.body)
         code = "" if error is None else str(error.get("code"))
         return Outcome(
             status=answer.status or 0,
@@ -271,15 +271,15 @@ def _step(attempt: Any) -> str:
     return f"{attempt.error_class}: {attempt.decision}"
 
 
-def _error(answer: Answered) -> dict[str, Any] | None:
+def told(status: int, body: bytes) -> dict[str, Any] | None:
     """Return the error a client was told, also inside its stream."""
-    if answer.status != 200:
-        error: dict[str, Any] = answer.error
+    if status != 200:
+        error: dict[str, Any] = json.loads(body)["error"]
         return error
-    for line in answer.body.split(b"\n"):
+    for line in body.split(b"\n"):
         if line.startswith(b'data: {"error"'):
-            told: dict[str, Any] = json.loads(line[5:])["error"]
-            return told
+            inside: dict[str, Any] = json.loads(line[5:])["error"]
+            return inside
     return None
 
 
