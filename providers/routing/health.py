@@ -287,6 +287,10 @@ class Health:
             self._events.forget()
         return self._memory.merge(found)
 
+    def told(self) -> list[Fact]:
+        """Return everything that is cooling now as facts, for who knows nothing yet."""
+        return self._memory.told()
+
     def take_news(self) -> list[Fact]:
         """Return what changed here since the last call, for other processes."""
         news, self._news = self._news, []

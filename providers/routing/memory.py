@@ -145,6 +145,18 @@ class Memory:
             if state is not None and state.at_ns < at_ns:
                 del self.states[name]
 
+    def told(self) -> list[Fact]:
+        """Word everything that is cooling now, as it was when it last changed."""
+        now = self._clock.monotonic()
+        now_ns = self._clock.time_ns()
+        found = []
+        for subject, state in self.states.items():
+            if state.until > now:
+                passed_s = (now_ns - state.at_ns) / NANOSECONDS_PER_SECOND
+                wait_s = state.until - now + passed_s
+                found.append(fact_of(subject, state, at_ns=state.at_ns, wait_s=wait_s))
+        return found
+
     def _forget_quiet(self, now: float) -> None:
         """Make room: drop what neither cools nor failed lately."""
         limit = now - self.settings.reset_after_s

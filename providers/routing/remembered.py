@@ -60,6 +60,7 @@ def fact_of(subject: str, state: State, *, at_ns: int, wait_s: float | None) -> 
     payload = {
         "reason": state.reason,
         "until_s": until,
+        "at_ns": at_ns,
         "count": state.count,
         "provider_id": None if parts is None else parts.provider_id,
         "model_id": None if parts is None else parts.model_id,

@@ -106,7 +106,7 @@ def test_refused_key_needs_a_person_and_recovers_with_its_fact(
     facts.keep([cooldown(key, until_s=None)])
     key.refresh_from_db()
     assert key.state == ApiKey.State.OK
-    assert not Fact.objects.exists()
+    assert not Fact.objects.filter(kind="cooldown").exists()
 
 
 @pytest.mark.django_db
