@@ -10,18 +10,18 @@ import asyncio
 import logging
 import resource
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any, Final, Literal, cast
-
-import msgspec
 
 from poolsite.clock import Clock, SystemClock
 from poolsite.config import Config, Roots
-from poolsite.crypto import KeyRing, Peppers, UnreadableKind, UnreadableSecretError
+from poolsite.crypto import KeyRing, Peppers
 from poolsite.destinations import Vetter
 from poolsite.egress import UpstreamClient
 from providers.formats import registry
 from providers.proxy.errors import InternalError
+from providers.proxy.following import FILE as FACTS_FILE
+from providers.proxy.following import HealthFollower
+from providers.proxy.key_check import KeyCheck
 from providers.proxy.lateness import Lateness
 from providers.proxy.lessons import REFUSAL_FACT
 from providers.proxy.metrics import FLUSH_INTERVAL_S, DataMetrics, Gauges
@@ -33,20 +33,17 @@ from providers.proxy.relay import ConsoleRelay
 from providers.proxy.spend import FILE as SPEND_FILE
 from providers.proxy.spend import SpendFollower, wait_for_the_dead
 from providers.proxy.token_source import KeeperTokens
-from providers.routing.health import COOLDOWN_FACT, Health
+from providers.routing.health import Health
 from providers.snapshot.store import SnapshotStore
 from providers.snapshot.types import BUDGET
 from providers.snapshot.view import Snapshot
 from usage.bodies.spool import DIRECTORY as BODIES_DIRECTORY
 from usage.bodies.spool import Spool
-from usage.journal.records import Fact
 from usage.journal.writer import Journal
 from usage.limits.memory import MemoryLimits
 
 METRICS_DIRECTORY: Final = "metrics"
-FACTS_FILE: Final = "facts.json"
 _SWEEP_INTERVAL_S: Final = 5.0
-_TRIED_CREDENTIALS: Final = 5
 _NEWCOMERS_S: Final = 5.0
 _CONSOLE_GRACE_S: Final = 1.0
 _DRAIN_STEP_S: Final = 0.02
@@ -80,6 +77,7 @@ class Runtime:
         self._lateness = Lateness(self.clock)
         self._trust = Trust(self.peppers, roots.secret_key, self.clock)
         self._tasks: list[asyncio.Task[None]] = []
+        self._shared: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._journal: Journal | None = None
         self._limits: LimitStore | None = None
         self._client: UpstreamClient | None = None
@@ -87,7 +85,7 @@ class Runtime:
         self._tokens: KeeperTokens | None = None
         self._draining_since: float | None = None
         self._drain_by = 0.0
-        self._keys_fit: tuple[int, bool] = (-1, False)
+        self._keys = KeyCheck(self.ring)
 
     # Life
 
@@ -111,10 +109,13 @@ class Runtime:
         limits = self._limits = await self._open_limits(journal.origin)
         spend = SpendFollower(config.run_path / SPEND_FILE, limits)
         await spend.poll()
-        facts = self._known_facts()
-        self.health.load(
-            (fact.key, fact.payload) for fact in facts if fact.kind == COOLDOWN_FACT
+        following = HealthFollower(
+            config.run_path / FACTS_FILE,
+            self.health,
+            snapshot=self.store,
+            journal=journal,
         )
+        facts = following.poll()
         vetter = Vetter(config.allow_private, config.cloud_metadata)
         self._client = UpstreamClient(vetter)
         # What clients name by URL is public or is not fetched, whatever providers may.
@@ -130,6 +131,9 @@ class Runtime:
         self.metrics.flush()
         self._keep(self.store.run)
         self._keep(spend.run)
+        self._keep(following.run)
+        if config.redis_url:
+            self._share_cooldowns(journal.origin)
         self._keep(self._flush_metrics)
         self._keep(self._lateness.run)
         self._keep(self._sweep_limits)
@@ -149,8 +153,8 @@ class Runtime:
             if client is not None:
                 await client.aclose()
         closing = getattr(self._limits, "close", None)
-        if closing is not None:
-            await closing()
+        for close in (*self._shared, *([closing] if closing is not None else ())):
+            await close()
         self.metrics.flush()
         await asyncio.to_thread(self.bodies.close)
         if self._journal is not None:
@@ -178,7 +182,7 @@ class Runtime:
         journal = self._journal
         if snapshot is None or journal is None or not journal.can_admit():
             return False
-        return not self._is_stale() and self._do_keys_fit(snapshot)
+        return not self._is_stale() and self._keys.fits(snapshot)
 
     @property
     def metrics_tokens(self) -> tuple[str, ...]:
@@ -298,16 +302,15 @@ class Runtime:
         await shared.open()
         return shared
 
-    def _known_facts(self) -> list[Fact]:
-        """Return what the keeper remembered: cooldowns, and what upstreams refuse."""
-        path: Path = self.config.run_path / FACTS_FILE
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=list[Fact])
-        except FileNotFoundError:
-            return []
-        except (OSError, msgspec.MsgspecError) as error:
-            _log.warning("facts_unreadable", extra={"reason": str(error)})
-            return []
+    def _share_cooldowns(self, origin: str) -> None:
+        """Follow what the other processes of the fleet find out."""
+        from providers.proxy.sharing import SharedCooldowns
+
+        shared = SharedCooldowns.connect(
+            self.config.redis_url, self.health, origin=origin
+        )
+        self._shared.append(shared.close)
+        self._keep(shared.run)
 
     # Background
 
@@ -331,29 +334,6 @@ class Runtime:
             return False
         age = self.store.age_s()
         return age is not None and age > most
-
-    def _do_keys_fit(self, snapshot: Snapshot) -> bool:
-        """Tell whether the encryption keys at hand open what the snapshot holds.
-
-        A single damaged secret is that secret's trouble; a few that were all made
-        with a key that is not here mean that the wrong keys were loaded.
-        """
-        if self._keys_fit[0] == snapshot.version:
-            return self._keys_fit[1]
-        tried = unknown = 0
-        for record in snapshot.some_credentials(_TRIED_CREDENTIALS):
-            tried += 1
-            try:
-                self.ring.open(
-                    record.token, context=record.context, origin=record.origin
-                )
-            except UnreadableSecretError as error:
-                unknown += error.kind is UnreadableKind.UNKNOWN_KEY
-        fits = unknown == 0 or unknown < tried
-        if not fits:
-            _log.error("encryption_keys_do_not_fit")
-        self._keys_fit = (snapshot.version, fits)
-        return fits
 
     def _gauges(self) -> Gauges:
         store, journal, snapshot = self.store, self._journal, self.store()
