@@ -146,8 +146,9 @@ def as_viktor(
 
 
 @pytest.fixture(autouse=True)
-def forget_prices() -> None:
-    """Drop what this process keeps of providers' lists: rows of tests share ids."""
-    stated = sys.modules.get("providers.snapshot.stated")
-    if stated is not None:
-        stated.forget()
+def forget_what_is_kept() -> None:
+    """Drop what this process keeps of the database: rows of tests share ids."""
+    for name in ("providers.snapshot.stated", "providers.services.routing_lab"):
+        module = sys.modules.get(name)
+        if module is not None:
+            module.forget()

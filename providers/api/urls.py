@@ -26,6 +26,7 @@ from providers.api import (
     reconciliation,
     requests,
     retention,
+    routing,
 )
 from providers.api.auth import TokenAuth
 
@@ -54,6 +55,7 @@ for module in (
     requests,
     bodies,
     access,
+    routing,
     pool,
 ):
     api.add_router("", module.router)

@@ -63,6 +63,23 @@ def build_delta(since: int, now: datetime) -> Built | None:
     return Built(_header(reached, since, now), changed.records())
 
 
+def client_key_records(
+    ids: Iterable[int], now: datetime
+) -> dict[int, types.ClientKeyRecord]:
+    """Return what workers know of a few client keys; one that may not be used is left out.
+
+    Cost:  two queries.
+    """
+    rows = list(_client_key_rows(_usable_keys(now).filter(pk__in=list(ids))))
+    scopes = _Scopes.for_keys(rows)
+    found = {}
+    for row in rows:
+        first = next(_client_keys(row, scopes, now))[2]
+        if first is not None:
+            found[row["id"]] = first
+    return found
+
+
 def _header(reached: int, since: int, now: datetime) -> types.Header:
     return types.Header(
         schema=types.SCHEMA,

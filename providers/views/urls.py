@@ -19,6 +19,7 @@ from providers.views import (
     providers,
     request_detail,
     requests,
+    routing_urls,
     setup,
 )
 
@@ -34,6 +35,7 @@ urlpatterns = [
     *feed_urls.urlpatterns,
     *kept_urls.urlpatterns,
     *budget_urls.urlpatterns,
+    *routing_urls.urlpatterns,
     # /setup/
     path("setup/", setup.account, name="setup"),
     path("setup/provider/", setup.provider, name="setup-provider"),

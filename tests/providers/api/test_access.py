@@ -42,6 +42,8 @@ def operations() -> list[tuple[str, str]]:
             "statement_id",
             "view_id",
             "export_id",
+            "place",
+            "number",
         ):
             filled = filled.replace("{" + name + "}", "1")
         filled = filled.replace("{request_id}", str(UUID(int=1)))

@@ -31,6 +31,8 @@ class Case(NamedTuple):
     is_versioned: bool = True
 
 
+SWITCH = {"trigger": "error", "action": "switch_provider", "provider": "acme"}
+WAIT = {"trigger": "rate_limit", "action": "wait_and_retry", "enabled": False}
 CASES = [
     Case(
         "provider.create", "POST", "/providers",
@@ -119,6 +121,17 @@ CASES = [
     Case("alert_channel.disable", "POST", "/alert-channels/{channel}/disable", None, False),
     Case("alert_channel.enable", "POST", "/alert-channels/{channel}/enable", None, False),
     Case("alert_channel.remove", "DELETE", "/alert-channels/{channel}", None, False),
+    Case("routing.edit", "PATCH", "/routing/draft", {"mode": "cloud"}, False),
+    Case("routing.rule_add", "POST", "/routing/draft/rules", SWITCH, False),
+    Case("routing.rule_set", "PUT", "/routing/draft/rules/{place}", SWITCH, False),
+    Case("routing.rule_move", "POST", "/routing/draft/rules/{place}/move", {"to": 2}, False),
+    Case("routing.rule_disable", "POST", "/routing/draft/rules/{place}/disable", None, False),
+    Case("routing.rule_enable", "POST", "/routing/draft/rules/{second}/enable", None, False),
+    Case("routing.rule_remove", "DELETE", "/routing/draft/rules/{place}", None, False),
+    Case("routing.publish", "POST", "/routing/draft/publish", {"note": "n"}),
+    Case("routing.discard", "DELETE", "/routing/draft", None, False),
+    Case("routing.revert", "POST", "/routing/history/{number}/revert", {}),
+    Case("routing.default_model", "PUT", "/routing/default-model", {"model": "best"}),
     Case("pool.import", "POST", "/import", {"format": "provider-pool", "version": 1}, False),
 ]  # fmt: skip
 HOOK = {"kind": "webhook", "name": "h", "url": "https://hooks.example.com/x"}
@@ -137,6 +150,12 @@ def pool(owner: Api, viktor: User) -> dict[str, str]:
         ("PUT", "/prices/known", {"input": 1, "output": 1}),
         ("POST", "/accounts", {"provider": "acme", "token": "tok-0"}),
         ("POST", "/alert-channels", HOOK),
+        ("PATCH", "/routing/draft", {"strategy": "cost"}),
+        ("POST", "/routing/draft/publish", {}),
+        ("PATCH", "/routing/draft", {"strategy": "latency"}),
+        ("POST", "/routing/draft/publish", {}),
+        ("POST", "/routing/draft/rules", {**SWITCH, "name": "first"}),
+        ("POST", "/routing/draft/rules", WAIT),
     ):
         status, answer = owner(method, path, body)
         assert status in (200, 201), (path, answer)
@@ -145,6 +164,9 @@ def pool(owner: Api, viktor: User) -> dict[str, str]:
         "alert": str(Alert.objects.get().pk),
         "channel": str(owner("GET", "/alert-channels")[1][0]["id"]),
         "key": str(ApiKey.objects.get().pk),
+        "place": "1",
+        "second": "2",
+        "number": "1",
         "viktor": str(viktor.pk),
         "price": str(owner("GET", "/prices")[1][0]["id"]),
         "budget": str(owner("GET", "/budgets")[1][0]["id"]),

@@ -1,0 +1,454 @@
+"""Routing in the console: settings, rules, the draft, the simulator, the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from poolsite.actor import CLI
+from poolsite.models import AuditEvent
+from providers import selectors_routing as selectors
+from providers.models import RoutingRevision
+from providers.services import models, routing, routing_rules
+from providers.snapshot.records import routing_record
+from providers.snapshot.types import RuleRecord
+from tests.factories import (
+    call,
+    failed_at,
+    make_client_key,
+    make_provider,
+    make_requests,
+    ship,
+    try_at,
+)
+
+pytestmark = pytest.mark.django_db
+SETTINGS = {
+    "strategy": "cost",
+    "mode": "auto",
+    "groups": "free\neu-*",
+    "format_affinity": "on",
+    "sticky_s": "600",
+    "first_token_s": "20",
+    "wait_cap_s": "10",
+    "queue_length": "50",
+    "queue_wait_s": "5",
+    "cooldown_rate_first_s": "60",
+}
+RULE = {
+    "trigger": "error",
+    "action": "switch_provider",
+    "provider": "acme",
+    "models": "gpt-*",
+}
+HX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def pool() -> dict[str, Any]:
+    acme = make_provider("acme", models=["gpt-5-mini", "big"], keys=["sk-acme-1"])
+    other = make_provider("beta", models=["gpt-5-mini"], keys=["sk-b"], priority=90)
+    key, _ = make_client_key("ci")
+    return {"acme": acme, "beta": other, "key": key}
+
+
+def text_of(answer: Any) -> str:
+    body: str = answer.content.decode()
+    return body
+
+
+def test_the_page_explains_the_defaults(as_viktor: Client) -> None:
+    body = text_of(as_viktor.get("/routing/"))
+    assert "The highest priority serves" in body
+    assert "No rules" in body
+    assert "goes to the next candidate" in body
+    assert "Save in draft" not in body
+    assert "Add rule" not in body
+    assert 'href="/routing/"' in body
+
+
+def test_settings_go_into_a_draft(as_oskar: Client) -> None:
+    assert as_oskar.post("/routing/settings/", SETTINGS).status_code == 302
+    record = selectors.standing().edited
+    assert (record.strategy, record.groups) == ("cost", ("free", "eu-*"))
+    assert record.cooldown == {"rate_first_s": 60}
+    assert (record.sticky_s, record.queue_length) == (600, 50)
+    assert routing_record().strategy == "priority"
+    body = text_of(as_oskar.get("/routing/"))
+    assert "A draft waits" in body
+    assert "6 changes not in force" in body
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"strategy": "best"}, "Select a valid choice"),
+        ({"sticky_s": "-1"}, "between 0 and"),
+        ({"sticky_s": ""}, "required"),
+        ({"groups": "<b>"}, "a pattern of provider ids"),
+        ({"cooldown_rate_first_s": "9999"}, "not longer than at most"),
+        ({"cooldown_failure_after": "1.5"}, "whole number"),
+        ({"wait_cap_s": "nan"}, "Enter a number"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_named(
+    as_oskar: Client, values: dict[str, str], said: str
+) -> None:
+    answer = as_oskar.post("/routing/settings/", {**SETTINGS, **values})
+    assert answer.status_code == 422
+    assert said in text_of(answer)
+    assert not RoutingRevision.objects.exists()
+
+
+def test_settings_for_an_old_state_are_refused(as_oskar: Client) -> None:
+    tag = selectors.standing().tag
+    routing.change_settings(CLI, {"mode": "local"})
+    answer = as_oskar.post("/routing/settings/", {**SETTINGS, "tag": tag}, follow=True)
+    assert "Somebody else changed the routing meanwhile" in text_of(answer)
+    assert selectors.standing().edited.strategy == "priority"
+
+
+# Rules
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_rule_is_added_edited_switched_and_removed(as_oskar: Client) -> None:
+    assert as_oskar.get("/routing/rules/add/").status_code == 200
+    assert as_oskar.post("/routing/rules/add/", RULE).status_code == 302
+    [rule] = selectors.standing().edited.rules
+    assert (rule.provider, rule.models) == ("acme", ("gpt-*",))
+    form = as_oskar.get("/routing/rules/1/").context["form"]
+    assert form["provider"].value() == "acme"
+    changed = {**RULE, "action": "wait_and_retry", "max_retries": "5", "name": "calm"}
+    assert as_oskar.post("/routing/rules/1/", changed).status_code == 302
+    [rule] = selectors.standing().edited.rules
+    assert (rule.action, rule.max_retries, rule.name) == ("wait_and_retry", 5, "calm")
+    assert as_oskar.post("/routing/rules/1/disable/").status_code == 302
+    assert not selectors.standing().edited.rules[0].enabled
+    assert as_oskar.post("/routing/rules/1/", changed).status_code == 302
+    assert not selectors.standing().edited.rules[0].enabled
+    assert as_oskar.post("/routing/rules/1/enable/").status_code == 302
+    assert selectors.standing().edited.rules[0].enabled
+    assert "try 5 more times" in text_of(as_oskar.get("/routing/rules/1/remove/"))
+    assert as_oskar.post("/routing/rules/1/remove/").status_code == 302
+    assert not selectors.standing().edited.rules
+
+
+def test_rules_move_by_buttons_and_by_place(as_oskar: Client) -> None:
+    for name in ("a", "b", "c"):
+        rule = RuleRecord(trigger="error", action="switch_provider", provider=name)
+        routing_rules.add_rule(CLI, rule)
+    tag = selectors.standing().tag
+    answer = as_oskar.post("/routing/rules/3/up/", {"tag": tag}, headers=HX)
+    assert answer.status_code == 200
+    body = text_of(answer)
+    assert "<html" not in body
+    assert 'hx-swap-oob="true"' in body
+    sent = {"place": "1", "to": "3", "tag": selectors.standing().tag}
+    assert as_oskar.post("/routing/rules/move/", sent).status_code == 302
+    order = [each.provider for each in selectors.standing().edited.rules]
+    assert order == ["c", "b", "a"]
+    stale = as_oskar.post("/routing/rules/1/down/", {"tag": tag}, headers=HX)
+    assert stale.headers["HX-Redirect"] == "/routing/"
+    for wrong in ({}, {"place": "x", "to": "1"}):
+        assert as_oskar.post("/routing/rules/move/", wrong).status_code == 404
+    assert as_oskar.post("/routing/rules/1/sideways/").status_code == 404
+    assert as_oskar.get("/routing/rules/9/").status_code == 404
+
+
+@pytest.mark.usefixtures("pool")
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"provider": ""}, "Name the provider"),
+        ({"provider": "gone"}, "Select a valid choice"),
+        ({"action": "switch_model"}, "Name the model"),
+        ({"trigger": "low_funds"}, "below which balance"),
+        (
+            {"trigger": "cost_limit", "action": "wait_and_retry"},
+            "nothing to try again",
+        ),
+        ({"action": "wait_and_retry", "max_retries": "99"}, "1 to 20"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_named(
+    as_oskar: Client, values: dict[str, str], said: str
+) -> None:
+    answer = as_oskar.post("/routing/rules/add/", {**RULE, **values})
+    assert answer.status_code == 422
+    assert said in text_of(answer)
+    assert not RoutingRevision.objects.exists()
+
+
+def test_a_rule_to_a_deleted_provider_is_flagged_inline(as_oskar: Client) -> None:
+    rule = RuleRecord(
+        trigger="error", action="switch_provider", provider="gone", models=("claude-*",)
+    )
+    routing_rules.add_rule(CLI, rule)
+    for url in ("/routing/", "/routing/draft/"):
+        body = text_of(as_oskar.get(url))
+        assert "There is no provider gone." in body, url
+        assert "can never match" in body, url
+    # It stays among the choices of its form, and may be published.
+    assert "gone (deleted)" in text_of(as_oskar.get("/routing/rules/1/"))
+    sent = {"tag": selectors.standing().tag}
+    assert as_oskar.post("/routing/draft/publish/", sent).status_code == 302
+    assert routing_record().rules == (rule,)
+
+
+# The draft
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_draft_is_looked_at_published_and_put_back(as_oskar: Client) -> None:
+    assert "No draft" in text_of(as_oskar.get("/routing/draft/"))
+    as_oskar.post("/routing/settings/", SETTINGS)
+    as_oskar.post("/routing/rules/add/", RULE)
+    body = text_of(as_oskar.get("/routing/draft/"))
+    assert "Cheapest" in body
+    assert "ask provider acme" in body
+    assert "oskar@example.com" in body
+    sent = {"tag": selectors.standing().tag, "note": "<b>cheap</b>"}
+    answer = as_oskar.post("/routing/draft/publish/", sent, follow=True)
+    assert "Routing 1 is in force" in text_of(answer)
+    assert routing_record().strategy == "cost"
+    routing.change_settings(CLI, {"strategy": "latency"})
+    routing.publish(CLI)
+    body = text_of(as_oskar.get("/routing/history/"))
+    assert "&lt;b&gt;cheap" in body
+    assert "in force" in body
+    body = text_of(as_oskar.get("/routing/history/1/"))
+    assert "What going back would change" in body
+    assert "Fastest" in text_of(as_oskar.get("/routing/history/2/"))
+    assert as_oskar.get("/routing/history/1/revert/").status_code == 200
+    assert as_oskar.post("/routing/history/1/revert/").status_code == 302
+    assert (routing_record().strategy, routing_record().revision) == ("cost", 3)
+    assert as_oskar.get("/routing/history/99/").status_code == 404
+    actions = set(AuditEvent.objects.values_list("action", flat=True))
+    assert {"routing.publish", "routing.revert", "routing.rule_add"} <= actions
+
+
+@pytest.mark.parametrize("tag", ["", "0123456789abcdef"])
+def test_a_publish_of_what_nobody_looked_at_is_refused(
+    as_oskar: Client, tag: str
+) -> None:
+    routing.change_settings(CLI, {"strategy": "cost"})
+    answer = as_oskar.post("/routing/draft/publish/", {"tag": tag}, follow=True)
+    assert "Somebody else changed the routing meanwhile" in text_of(answer)
+    assert routing_record().strategy == "priority"
+
+
+def test_a_draft_is_discarded_after_a_question(as_oskar: Client) -> None:
+    routing.change_settings(CLI, {"strategy": "cost"})
+    body = text_of(as_oskar.get("/routing/draft/discard/"))
+    assert "1 change" in body
+    assert selectors.standing().draft is not None
+    sent = {"tag": selectors.standing().tag}
+    assert as_oskar.post("/routing/draft/discard/", sent).status_code == 302
+    assert selectors.standing().draft is None
+
+
+def test_an_overtaken_draft_says_so(as_oskar: Client) -> None:
+    for word in ("cost", "latency"):
+        routing.change_settings(CLI, {"strategy": word})
+        routing.publish(CLI)
+    routing.change_settings(CLI, {"mode": "local"})
+    routing.revert(CLI, 1)
+    for url in ("/routing/", "/routing/draft/"):
+        assert "published meanwhile" in text_of(
+            as_oskar.get(url)
+        ) or "begun before" in text_of(as_oskar.get(url))
+
+
+def test_the_history_goes_on_page_by_page(as_oskar: Client) -> None:
+    for number in range(53):
+        routing.change_settings(CLI, {"queue_length": number})
+        routing.publish(CLI)
+    body = text_of(as_oskar.get("/routing/history/"))
+    assert "?before=4" in body
+    older = text_of(as_oskar.get("/routing/history/?before=4"))
+    assert "/routing/history/3/" in older
+    assert "/routing/history/5/" not in older
+
+
+# Replay
+
+
+def test_a_replay_says_what_would_go_elsewhere(
+    as_oskar: Client, pool: dict[str, Any]
+) -> None:
+    make_requests(pool["beta"], "gpt-5-mini", 4, key=pool["key"])
+    make_requests(pool["acme"], "big", 2, key=pool["key"])
+    routing.change_settings(CLI, {"groups": ["acme", "*"]})
+    body = text_of(as_oskar.get("/routing/draft/replay/"))
+    assert "4 of 6" in body
+    assert "beta/gpt-5-mini" in body
+    piece = text_of(as_oskar.get("/routing/draft/replay/", headers=HX))
+    assert "<html" not in piece
+    routing.discard(CLI)
+    assert "There is no draft" in text_of(as_oskar.get("/routing/draft/replay/"))
+
+
+# The simulator
+
+
+@pytest.mark.usefixtures("pool")
+def test_the_simulator_works_without_scripts(as_viktor: Client) -> None:
+    body = text_of(as_viktor.get("/routing/simulate/?model=gpt-5-mini"))
+    assert body.index("beta") < body.index("acme")
+    assert "Would be asked first." in body
+    body = text_of(as_viktor.get("/routing/simulate/?model=gpt-5-mini&down=beta"))
+    assert "Pretended to be down" in body
+    assert 'value="beta" checked' in body
+    piece = text_of(
+        as_viktor.get("/routing/simulate/?model=gpt-5-mini&key=ci", headers=HX)
+    )
+    assert "<html" not in piece
+    assert "with key" in piece
+
+
+@pytest.mark.usefixtures("pool")
+def test_the_simulator_shows_the_draft_or_what_is_in_force(as_oskar: Client) -> None:
+    routing.change_settings(CLI, {"groups": ["acme", "*"]})
+    url = "/routing/simulate/?model=gpt-5-mini"
+    first = {}
+    for on in ("draft", "force"):
+        tried = as_oskar.get(f"{url}&on={on}").context["simulator"]["tried"]
+        first[on] = tried[0]["it"].provider
+    assert first == {"draft": "acme", "force": "beta"}
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("", "Name a model"),
+        ("model=nope", "would be refused"),
+        ("model=gpt-5-mini&key=nobody", "No live client key is named nobody"),
+        ("model=gpt-5-mini&strategy=moon&mode=moon&needs=moon", "Would be asked first"),
+        ("failed=1", "No request failed lately"),
+        ("model=%3Cscript%3E", "&lt;script&gt;"),
+    ],
+)
+@pytest.mark.usefixtures("pool")
+def test_whatever_the_simulator_is_asked_it_answers(
+    as_viktor: Client, query: str, said: str
+) -> None:
+    answer = as_viktor.get(f"/routing/simulate/?{query}")
+    assert answer.status_code == 200
+    assert said in text_of(answer)
+    assert "<script>" not in text_of(answer)
+
+
+def test_the_last_failed_request_fills_the_simulator_in(
+    as_oskar: Client, pool: dict[str, Any]
+) -> None:
+    key = pool["key"]
+    ship(
+        call(key, failed_at(pool["beta"], "gpt-5-mini"), needs=0),
+        call(key, try_at(pool["acme"], "big")),
+    )
+    body = text_of(as_oskar.get("/routing/simulate/?failed=1"))
+    assert 'value="gpt-5-mini"' in body
+    assert 'value="ci"' in body
+    assert "Would be asked first." in body
+
+
+# Aliases and the default model
+
+
+@pytest.mark.usefixtures("pool")
+def test_aliases_are_added_edited_and_deleted(as_oskar: Client) -> None:
+    assert "No aliases" in text_of(as_oskar.get("/routing/aliases/"))
+    sent = {"name": "fast/one", "targets": "beta/gpt-5-mini\nbig"}
+    assert as_oskar.post("/routing/aliases/add/", sent).status_code == 302
+    alias = models.Alias.objects.get()
+    root = f"/routing/aliases/{alias.pk}/"
+    assert [str(each) for each in models.targets_of(alias)] == [
+        "beta/gpt-5-mini",
+        "big",
+    ]
+    assert as_oskar.post("/routing/aliases/add/", sent).status_code == 422
+    form = as_oskar.get(root).context["form"]
+    assert form["targets"].value() == "beta/gpt-5-mini\nbig"
+    wrong = as_oskar.post(root, {"targets": "nobody/x"})
+    assert wrong.status_code == 422
+    assert "neither provider/model nor a model" in text_of(wrong)
+    models.remove_model(CLI, models.ProviderModel.objects.get(model_id="big"))
+    assert "Nobody offers it now" in text_of(as_oskar.get("/routing/aliases/"))
+    # What is there already may stay, though nobody offers it now.
+    sent = {"targets": "big\nacme/gpt-5-mini", "description": "<i>"}
+    assert as_oskar.post(root, sent).status_code == 302
+    assert "&lt;i&gt;" in text_of(as_oskar.get("/routing/aliases/"))
+    assert as_oskar.get(f"{root}remove/").status_code == 200
+    assert as_oskar.post(f"{root}remove/").status_code == 302
+    assert as_oskar.get(root).status_code == 404
+
+
+@pytest.mark.usefixtures("pool")
+def test_the_default_model_is_set(as_oskar: Client) -> None:
+    assert "Such requests are refused" in text_of(as_oskar.get("/routing/"))
+    sent = {"default_model": "gpt-5-mini"}
+    assert as_oskar.post("/routing/default-model/", sent).status_code == 302
+    assert "gpt-5-mini" in text_of(as_oskar.get("/routing/"))
+    sent = {"default_model": "nope"}
+    answer = as_oskar.post("/routing/default-model/", sent, follow=True)
+    assert "nobody offers nope" in text_of(answer)
+
+
+# Who may, and how much it costs
+
+
+def test_viewers_change_nothing(as_viktor: Client, pool: dict[str, Any]) -> None:
+    models.set_alias(CLI, "fast", ["big"])
+    rule = RuleRecord(trigger="error", action="switch_provider", provider="acme")
+    routing_rules.add_rule(CLI, rule)
+    routing.publish(CLI)
+    routing.change_settings(CLI, {"strategy": "cost"})
+    routing.publish(CLI)
+    routing.change_settings(CLI, {"mode": "local"})
+    pk = models.Alias.objects.get().pk
+    before = selectors.standing().tag
+    for path in (
+        "settings/", "rules/add/", "rules/1/", "rules/1/remove/", "rules/1/up/",
+        "rules/1/disable/", "rules/move/", "draft/publish/", "draft/discard/",
+        "history/1/revert/", "default-model/", "aliases/add/", f"aliases/{pk}/",
+        f"aliases/{pk}/remove/",
+    ):  # fmt: skip
+        assert as_viktor.post(f"/routing/{path}", {}).status_code == 403, path
+    assert selectors.standing().tag == before
+    for path in ("", "draft/", "history/", "history/1/", "aliases/", "simulate/"):
+        body = text_of(as_viktor.get(f"/routing/{path}"))
+        assert "btn-danger" not in body, path
+        assert 'method="post" action="/routing/' not in body.replace(
+            'method="post" action="/routing/settings/"', ""
+        ), path
+
+
+def test_every_routing_page_within_twelve_queries(
+    as_oskar: Client, pool: dict[str, Any], django_assert_max_num_queries: Any
+) -> None:
+    make_requests(pool["beta"], "gpt-5-mini", 3, key=pool["key"])
+    models.set_alias(CLI, "fast", ["big", "acme/gpt-5-mini"])
+    for trigger, more in (
+        ("error", {"models": ("gpt-*",), "keys": ("ci",)}),
+        ("low_funds", {"below_nano_usd": 5}),
+        ("cost_limit", {}),
+    ):
+        rule: Any = {"action": "switch_provider", "provider": "acme", **more}
+        routing_rules.add_rule(CLI, RuleRecord(trigger=trigger, **rule))
+    routing.publish(CLI)
+    routing.change_settings(CLI, {"strategy": "cost"})
+    as_oskar.get("/routing/simulate/?model=gpt-5-mini")  # the pool is prepared once
+    for path in (
+        "", "rules/add/", "rules/1/", "draft/", "draft/replay/", "history/",
+        "history/1/", "aliases/", "aliases/add/", "default-model/", "simulate/",
+        "simulate/?model=fast&key=ci&down=acme&needs=tools", "simulate/?failed=1",
+    ):  # fmt: skip
+        with django_assert_max_num_queries(12, info=path):
+            answer = as_oskar.get(f"/routing/{path}")
+        assert answer.status_code == 200, path
+        body = text_of(answer)
+        assert body.count("<h1") == 1, path
+        assert " style=" not in body, path
