@@ -13,17 +13,19 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+
+from providers.routing.durations import UNIT_S, number, parse_duration
+from providers.routing.vendor_errors import is_daily
 
 LEAST_S: Final = 1.0
 MOST_S: Final = 24 * 3600.0
 MAX_TEXT: Final = 64 * 1024
+_DAY_S: Final = 86_400.0
+_PACIFIC_S: Final = 8 * 3600.0
 
-_UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _IN_TEXT: Final = re.compile(
     r"(?:try again|retry|retrying|available again|reset)\w{0,12}\s{1,5}(?:after|in)\s{1,5}"
     r"((?:\d+(?:\.\d+)?\s*(?:milliseconds?|ms|seconds?|minutes?|hours?|days?|[smhd])\b"
@@ -67,24 +69,8 @@ def read_hint(headers: Headers, text: str, *, now_s: float) -> float | None:
     return None
 
 
-def parse_duration(text: str) -> float | None:
-    """Read ``6m0s``, ``500ms``, ``1h2m3s`` or a bare number of seconds."""
-    text = text.strip().lower()
-    if _DURATION.fullmatch(text):
-        return sum(float(n) * _UNIT_S[unit] for n, unit in _PART.findall(text))
-    return _number(text)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _retry_after_ms(headers: Headers, text: str, now_s: float) -> float | None:
-    value = _number(headers.get("retry-after-ms", ""))
+    value = number(headers.get("retry-after-ms", ""))
     return None if value is None else value / 1000
 
 
@@ -92,7 +78,7 @@ def _retry_after(headers: Headers, text: str, now_s: float) -> float | None:
     raw = headers.get("retry-after", "")
     if not raw:
         return None
-    value = _number(raw)
+    value = number(raw)
     if value is not None:
         return value
     try:
@@ -105,7 +91,7 @@ def _retry_after(headers: Headers, text: str, now_s: float) -> float | None:
 
 
 def _unified_reset(headers: Headers, text: str, now_s: float) -> float | None:
-    value = _number(headers.get("anthropic-ratelimit-unified-reset", ""))
+    value = number(headers.get("anthropic-ratelimit-unified-reset", ""))
     return None if value is None else value - now_s
 
 
@@ -113,7 +99,7 @@ def _exhausted_reset(headers: Headers, text: str, now_s: float) -> float | None:
     """Take the latest reset among the counters that stand at zero."""
     waits = []
     for remaining, reset in _REMAINING_RESET:
-        if _number(headers.get(remaining, "")) == 0 and reset in headers:
+        if number(headers.get(remaining, "")) == 0 and reset in headers:
             waits.append(_moment_or_duration(headers[reset], now_s))
     known = [wait for wait in waits if wait is not None]
     return max(known) if known else None
@@ -135,11 +121,11 @@ def _codex_header(headers: Headers, text: str, now_s: float) -> float | None:
     """Read the window that is used up: primary 5 hours, secondary a week."""
     waits = []
     for window in ("primary", "secondary"):
-        used = _number(headers.get(f"x-codex-{window}-used-percent", ""))
+        used = number(headers.get(f"x-codex-{window}-used-percent", ""))
         if used is None or used < 100:
             continue
-        after = _number(headers.get(f"x-codex-{window}-reset-after-seconds", ""))
-        at = _number(headers.get(f"x-codex-{window}-reset-at", ""))
+        after = number(headers.get(f"x-codex-{window}-reset-after-seconds", ""))
+        at = number(headers.get(f"x-codex-{window}-reset-at", ""))
         if after is not None:
             waits.append(after)
         elif at is not None:
@@ -156,12 +142,12 @@ def _json_fields(headers: Headers, text: str, now_s: float) -> float | None:
     except (ValueError, RecursionError):
         return None
     for name, value in _members(document):
-        if name == "resets_at" and (number := _as_number(value)) is not None:
-            return number - now_s
+        if name == "resets_at" and (found := _as_number(value)) is not None:
+            return found - now_s
         if name in ("resets_in_seconds", "retry_after") and (
-            (number := _as_number(value)) is not None
+            (found := _as_number(value)) is not None
         ):
-            return number
+            return found
         if name in ("retryDelay", "quotaResetDelay") and isinstance(value, str):
             return parse_duration(value)
     return None
@@ -170,7 +156,7 @@ def _json_fields(headers: Headers, text: str, now_s: float) -> float | None:
 def _as_number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    return _number(str(value))
+    return number(str(value))
 
 
 def _members(document: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -185,14 +171,35 @@ def _members(document: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
             yield from _members(value, depth + 1)
 
 
+def _spend_limit(headers: Headers, text: str, now_s: float) -> float | None:
+    """Wait for the next month, when a limit on spending that names no time is over."""
+    if "enforced_spend_limit_reached" not in text:
+        return None
+    now = datetime.fromtimestamp(now_s, UTC)
+    following = (now.replace(day=1) + timedelta(days=32)).replace(day=1)
+    begins = following.replace(hour=0, minute=0, second=0, microsecond=0)
+    return begins.timestamp() - now_s
+
+
+def _daily_quota(headers: Headers, text: str, now_s: float) -> float | None:
+    """Wait for midnight in California, where Google's days end.
+
+    The delay beside such a failure is that of the minute, and misleads. Winter time is
+    taken all year: an hour late rather than early.
+    """
+    if "QuotaFailure" not in text or not is_daily(text.encode()):
+        return None
+    return _DAY_S - (now_s - _PACIFIC_S) % _DAY_S
+
+
 def _in_text(headers: Headers, text: str, now_s: float) -> float | None:
     match = _IN_TEXT.search(text)
     if match is None:
         return None
     total = 0.0
-    for number, unit in _WORDY.findall(match[1]):
+    for count, unit in _WORDY.findall(match[1]):
         short = "ms" if unit.lower().startswith(("ms", "mill")) else unit[0].lower()
-        total += float(number) * _UNIT_S[short]
+        total += float(count) * UNIT_S[short]
     return total
 
 
@@ -201,6 +208,8 @@ _READERS: Final[tuple[Reader, ...]] = (
     _retry_after,
     _unified_reset,
     _codex_header,
+    _spend_limit,
+    _daily_quota,
     _json_fields,
     _exhausted_reset,
     _in_text,
