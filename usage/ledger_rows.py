@@ -216,6 +216,8 @@ def request_row(
     trail: Row = {name: clean(value) for name, value in extra.items() if value}
     if request.skipped:
         trail["skipped"] = [clean(each) for each in request.skipped[:_MOST_SKIPPED]]
+    if request.notes:
+        trail["notes"] = [clean(each) for each in request.notes[:_MOST_SKIPPED]]
     return {
         **_tokens(request.usage),
         **head_columns(head, numbers),

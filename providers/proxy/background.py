@@ -35,11 +35,13 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def renew(self, call: Call) -> None:
-        """Extend the lease of a call that takes long."""
+        """Extend the leases of a call that takes long."""
         admission = call.admission
-        if admission is not None and admission.ticket is not None:
-            work = self._renew(admission.ticket)
-            self._keep(asyncio.get_running_loop().create_task(work))
+        tickets = [None if admission is None else admission.ticket, call.seat]
+        for ticket in tickets:
+            if ticket is not None:
+                work = self._renew(ticket)
+                self._keep(asyncio.get_running_loop().create_task(work))
 
     def read_on(self, call: Call, left: AbandonedError) -> None:
         """Read an abandoned answer to its end, because it is billed anyway.

@@ -25,10 +25,15 @@ from providers.proxy.exchange import Failure, Headers, Inbound, Outcome
 from providers.proxy.ports import Parts
 from providers.proxy.reply import Reply
 from providers.proxy.throttle import StrangerTable
-from providers.proxy.verdict import REQUEST
+from providers.proxy.verdict import LARGER, REQUEST
 from providers.proxy.watch import Watch
 from usage.journal import records
 
+_LATE: Final = {
+    watches.FIRST_BYTE: "first byte",
+    watches.FIRST_EVENT: "first token",
+    watches.ATTEMPT: "whole answer",
+}
 _log: Final = logging.getLogger("providers.proxy")
 
 
@@ -216,8 +221,7 @@ def interruption(reason: str) -> Failure:
         raise InternalError(
             "The pool is restarting.", status=503, code="draining", retry_after_s=1.0
         )
-    what = "first byte" if reason == watches.FIRST_BYTE else "next event"
-    return verdict.timed_out(what)
+    return verdict.timed_out(_LATE.get(reason, "next event"))
 
 
 def _outcome(call: Call, error: ProxyError) -> str:
@@ -225,7 +229,7 @@ def _outcome(call: Call, error: ProxyError) -> str:
     failure = call.failure
     if isinstance(error, ClientError | LimitReachedError) or failure is None:
         return records.REFUSED
-    if failure.scope == REQUEST:
+    if failure.scope in (REQUEST, LARGER):
         return records.REFUSED
     return failure.outcome
 

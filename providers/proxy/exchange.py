@@ -23,6 +23,7 @@ from pricing.tokens import TokenUsage
 from providers.formats.base import Bridge, Op, UpstreamRequest, WireFormat
 from providers.formats.base import Target as Aim
 from providers.formats.errors import ErrorDetail
+from providers.routing.quota_signal import QuotaSignal
 from providers.routing.types import Route
 from providers.snapshot.types import ClientKeyRecord
 from usage.journal.records import BudgetRef, PriceRef, Target
@@ -147,8 +148,9 @@ class Failure(Struct, frozen=True):
     """Say how an attempt failed and what that means for the next step.
 
     Shapes:  ``kind`` is the word ``Health.report`` takes (see ``ports``). ``scope``
-             names what the failure condemns: request | candidate | origin. ``outcome``
-             is the journal's word. ``is_verbatim`` allows the upstream's own body to
+             names what the failure condemns: request | candidate | origin | larger.
+             ``outcome`` is the journal's word. ``signal`` is what the vendor said of
+             its allowance. ``is_verbatim`` allows the upstream's own body to
              reach a client of the same dialect.
     """
 
@@ -161,6 +163,7 @@ class Failure(Struct, frozen=True):
     retry_after_s: float | None = None
     is_transient: bool = False
     is_verbatim: bool = False
+    signal: QuotaSignal | None = None
 
 
 class AttemptFailedError(Exception):

@@ -14,20 +14,21 @@ from providers.formats.base import WireFormat
 from providers.formats.errors import ErrorDetail
 from providers.proxy.errors import ClientError, ProxyError, UpstreamError
 from providers.proxy.exchange import Candidate, Failure
-from providers.proxy.verdict import INEXPRESSIBLE, REQUEST
+from providers.proxy.verdict import INEXPRESSIBLE, LARGER, REQUEST
 
 Failed = tuple[Candidate, Failure]
 
 _MOST_NAMED: Final = 8
 _DEFAULT_RETRY_S: Final = 5.0
-_OVERLOADED: Final = 529
 # The most hopeful failure is told: it says best what another try may bring.
 _ORDER: Final = (
     "rate_limit",
+    "overloaded",
     "unavailable",
     "timeout",
     "server_error",
     "connect",
+    "dialect",
     "model",
     "quota",
     "auth",
@@ -35,10 +36,16 @@ _ORDER: Final = (
 )
 _WORDS: Final = {
     "rate_limit": (429, "rate_limit_exceeded", "Every provider is rate limited."),
+    "overloaded": (503, "server_is_overloaded", "The provider is overloaded."),
     "unavailable": (503, "upstream_unavailable", "The provider is not available."),
     "timeout": (504, "upstream_timeout", "The provider did not answer in time."),
     "server_error": (502, "upstream_error", "The provider failed to answer."),
     "connect": (502, "upstream_unreachable", "The provider cannot be reached."),
+    "dialect": (
+        502,
+        "upstream_error",
+        "The provider does not know the way it was asked in.",
+    ),
     "model": (404, "model_not_found", "No provider serves this model."),
     "quota": (
         429,
@@ -84,7 +91,7 @@ def final_error(
     candidate, failure = failed[-1]
     if purpose in _CANDID and failure.kind != INEXPRESSIBLE:
         return _candid(failure)
-    if failure.scope == REQUEST:
+    if failure.scope in (REQUEST, LARGER):
         return _about_request(candidate, failure, inbound)
     candidate, failure = min(failed, key=_hope)
     if failure.kind == INEXPRESSIBLE:
@@ -92,8 +99,6 @@ def final_error(
     if failure.kind == "model" and _is_verbatim(candidate, failure, inbound):
         return _about_request(candidate, failure, inbound)
     status, code, words = _WORDS.get(failure.kind, _WORDS["auth"])
-    if failure.kind == "unavailable" and _is_overloaded(failure):
-        code = "server_is_overloaded"
     error = UpstreamError(f"{words} {_attempts(failed)}", status=status, code=code)
     error.retryable = failure.kind not in _HOPELESS
     if error.retryable and status in (429, 503):
@@ -134,13 +139,6 @@ def _about_request(
     if _is_verbatim(candidate, failure, inbound):
         error.raw = detail.raw
     return error
-
-
-def _is_overloaded(failure: Failure) -> bool:
-    """Tell too much work from a fault; some dialects have a status of their own."""
-    detail = failure.detail
-    words = f"{detail.type} {detail.code} {detail.message}".lower()
-    return failure.status == _OVERLOADED or "overloaded" in words
 
 
 def _neutral_code(status: int, detail: ErrorDetail) -> str:

@@ -1,5 +1,15 @@
 """Decide what follows a failed attempt: the same candidate, another one, or the end.
 
+In this order, until a candidate can be asked, the attempts are used up or the deadline
+of the call is near:
+
+1. the same one: without what it just refused, with a renewed token, or once more
+2. the next candidate of the plan that has a free place and fits the budgets; after a
+   request that was too long only a larger model
+3. what a fallback rule leads to
+4. a candidate that is only full: the call waits in line for it
+5. a candidate whose vendor named a short wait: the call waits and asks it again
+
 Part of the pipeline's loop, kept apart for its size.
 """
 
@@ -11,39 +21,102 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from providers.proxy import admit
+from providers.proxy import admit, seats
 from providers.proxy.admit import Admitter
 from providers.proxy.call import Call
+from providers.proxy.detours import Detours
+from providers.proxy.errors import LimitReachedError
 from providers.proxy.exchange import Candidate, Failure
 from providers.proxy.lessons import MOST_A_CALL, Lessons, refused_field
 from providers.proxy.plan import ACCOUNT, OVER_BUDGET
 from providers.proxy.ports import Parts
 from providers.proxy.retry_budget import RetryBudget
-from providers.proxy.verdict import INEXPRESSIBLE, ORIGIN, REQUEST
+from providers.proxy.seats import Full, Seats
+from providers.proxy.senses import Senses
+from providers.proxy.verdict import INEXPRESSIBLE, LARGER, ORIGIN, REQUEST
+from providers.routing import rules
+from providers.routing.types import mark_of
 from usage.journal import records
 
 _PAUSE_S: Final = (0.02, 0.15)
-_NEXT_MODEL: Final = "next_model"
+_JITTER: Final = 1.1
+_TOO_SMALL: Final = "context_too_small"
 _TEACHING: Final = frozenset({400, 422})
+_WAITING: Final = frozenset({"rate_limit", "overloaded", "unavailable"})
 
 
 class Failover:
     """Choose the next step of a call; one object serves all calls of a process."""
 
-    __slots__ = ("_admitter", "_lessons", "_parts", "_retries")
+    __slots__ = (
+        "_admitter",
+        "_detours",
+        "_lessons",
+        "_parts",
+        "_retries",
+        "_seats",
+        "_senses",
+    )
 
-    def __init__(self, parts: Parts, admitter: Admitter, lessons: Lessons) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        admitter: Admitter,
+        lessons: Lessons,
+        *,
+        seats: Seats,
+        senses: Senses,
+        detours: Detours,
+    ) -> None:
         self._parts = parts
         self._admitter = admitter
         self._lessons = lessons
+        self._seats = seats
+        self._senses = senses
+        self._detours = detours
         self._retries = RetryBudget()
 
     def begin(self, call: Call, candidate: Candidate) -> None:
         """Note that a candidate is about to be asked."""
-        self._parts.health.begin(candidate.route)
+        self._senses.begin(call, candidate)
         if not call.failed or call.decision != records.RETRY_SAME:
             provider_id = candidate.route.provider.id
             self._retries.pay_in(provider_id, call.settings.retry_budget_percent)
+
+    async def first(self, call: Call, candidate: Candidate) -> Candidate:
+        """Give the first candidate a place, or find who has one.
+
+        Rules that act before a call are looked at here.
+
+        Errors:  UpstreamError 429 or InternalError 503: everybody is full, and no place
+                 came free in time.
+        """
+        full: list[Full] = []
+        if call.settings.routing.rules and await self._detours.before(call, candidate):
+            found = await self._seated_next(call, full)
+        elif not seats.is_limited(candidate):
+            return candidate
+        else:
+            taken = await self._seats.take(call, candidate)
+            plan = call.plan
+            if taken is None or plan is None:
+                return candidate
+            plan.skip(candidate, taken.reason)
+            full.append(taken)
+            found = await self._seated_next(call, full)
+        if found is None and full:
+            found = await self._unoccupied(call, full)
+        if found is None:
+            raise seats.nobody_free(full, call.request.model)
+        return found
+
+    async def at_the_limit(
+        self, call: Call, error: LimitReachedError
+    ) -> Candidate | None:
+        """Find who may serve although a budget refused; None when no rule says so."""
+        if not call.settings.routing.rules:
+            return None
+        return await self._detours.at_the_limit(call, error)
 
     async def next(
         self, call: Call, candidate: Candidate, failure: Failure
@@ -53,11 +126,15 @@ class Failover:
         Shapes:  the failed attempt is settled with the decision when there is a next
                  one; the last attempt is settled together with the request.
         """
+        call.watch.rest()
+        await self.leave(call)
         is_last = failure.scope == REQUEST or call.is_useful
-        self._learn(call, candidate, failure)
+        self._senses.failed(call, candidate, failure)
         following: Candidate | None = None
+        call.pause_s = 0.0
         if await self._is_taught(call, candidate, failure):
             call.decision = records.RETRY_SAME
+            call.pause_s = _pause_s()
             following = candidate
         elif is_last:
             call.decision = records.FAIL_FAST
@@ -70,22 +147,23 @@ class Failover:
         if call.attempt is not None:
             call.recorder.fail(call.attempt, failure, call.decision)
             self._count(call, failure)
-        if call.decision == records.RETRY_SAME:
-            pause_s = random.uniform(*_PAUSE_S)  # noqa: S311 - jitter, not a secret
-            await asyncio.sleep(pause_s)
+        if call.pause_s:
+            began = self._parts.clock.monotonic()
+            await asyncio.sleep(call.pause_s)
+            call.waited_s += self._parts.clock.monotonic() - began
         return following
 
-    def _learn(self, call: Call, candidate: Candidate, failure: Failure) -> None:
-        """Tell the health view; a fault of the request says nothing about it."""
-        if failure.scope == REQUEST or failure.kind == INEXPRESSIBLE:
-            return
-        facts = self._parts.health.report(
-            candidate.route,
-            failure.kind,
-            retry_after_s=failure.retry_after_s,
-            reason=failure.reason,
-        )
-        call.recorder.facts(facts)
+    async def leave(self, call: Call) -> None:
+        """Give back what the candidate of a call held: its place, and being busy."""
+        self._senses.end(call)
+        if call.seat is not None:
+            await self._seats.leave(call)
+
+    def has_another(self, call: Call) -> bool:
+        """Tell whether somebody else could be asked; whoever it is keeps that turn."""
+        if call.ahead is None and call.plan is not None:
+            call.ahead = call.plan.next()
+        return call.ahead is not None or call.set_aside is not None
 
     async def _is_taught(
         self, call: Call, candidate: Candidate, failure: Failure
@@ -112,16 +190,10 @@ class Failover:
     async def _following(
         self, call: Call, candidate: Candidate, failure: Failure
     ) -> Candidate | None:
-        refreshed = await self._refreshed(call, candidate, failure)
-        if refreshed is not None and await self._afford(call, refreshed):
+        same = await self._same(call, candidate, failure)
+        if same is not None:
             call.decision = records.RETRY_SAME
-            return refreshed
-        # What the first try cost counts too, so the second needs room of its own.
-        if self._may_retry(call, candidate, failure) and await self._afford(
-            call, candidate
-        ):
-            call.decision = records.RETRY_SAME
-            return candidate
+            return same
         plan = call.plan
         if plan is None:  # pragma: no cover - an attempt has a plan
             return None
@@ -130,12 +202,147 @@ class Failover:
             plan.skip(candidate, f"{INEXPRESSIBLE}:{failure.reason}")
         if failure.scope == ORIGIN:
             plan.condemn(candidate)
-        following = plan.next()
-        while following is not None and not await self._afford(call, following):
-            plan.skip(following, OVER_BUDGET)
-            following = plan.next()
-        call.decision = _decision(candidate, following)
-        return following
+        full: list[Full] = []
+        following = await self._seated_next(call, full, failure)
+        if following is not None:
+            call.decision = _decision(candidate, following)
+            return following
+        following = await self._by_rule(call, candidate, failure)
+        if following is not None:
+            return following
+        if failure.scope == LARGER:
+            call.decision = records.FAIL_FAST
+            return None
+        call.decision = records.EXHAUSTED
+        if full and (following := await self._unoccupied(call, full)) is not None:
+            call.decision = _decision(candidate, following)
+            return following
+        return await self._waited(call)
+
+    async def _same(
+        self, call: Call, candidate: Candidate, failure: Failure
+    ) -> Candidate | None:
+        """Return the same candidate where it is worth another try at once."""
+        refreshed = await self._refreshed(call, candidate, failure)
+        if refreshed is not None and await self._afford(call, refreshed):
+            call.pause_s = _pause_s()
+            return refreshed
+        # What the first try cost counts too, so the second needs room of its own.
+        if self._may_retry(call, candidate, failure) and await self._afford(
+            call, candidate
+        ):
+            call.pause_s = _pause_s()
+            return candidate
+        return None
+
+    async def _seated_next(
+        self, call: Call, full: list[Full], failure: Failure | None = None
+    ) -> Candidate | None:
+        """Return the next candidate that has a place and fits the budgets.
+
+        Shapes:  who is only full is added to ``full``.
+        """
+        while True:
+            following = self._planned(call)
+            if following is None:
+                return None
+            plan = call.plan
+            if plan is None:  # pragma: no cover - it just gave a candidate
+                return None
+            is_too_long = failure is not None and failure.scope == LARGER
+            if is_too_long and not _is_larger(call, following, call.failed[-1][0]):
+                plan.skip(following, _TOO_SMALL)
+                continue
+            taken = await self._seats.take(call, following)
+            if taken is not None:
+                plan.skip(following, taken.reason)
+                full.append(taken)
+            elif await self._pays(call, following):
+                return following
+            else:
+                plan.skip(following, OVER_BUDGET)
+                await self._seats.leave(call)
+
+    def _planned(self, call: Call) -> Candidate | None:
+        """Return who comes next: of the plan, or of those a rule led away from."""
+        ahead, call.ahead = call.ahead, None
+        if ahead is not None and self._parts.health.cooling(ahead.route) is None:
+            return ahead
+        while call.plan is not None:
+            following = call.plan.next()
+            if following is not None:
+                return following
+            if call.set_aside is not None:
+                following, call.set_aside = call.set_aside, None
+                return following
+            if not call.later:
+                return ahead
+            skipped = call.plan.skipped
+            call.plan = call.later.pop()
+            call.plan.skipped = skipped
+        return ahead
+
+    async def _by_rule(
+        self, call: Call, candidate: Candidate, failure: Failure
+    ) -> Candidate | None:
+        """Return whom a fallback rule leads to, None when none does."""
+        routing = call.settings.routing
+        if not routing.rules:
+            return None
+        while decision := self._detours.after(call, candidate, failure):
+            call.decision = decision
+            again = call.again
+            if decision != records.WAIT or again is None:
+                following = await self._seated_next(call, [])
+                if following is not None:
+                    return following
+                continue
+            cap_s = min(routing.wait_cap_s, call.watch.left_s)
+            call.pause_s = rules.pause_s(again.met.rule, again.tries, cap_s=cap_s)
+            if await self._afford(call, again.candidate):
+                return again.candidate
+            call.again, call.pause_s = None, 0.0
+        return None
+
+    async def _unoccupied(self, call: Call, full: list[Full]) -> Candidate | None:
+        """Wait in line for one of those who are only full."""
+        began = self._parts.clock.monotonic()
+        following = await self._seats.wait(call, full)
+        waited_ms = round((self._parts.clock.monotonic() - began) * 1000)
+        if following is None:
+            call.note(f"waited {waited_ms} ms for a free place in vain")
+            return None
+        call.note(f"waited {waited_ms} ms for a free place")
+        is_free = self._parts.health.cooling(following.route) is None
+        if is_free and await self._pays(call, following):
+            return following
+        await self._seats.leave(call)
+        return None
+
+    async def _waited(self, call: Call) -> Candidate | None:
+        """Wait as a vendor asked and return it, when that is soon and worth a try.
+
+        Each candidate is waited for once, the one that is ready first.
+        """
+        best: tuple[float, Candidate] | None = None
+        for candidate, failure in call.failed:
+            hint = failure.retry_after_s
+            if hint is None or failure.kind not in _WAITING:
+                continue
+            if mark_of(candidate.route) in call.waited_for:
+                continue
+            if best is None or hint < best[0]:
+                best = (hint, candidate)
+        if best is None:
+            return None
+        wait_s = best[0] * random.uniform(1.0, _JITTER)  # noqa: S311 - jitter
+        cap_s = min(call.settings.routing.wait_cap_s, call.watch.left_s)
+        if best[0] > cap_s or not await self._afford(call, best[1]):
+            return None
+        call.waited_for.add(mark_of(best[1].route))
+        call.decision = records.WAIT
+        call.pause_s = wait_s
+        return best[1]
 
     def _may_retry(self, call: Call, candidate: Candidate, failure: Failure) -> bool:
         """Allow one more try of the same candidate, once, within the budget."""
@@ -164,6 +371,15 @@ class Failover:
         return replace(candidate, route=replace(candidate.route, credential=newer))
 
     async def _afford(self, call: Call, candidate: Candidate) -> bool:
+        """Take a place at a candidate, and reserve what it may cost."""
+        if await self._seats.take(call, candidate) is not None:
+            return False
+        if await self._pays(call, candidate):
+            return True
+        await self._seats.leave(call)
+        return False
+
+    async def _pays(self, call: Call, candidate: Candidate) -> bool:
         """Reserve what the next candidate may cost beside what was spent."""
         admission, limited = call.admission, call.limited
         if admission is None or limited is None:  # pragma: no cover - admitted before
@@ -192,12 +408,25 @@ class Failover:
             self._parts.metrics.attempt_finished(slug, failure.outcome, seconds=seconds)
 
 
-def _decision(candidate: Candidate, following: Candidate | None) -> str:
+def _pause_s() -> float:
+    return random.uniform(*_PAUSE_S)  # noqa: S311 - jitter, not a secret
+
+
+def _is_larger(call: Call, following: Candidate, failed: Candidate) -> bool:
+    """Tell whether a model is known to hold more than the one that was too small."""
+    window = following.route.model.context_window
+    if window is None:
+        return False
+    old = failed.route.model.context_window
+    if old is None:
+        return window > (call.request.input_estimate_tokens or 0)
+    return window > old
+
+
+def _decision(candidate: Candidate, following: Candidate) -> str:
     """Name the step in the words of the attempt trail."""
-    if following is None:
-        return records.EXHAUSTED
     if following.route.provider.id != candidate.route.provider.id:
         return records.NEXT_PROVIDER
     if following.route.model.id != candidate.route.model.id:
-        return _NEXT_MODEL
+        return records.NEXT_MODEL
     return records.NEXT_CREDENTIAL

@@ -42,8 +42,14 @@ from providers.proxy.call import Call
 from providers.proxy.closing import Closing, interruption
 from providers.proxy.deliver import AbandonedError, Delivery
 from providers.proxy.desk import Asking, Desk
+from providers.proxy.detours import Detours
 from providers.proxy.entrance import Entrance
-from providers.proxy.errors import ClientGoneError, InternalError, ProxyError
+from providers.proxy.errors import (
+    ClientGoneError,
+    InternalError,
+    LimitReachedError,
+    ProxyError,
+)
 from providers.proxy.exchange import (
     AttemptFailedError,
     Candidate,
@@ -57,10 +63,12 @@ from providers.proxy.exhausted import final_error
 from providers.proxy.failover import Failover
 from providers.proxy.fetch import Fetcher
 from providers.proxy.lessons import Lessons
-from providers.proxy.ports import Answer, Parts, SnapshotPort
+from providers.proxy.ports import Answer, Parts, Resolution, SnapshotPort
 from providers.proxy.record import Recorder
 from providers.proxy.reply import Reply
 from providers.proxy.scopes import ScopeBook
+from providers.proxy.seats import Seats
+from providers.proxy.senses import Senses
 from providers.proxy.signing import Signers
 from providers.proxy.watch import Watch
 from providers.snapshot.types import SettingsRecord
@@ -85,12 +93,25 @@ class Pipeline:
         self._scopes = ScopeBook(parts.clock)
         admitter = Admitter(parts.limits)
         self.lessons = Lessons(parts.clock)
-        self._failover = Failover(parts, admitter, self.lessons)
         self._recognition = authenticate.Recognition(parts.trust)
         self._vault = translate.Vault(parts.ring, parts.clock)
         self._sender = send.Sender(parts.client)
         self._closing = Closing(parts)
         self._background = Background(parts, self._closing)
+        self._senses = Senses(parts)
+        self._failover = Failover(
+            parts,
+            admitter,
+            self.lessons,
+            seats=Seats(
+                parts.limits,
+                parts.clock,
+                self._background,
+                is_shared=parts.limits_are_shared,
+            ),
+            senses=self._senses,
+            detours=Detours(parts, self._rules, admitter, self._background),
+        )
         self._entrance = Entrance(
             parts, self._rules, self._scopes, admitter, self._background
         )
@@ -186,6 +207,7 @@ class Pipeline:
             fault = InternalError("The pool failed to serve this request.")
             await closing.refused(call, fault)
         finally:
+            await self._failover.leave(call)
             if not call.is_detached:
                 await closing.release(call)
 
@@ -201,16 +223,31 @@ class Pipeline:
         call.request = translate.read_request(inbound, data)
         call.recorder.describe(call.request, authenticate.late_session(inbound))
         found = nobody.resolve(call.snapshot, call.caller, call.request.model)
-        candidate: Candidate | None = await self._entrance.admitted(call, found)
+        first = await self._admitted(call, found)
         if call.request.stream:
             keepalive.open_stream(call)
+        candidate: Candidate | None = await self._failover.first(call, first)
         while candidate is not None:
             failure = await self._attempt(call, candidate)
             if failure is None:
                 self._scopes.served(call.limited, candidate.route.provider.slug)
+                self._entrance.served(call, candidate)
                 return
             candidate = await self._failover.next(call, candidate, failure)
         raise final_error(call.failed, inbound.wire, purpose=call.caller.purpose)
+
+    async def _admitted(self, call: Call, found: Resolution) -> Candidate:
+        """Choose who is asked first, and take what that needs.
+
+        Errors:  ProxyError: nobody may or can be asked, or a limit is reached.
+        """
+        try:
+            return await self._entrance.admitted(call, found)
+        except LimitReachedError as error:
+            candidate = await self._failover.at_the_limit(call, error)
+            if candidate is None:
+                raise
+            return candidate
 
     def _check_open(self, call: Call) -> None:
         """Refuse work this process cannot take now."""
@@ -309,9 +346,14 @@ class Pipeline:
         # An upstream that does not stream says nothing before it is done.
         is_streamed = out.sent.is_stream or attempt.candidate.is_relay
         is_primary = attempt.number == 1 and call.has_alternatives
-        if call.request.stream and is_streamed and is_primary:
-            first_byte_s = min(first_byte_s, call.settings.connect_deadline_s)
+        if call.request.stream and is_streamed:
+            if is_primary:
+                first_byte_s = min(first_byte_s, call.settings.connect_deadline_s)
+            soon_s = call.settings.routing.first_token_s
+            if soon_s > 0 and self._failover.has_another(call):
+                call.watch.useful_within(soon_s)
         call.watch.end_within(limits.total_s)
+        call.watch.attempt_within(attempt.candidate.route.model.timeout_s)
         asked_at = parts.clock.monotonic()
         answer = await self._sender.send(
             out, attempt.tally, call.watch, first_byte_s=first_byte_s
@@ -328,6 +370,7 @@ class Pipeline:
                 await delivery.finish_reading()
             else:
                 await delivery.whole(close)
+            self._senses.served(attempt, answer.headers)
         except AbandonedError:
             raise
         except BaseException:

@@ -72,6 +72,7 @@ class Recorder:
         "attempts",
         "is_closed",
         "is_unpriced",
+        "notes",
         "overhead_us",
         "skipped",
         "ttft_ms",
@@ -96,6 +97,7 @@ class Recorder:
         self.attempts = 0
         self.is_closed = False
         self.skipped: tuple[str, ...] = ()
+        self.notes: list[str] = []
         self.overhead_us: int | None = None
         self.ttft_ms: int | None = None
 
@@ -263,6 +265,7 @@ class Recorder:
                 ttft_ms=self.ttft_ms,
                 overhead_us=self.overhead_us,
                 skipped=self.skipped,
+                notes=tuple(self.notes),
             ),
         )
         try:

@@ -10,7 +10,10 @@ scope               condemns    the loop goes on with
 ``request``         the call    nothing: every upstream would say the same
 ``candidate``       this one    the next candidate
 ``origin``          the host    the next candidate on another host
+``larger``          the model   the next one with a larger known window
 ==================  ==========  ========================================================
+
+Which class of failure has which scope stands in ``providers.routing.steps``.
 """
 
 from __future__ import annotations
@@ -24,13 +27,13 @@ from poolsite.destinations import Category
 from providers.formats.base import FormatError
 from providers.formats.errors import ErrorDetail
 from providers.proxy.exchange import Failure
-from providers.routing.classify import classify
+from providers.routing.classify import classify, classify_words
 from providers.routing.hints import read_hint
+from providers.routing.quota_signal import QuotaSignal, quota_signal
+from providers.routing.steps import CANDIDATE, LARGER, ORIGIN, REQUEST, STEPS, Step
 from usage.journal import records
 
-REQUEST: Final = "request"
-CANDIDATE: Final = "candidate"
-ORIGIN: Final = "origin"
+__all__ = ["CANDIDATE", "INEXPRESSIBLE", "LARGER", "ORIGIN", "REQUEST"]
 
 INEXPRESSIBLE: Final = "inexpressible"
 """A kind of failure of our own: nothing was sent, the upstream has no words for it."""
@@ -41,12 +44,22 @@ _NO_CONNECTION: Final = frozenset(
     {Category.DNS, Category.REFUSED, Category.TLS, Category.REFUSED_BY_POLICY}
 )
 _LONGEST_REASON: Final = 200
-_OF_THE_REQUEST: Final = (
-    "invalid_request",
-    "invalid_argument",
-    "validationexception",
-    "context_length",
-)
+_STATUS_OF: Final = {
+    "rate_limit": 429,
+    "quota": 402,
+    "overloaded": 503,
+    "unavailable": 503,
+    "timeout": 504,
+    "auth": 401,
+    "model": 404,
+    "context_overflow": 400,
+    "image_size": 400,
+    "image_dimension": 400,
+    "format": 400,
+    "request": 400,
+}
+"""What an error without a status would have had; it refuses all the same."""
+_UNKNOWN: Final = Step(CANDIDATE, may_repeat=True, health="server_error")
 
 
 def judge_status(
@@ -62,29 +75,25 @@ def judge_status(
         nowhere = ErrorDetail(
             message="nothing there; check the base URL", raw=detail.raw
         )
-        return _failure("server_error", ORIGIN, status, nowhere)
-    kind = classify(status, text=detail.message, codes=(detail.type, detail.code))
-    text = detail.raw.decode("utf-8", "replace") if detail.raw else detail.message
-    hint = read_hint(headers, text, now_s=now_s)
-    if kind == "request":
-        is_verbatim = status in _VERBATIM
-        return _failure(kind, REQUEST, status, detail, is_verbatim=is_verbatim)
-    if kind == "model":
-        is_verbatim = status in _VERBATIM
-        return _failure(kind, CANDIDATE, status, detail, is_verbatim=is_verbatim)
+        return _failure("dialect", ORIGIN, status, nowhere)
+    codes = (detail.type, detail.code)
+    kind = classify(status, text=detail.message, codes=codes, raw=detail.raw)
     if kind == "server_error" and status < 400:
         # A redirect, mostly: never followed, the secret is bound to its origin.
         return _failure(kind, ORIGIN, status, detail)
-    is_transient = kind in ("server_error", "unavailable") and status != _OVERLOADED
-    outcome = records.TIMEOUT if kind == "timeout" else records.UPSTREAM_ERROR
+    text = detail.raw.decode("utf-8", "replace") if detail.raw else detail.message
+    step = STEPS[kind]
+    is_about_it = step.scope in (REQUEST, LARGER) or kind in ("model", "dialect")
     return _failure(
         kind,
-        CANDIDATE,
+        step.scope,
         status,
         detail,
-        outcome=outcome,
-        hint=hint,
-        is_transient=is_transient,
+        outcome=records.TIMEOUT if kind == "timeout" else records.UPSTREAM_ERROR,
+        hint=None if is_about_it else read_hint(headers, text, now_s=now_s),
+        is_transient=step.may_repeat and status != _OVERLOADED,
+        is_verbatim=is_about_it and status in _VERBATIM,
+        signal=quota_signal(headers, now_s=now_s),
     )
 
 
@@ -93,13 +102,23 @@ def judge_body(detail: ErrorDetail, *, now_s: float) -> Failure:
 
     Its words never reach the client verbatim: the upstream did not call it an error.
     """
-    status = detail.status or _status_of_words(detail)
-    if status is None:
-        return _failure("server_error", CANDIDATE, None, detail, is_transient=True)
-    failure = judge_status(status, detail, {}, now_s=now_s)
-    if not failure.is_verbatim:
-        return failure
-    return _failure(failure.kind, failure.scope, status, detail)
+    if detail.status is not None and detail.status >= 400:
+        failure = judge_status(detail.status, detail, {}, now_s=now_s)
+        return replace(failure, is_verbatim=False)
+    kind = classify_words(detail.message, (detail.type, detail.code))
+    step = _UNKNOWN if kind is None else STEPS[kind]
+    hint = None
+    if step.scope == CANDIDATE:
+        text = detail.raw.decode("utf-8", "replace") if detail.raw else detail.message
+        hint = read_hint({}, text, now_s=now_s)
+    return _failure(
+        kind or "server_error",
+        step.scope,
+        None if kind is None else _STATUS_OF.get(kind),
+        detail,
+        hint=hint,
+        is_transient=step.may_repeat,
+    )
 
 
 def judge_transport(category: Category, *, before_head: bool) -> Failure:
@@ -168,6 +187,7 @@ def _failure(  # noqa: PLR0913 - the one place that makes a Failure
     outcome: str = records.UPSTREAM_ERROR,
     is_transient: bool = False,
     is_verbatim: bool = False,
+    signal: QuotaSignal | None = None,
 ) -> Failure:
     words = detail.code or detail.type or detail.message or kind
     reason = words if status is None else f"{status} {words}"
@@ -181,22 +201,5 @@ def _failure(  # noqa: PLR0913 - the one place that makes a Failure
         retry_after_s=hint,
         is_transient=is_transient,
         is_verbatim=is_verbatim,
+        signal=signal,
     )
-
-
-def _status_of_words(detail: ErrorDetail) -> int | None:
-    """Find the status an error without one would have had."""
-    text = f"{detail.type or ''} {detail.code or ''} {detail.message}".lower()
-    if "rate_limit" in text or "rate limit" in text or "throttl" in text:
-        return 429
-    if "resource_exhausted" in text or "too many requests" in text:
-        return 429
-    if "insufficient" in text or "quota" in text:
-        return 402
-    if "overloaded" in text or "unavailable" in text:
-        return 503
-    if "authentication" in text or "invalid_api_key" in text:
-        return 401
-    if any(word in text for word in _OF_THE_REQUEST):
-        return 400
-    return None

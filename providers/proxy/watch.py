@@ -21,6 +21,8 @@ BODY: Final = "body"
 FIRST_BYTE: Final = "first_byte"
 IDLE: Final = "idle"
 CLIENT_STALL: Final = "client_stall"
+FIRST_EVENT: Final = "first_event"
+ATTEMPT: Final = "attempt"
 TOTAL: Final = "total"
 GONE: Final = "gone"
 DRAINING: Final = "draining"
@@ -41,6 +43,7 @@ class Watch:
     """
 
     __slots__ = (
+        "_attempt_at",
         "_beat_at",
         "_beat_s",
         "_is_over",
@@ -52,6 +55,7 @@ class Watch:
         "_phase_at",
         "_receive",
         "_silence_at",
+        "_soon_at",
         "_task",
         "_ticker",
         "_total_at",
@@ -72,6 +76,8 @@ class Watch:
         self._total_at = now + total_s
         self._phase = ""
         self._phase_at = inf
+        self._attempt_at = inf
+        self._soon_at = inf
         self._silence_at = inf
         self._on_silence: Callable[[], float] | None = None
         self._beat_at = inf
@@ -101,9 +107,24 @@ class Watch:
             if at < self.due:
                 self.due = at
 
+    def attempt_within(self, seconds: float | None) -> None:
+        """Bound one attempt, whatever it waits for; None = no bound of its own."""
+        self._attempt_at = inf if seconds is None else self._now() + seconds
+        self.due = min(self.due, self._attempt_at)
+
+    def useful_within(self, seconds: float | None) -> None:
+        """Bound the wait for the first useful event; None = it has come, or no bound."""
+        self._soon_at = inf if seconds is None else self._now() + seconds
+        self.due = min(self.due, self._soon_at)
+
+    @property
+    def left_s(self) -> float:
+        """Return how much time the whole call has left, in seconds."""
+        return self._total_at - self._now()
+
     def rest(self) -> None:
         """Wait for nothing in particular; the total deadline stays."""
-        self._phase_at = inf
+        self._phase_at = self._soon_at = self._attempt_at = inf
 
     def listen(self, receive: Receive) -> None:
         """Look out for the client's leaving; its body has been read."""
@@ -147,7 +168,7 @@ class Watch:
         if reason is None:
             return None
         self.tripped = None
-        self._phase_at = inf
+        self._phase_at = self._soon_at = self._attempt_at = inf
         if self._task.uncancel() > 0:
             return None
         self.due = self._now()
@@ -178,12 +199,24 @@ class Watch:
             self.due = inf
             self.trip(self._phase)
             return
+        if now >= min(self._soon_at, self._attempt_at):
+            is_late = now >= self._soon_at
+            self._soon_at = self._attempt_at = self.due = inf
+            self.trip(FIRST_EVENT if is_late else ATTEMPT)
+            return
         if now >= self._silence_at and self._on_silence is not None:
             self._silence_at = now + self._on_silence()
         if now >= self._beat_at and self._on_beat is not None:
             self._beat_at = now + self._beat_s
             self._on_beat()
-        self.due = min(self._total_at, self._phase_at, self._silence_at, self._beat_at)
+        self.due = min(
+            self._total_at,
+            self._phase_at,
+            self._soon_at,
+            self._attempt_at,
+            self._silence_at,
+            self._beat_at,
+        )
 
     async def _listen(self, receive: Receive) -> None:
         while True:

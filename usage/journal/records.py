@@ -44,7 +44,11 @@ UPSTREAM_ERROR: Final = "upstream_error"
 SERVED: Final = "served"
 RETRY_SAME: Final = "retry_same"
 NEXT_CREDENTIAL: Final = "next_credential"
+NEXT_MODEL: Final = "next_model"
 NEXT_PROVIDER: Final = "next_provider"
+WAIT: Final = "wait"
+SWITCH_PROVIDER: Final = "switch_provider"
+SWITCH_MODEL: Final = "switch_model"
 FAIL_FAST: Final = "fail_fast"
 EXHAUSTED: Final = "exhausted"
 
@@ -189,7 +193,8 @@ class RequestSettle(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     Shapes:  ``usage`` and ``cost_nano`` are sums over the attempts; ``cost_nano`` is
              None when no attempt has a known cost, ``unpriced`` says that at least one
              used something without a known price. ``skipped`` names candidates that
-             were not asked, each with its reason.
+             were not asked, each with its reason, ``notes`` what else decided the way:
+             rules, waiting.
     Units:   ``overhead_us`` is the time the pool itself took, upstreams left out.
     """
 
@@ -207,6 +212,7 @@ class RequestSettle(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     loss: str = ""
     overhead_us: int | None = None
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Settle(

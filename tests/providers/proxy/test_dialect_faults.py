@@ -159,10 +159,10 @@ async def test_t115_an_upstreams_wish_for_patience_reaches_the_client(
     pool: Pool, upstream: FaultUpstream, client: str, format_id: str
 ) -> None:
     speak(pool, upstream, format_id)
-    upstream.control.orders[MODEL] = "429-retry-after-7"
+    upstream.control.orders[MODEL] = "429-retry-after-17"
     answer = await VOICES[client].ask(pool)
     assert answer.status == 429
-    assert answer.header("retry-after") == "7"
+    assert answer.header("retry-after") == "17"
     (fact,) = pool.facts
     assert fact.payload["reason"] == "rate_limit"
 
