@@ -38,6 +38,10 @@ class LimitStoreError(RuntimeError):
     """The store cannot answer. This is the pool's fault, never the caller's."""
 
 
+class ShareUsedUpError(LimitStoreError):
+    """The store is away and this process's share of a hard budget does not suffice."""
+
+
 class TicketClosedError(LimitStoreError):
     """The ticket was settled or released, or its lease ended."""
 

@@ -5,14 +5,15 @@ and again by itself when Redis lost it. Time is the server's, so the clocks of t
 do not matter.
 
 Fails: every method raises LimitStoreError when Redis cannot be reached. What Redis
-    holds can be rebuilt: rates from nothing, money from the ledger by ``set_shipped``.
+    holds can be rebuilt: rates from nothing, money from the ledger and from what the
+    nodes hold (``fleet``, which also says what a node does meanwhile).
 Cost:  one round trip a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -24,7 +25,6 @@ from poolsite.clock import Clock
 from usage.limits.contract import (
     LEASE_S,
     Ask,
-    Budget,
     BudgetWarning,
     LimitStatus,
     LimitStoreError,
@@ -34,59 +34,34 @@ from usage.limits.contract import (
     TicketClosedError,
     Used,
 )
-from usage.limits.gcra import Rate
 from usage.limits.redis_script import SCRIPT
-from usage.limits.refusals import MICRO, longest
-from usage.limits.state import Moment, Spending, Subject
+from usage.limits.redis_words import (
+    Counted,
+    Figures,
+    answer_of,
+    budget_request,
+    scope_request,
+)
+from usage.limits.refusals import MICRO
 
 PREFIX: Final = "pp:{limits}:"
+
+
+class NotJoinedError(LimitStoreError):
+    """Redis does not know this node: its data was lost, or the node was silent."""
+
+
+class NotRebuiltError(LimitStoreError):
+    """Redis lost its data and does not know yet what all nodes hold of a budget."""
+
+
 _CONNECTIONS: Final = 16
 _WAIT_S: Final = 1
+BARRED: Final = {
+    -2: NotJoinedError("This node is not known to Redis."),
+    -3: NotRebuiltError("Redis has not heard of every node yet."),
+}
 _pack: Final = msgspec.msgpack.Encoder().encode
-
-
-class _Figures:
-    """The counts a script call returned, in the shape the wording code reads."""
-
-    def __init__(self, reply: Sequence[Any], scopes: Sequence[Scope]) -> None:
-        us = int(reply[1])
-        self.now = Moment(us, us / MICRO)
-        self.subjects = [_subject(row) for row in reply[2 : 2 + len(scopes)]]
-        self.scopes = scopes
-        budgets = [(each.key, budget) for each in scopes for budget in each.budgets]
-        rows = reply[2 + len(scopes) : 2 + len(scopes) + len(budgets)]
-        self.money = [
-            (key, budget, _spending(row))
-            for (key, budget), row in zip(budgets, rows, strict=True)
-        ]
-
-    def refusals(self, tokens: int) -> list[Refusal]:
-        """List the limits without room, money apart."""
-        found: list[Refusal] = []
-        for scope, subject in zip(self.scopes, self.subjects, strict=True):
-            subject.check(scope, tokens, self.now, found)
-        return found
-
-    def money_answers(self, more: int, held: int) -> list[Refusal | BudgetWarning]:
-        """List the budgets without room, and warnings of those that will be crossed."""
-        answers = (
-            spending.check(key, budget, more=more, held=held, now=self.now)
-            for key, budget, spending in self.money
-        )
-        return [each for each in answers if each is not None]
-
-    def statuses(self) -> tuple[LimitStatus, ...]:
-        """Tell what remains of everything."""
-        rates = [
-            status
-            for scope, subject in zip(self.scopes, self.subjects, strict=True)
-            for status in subject.statuses(scope, self.now)
-        ]
-        money = [
-            spending.status(key, budget, self.now)
-            for key, budget, spending in self.money
-        ]
-        return (*rates, *money)
 
 
 class RedisLimits:
@@ -106,14 +81,15 @@ class RedisLimits:
         clock: Clock | None = None,
     ) -> None:
         self._origin = origin
-        self._prefix = prefix
+        self._root = self._prefix = prefix
+        self._member = False
         self._lease_us = round(lease_s * MICRO)
         self._clock = clock
         self._client = client
         self._script = client.register_script(SCRIPT)
 
     @classmethod
-    def connect(cls, url: str, *, origin: str, prefix: str = PREFIX) -> RedisLimits:
+    def connect(cls, url: str, *, origin: str, prefix: str = PREFIX) -> Self:
         """Make a store on a pool of connections of its own.
 
         The pool blocks: the client's ordinary one answers "too many connections" to
@@ -161,9 +137,13 @@ class RedisLimits:
         )
         if reply[0] == 2:
             return Ticket(ask=ask, reserve_nano=int(reply[1]))
-        figures = _Figures(reply, ask.scopes)
+        if reply[0] < 0:
+            raise BARRED[reply[0]]
+        figures = Figures(reply, ask.scopes)
         refusals = figures.refusals(ask.tokens) if reply[0] == 0 else []
-        answer = _answer(reply[0], refusals, figures.money_answers(ask.reserve_nano, 0))
+        answer = answer_of(
+            reply[0], refusals, figures.money_answers(ask.reserve_nano, 0)
+        )
         if isinstance(answer, Refusal):
             return answer
         return Ticket(ask=ask, reserve_nano=ask.reserve_nano, warnings=answer)
@@ -182,15 +162,21 @@ class RedisLimits:
         held = int(reply[-1])
         warnings: tuple[BudgetWarning, ...] = ()
         if reserve_nano > held:
-            money = _Figures(reply, ask.scopes).money_answers(reserve_nano, held)
-            answer = _answer(reply[0], [], money)
+            money = Figures(reply, ask.scopes).money_answers(reserve_nano, held)
+            answer = answer_of(reply[0], [], money)
             if isinstance(answer, Refusal):
                 return answer
             warnings = answer
         return Ticket(ask=ask, reserve_nano=reserve_nano, warnings=warnings)
 
-    async def settle(self, ticket: Ticket, used: Used) -> bool:
-        """Replace a reservation by what was used; False when it was closed before."""
+    async def settle(
+        self, ticket: Ticket, used: Used, *, counted: Counted | None = None
+    ) -> bool:
+        """Replace a reservation by what was used; False when it was closed before.
+
+        Shapes:  ``counted`` is what this origin settled in each window, with this
+                 ticket, where it keeps count itself: then it is told the sum.
+        """
         ask = ticket.ask
         reply = await self._call(
             "settle",
@@ -198,6 +184,7 @@ class RedisLimits:
             ask.scopes,
             tokens=0 if used.tokens is None else used.tokens - ask.tokens,
             nano=used.cost_nano or 0,
+            counted=counted,
         )
         return bool(reply[0])
 
@@ -210,7 +197,7 @@ class RedisLimits:
     async def status(self, scope: Scope) -> tuple[LimitStatus, ...]:
         """Tell what remains of each limit of a scope."""
         reply = await self._call("status", "", (scope,))
-        return _Figures(reply, (scope,)).statuses()
+        return Figures(reply, (scope,)).statuses()
 
     async def set_shipped(
         self,
@@ -228,7 +215,7 @@ class RedisLimits:
                 "shipped": dict(by_origin),
                 "scopes": [],
             },
-            [f"{self._prefix}t:", self._budget_key(budget_id, window_id)],
+            [f"{self._prefix}t:", self.budget_key(budget_id, window_id)],
         )
 
     async def free_expired(self) -> int:
@@ -244,19 +231,22 @@ class RedisLimits:
         *,
         tokens: int = 0,
         nano: int = 0,
+        counted: Counted | None = None,
     ) -> Sequence[Any]:
         """Run one step for a ticket over its scopes and their budgets."""
         budgets = [budget for scope in scopes for budget in scope.budgets]
         keys = [f"{self._prefix}t:{ticket_id}"]
         keys += [f"{self._prefix}s:{scope.key}" for scope in scopes]
-        keys += [self._budget_key(each.budget_id, each.window_id) for each in budgets]
+        keys += [self.budget_key(each.budget_id, each.window_id) for each in budgets]
         request = {
             "op": step,
             "id": ticket_id,
             "tokens": tokens,
             "nano": nano,
-            "scopes": [_scope_request(scope) for scope in scopes],
-            "budgets": [_budget_request(budget) for budget in budgets],
+            "scopes": [scope_request(scope) for scope in scopes],
+            "budgets": [budget_request(budget, counted) for budget in budgets],
+            "counted": counted is not None,
+            "member": self._member,
         }
         return await self._run(request, keys)
 
@@ -275,71 +265,6 @@ class RedisLimits:
             raise LimitStoreError("Redis cannot be reached.") from error
         return reply
 
-    def _budget_key(self, budget_id: int, window_id: str) -> str:
+    def budget_key(self, budget_id: int, window_id: str) -> str:
+        """Return the name of a window's money."""
         return f"{self._prefix}b:{budget_id}:{window_id}"
-
-
-def _answer(
-    code: int, refusals: list[Refusal], money: list[Refusal | BudgetWarning]
-) -> Refusal | tuple[BudgetWarning, ...]:
-    """Turn a decision of the script into the caller's answer."""
-    if code == 1:
-        return tuple(each for each in money if isinstance(each, BudgetWarning))
-    refusals += [each for each in money if isinstance(each, Refusal)]
-    if not refusals:
-        raise LimitStoreError("Redis refused where this release sees room.")
-    return longest(refusals)
-
-
-def _scope_request(scope: Scope) -> dict[str, Any]:
-    """Spell a scope for the script; what is unlimited is absent."""
-    spelled: dict[str, Any] = {}
-    if scope.rpm is not None:
-        spelled["rpm"] = _rate_request(scope.rpm)
-    if scope.tpm is not None:
-        spelled["tpm"] = _rate_request(scope.tpm)
-    if scope.concurrency is not None:
-        spelled["slots"] = scope.concurrency
-    if scope.requests is not None:
-        spelled["count"] = {
-            "id": scope.requests.window_id,
-            "limit": scope.requests.limit,
-            "used": scope.requests.used,
-            "ends": _micro(scope.requests.ends_at),
-        }
-    return spelled
-
-
-def _rate_request(rate: Rate) -> dict[str, int]:
-    return {"limit": rate.limit, "burst": rate.burst, "period": rate.period_us}
-
-
-def _budget_request(budget: Budget) -> dict[str, Any]:
-    return {
-        "limit": budget.limit_nano,
-        "hard": budget.hard,
-        "seed": budget.spent_nano,
-        "ends": _micro(budget.ends_at),
-    }
-
-
-def _micro(ends_at: float | None) -> int:
-    """Spell the end of a window; 0 for one without end."""
-    return 0 if ends_at is None else round(ends_at * MICRO)
-
-
-def _subject(row: Sequence[Any]) -> Subject:
-    subject = Subject()
-    subject.rpm = (int(row[0]), int(row[1]))
-    subject.tpm = (int(row[2]), int(row[3]))
-    subject.leases = int(row[4])
-    window = row[5]
-    subject.window_id = window.decode() if isinstance(window, bytes) else window
-    subject.window_used = int(row[6])
-    return subject
-
-
-def _spending(row: Sequence[Any]) -> Spending:
-    spending = Spending(int(row[0]), 0)
-    spending.reserved = int(row[1])
-    return spending

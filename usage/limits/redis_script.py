@@ -7,7 +7,7 @@ with the same code as the in-process store.
 Layout, all under one prefix with a hash tag, so that a cluster keeps them together:
 ``s:<scope>`` counts of a subject, ``b:<budget>:<window>`` money of a window (``x`` is
 what the ledger has not seen yet), ``t:<ticket>`` what a ticket holds, ``leases`` the
-open tickets by the end of their lease.
+open tickets by the end of their lease, ``run`` who is alive (``redis_script_fleet``).
 
 Units: microseconds and nano-USD. Lua's numbers are doubles, exact below 2**53: that is
     the year 2255 and 9 million USD. A rate's limit times its period must stay below as
@@ -18,7 +18,9 @@ from __future__ import annotations
 
 from typing import Final
 
-SCRIPT: Final = """
+from usage.limits.redis_script_fleet import FLEET
+
+_STEPS: Final = """
 local req = cmsgpack.unpack(ARGV[1])
 local leases, ticket_key = KEYS[1], KEYS[2]
 local SCOPE_AT = 2
@@ -192,6 +194,29 @@ local function expire()
   return #ids
 end
 
+-- Raises what an origin counted itself to a sum it tells: told twice it counts once.
+local function count_own(key, mine)
+  local before = unseen(key, req.origin)
+  local field = 'l:' .. req.origin
+  if mine > (tonumber(redis.call('HGET', key, field)) or 0) then
+    redis.call('HSET', key, field, text(mine))
+    add_to(key, 'x', unseen(key, req.origin) - before)
+  end
+end
+
+-- Of several nodes' news the older may come later; the ledger's sums only grow.
+local function learn_shipped(key, total, by_origin)
+  if req.member then
+    total = math.max(total, tonumber(redis.call('HGET', key, 'total')) or 0)
+  end
+  redis.call('HSET', key, 'total', text(total))
+  for origin, nano in pairs(by_origin) do
+    local before = unseen(key, origin)
+    redis.call('HSET', key, 's:' .. origin, text(nano))
+    add_to(key, 'x', unseen(key, origin) - before)
+  end
+end
+
 -- Ends a ticket once; nil when somebody did before.
 local function close()
   local ticket = load_ticket(ticket_key)
@@ -217,11 +242,19 @@ local function figures(code)
 end
 
 local function money_fits(more, held)
+  local fits_all = true
   for i, budget in ipairs(req.budgets) do
-    local w = load_window(KEYS[BUDGET_AT + i], budget)
-    if not budget_fits(budget, w.spent + w.reserved - held, more) then return false end
+    local key = KEYS[BUDGET_AT + i]
+    local w = load_window(key, budget)
+    if not budget_fits(budget, w.spent + w.reserved - held, more) then
+      -- Nodes that hold a share of it give the share back.
+      if redis.call('EXISTS', key) == 1 then
+        redis.call('HSET', key, 'wanted', text(now))
+      end
+      fits_all = false
+    end
   end
-  return true
+  return fits_all
 end
 
 local function reserve(more)
@@ -232,12 +265,26 @@ local function reserve(more)
   end
 end
 
+-- Says why a node may not be served now: -2 it is not known here (the data was
+-- lost, or it was silent for long), -3 others have not yet said what they hold.
+local function barred()
+  local v = redis.call('HMGET', req.prefix .. 'run', 'n:' .. req.origin, 'until', 'open')
+  if (tonumber(v[1]) or 0) == 0 then return -2 end
+  if v[3] or now >= (tonumber(v[2]) or 0) or req.nano <= 0 then return nil end
+  for _, budget in ipairs(req.budgets) do
+    if budget.hard then return -3 end
+  end
+  return nil
+end
+
 local steps = {}
 
 function steps.acquire()
   expire()
   local opened = load_ticket(ticket_key)
   if opened and opened.open then return {2, text(opened.nano)} end
+  local closed_to_us = req.member and barred()
+  if closed_to_us then return {closed_to_us} end
   local subjects = {}
   local has_room = money_fits(req.nano, 0)
   for i, scope in ipairs(req.scopes) do
@@ -291,9 +338,10 @@ end
 
 function steps.settle()
   expire()
-  if not close() then return {0} end
+  local was_known = close() ~= nil
+  if not (was_known or req.counted) then return {0} end
   for i, scope in ipairs(req.scopes) do
-    if scope.tpm and req.tokens ~= 0 then
+    if was_known and scope.tpm and req.tokens ~= 0 then
       local key = KEYS[SCOPE_AT + i]
       local s = load_subject(key)
       add(s, scope, 0, req.tokens)
@@ -304,9 +352,8 @@ function steps.settle()
     for i, budget in ipairs(req.budgets) do
       local key = KEYS[BUDGET_AT + i]
       touch_window(key, budget)
-      local before = unseen(key, req.origin)
-      add_to(key, 'l:' .. req.origin, req.nano)
-      add_to(key, 'x', unseen(key, req.origin) - before)
+      local counted = tonumber(redis.call('HGET', key, 'l:' .. req.origin)) or 0
+      count_own(key, budget.mine or counted + req.nano)
     end
   end
   return {1}
@@ -331,19 +378,13 @@ function steps.status()
 end
 
 function steps.shipped()
-  local key = KEYS[BUDGET_AT + 1]
-  redis.call('HSET', key, 'total', text(req.nano))
-  for origin, nano in pairs(req.shipped) do
-    local before = unseen(key, origin)
-    redis.call('HSET', key, 's:' .. origin, text(nano))
-    add_to(key, 'x', unseen(key, origin) - before)
-  end
+  learn_shipped(KEYS[BUDGET_AT + 1], req.nano, req.shipped)
   return {1}
 end
 
 function steps.expire()
   return {expire()}
 end
-
-return steps[req.op]()
 """
+
+SCRIPT: Final = f"{_STEPS}{FLEET}\nreturn steps[req.op]()\n"

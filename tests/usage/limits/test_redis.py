@@ -30,7 +30,8 @@ from usage.limits.contract import (
 )
 from usage.limits.gcra import per_minute
 from usage.limits.memory import MemoryLimits
-from usage.limits.redis import RedisLimits, _answer
+from usage.limits.redis import RedisLimits
+from usage.limits.redis_words import answer_of
 
 pytestmark = pytest.mark.redis
 
@@ -161,7 +162,7 @@ async def test_script_and_wording_that_disagree_are_an_error(client, prefix):
     with pytest.raises(LimitStoreError):
         await store.acquire(ask(Scope(key="k", concurrency=1)))
     with pytest.raises(LimitStoreError, match="sees room"):
-        _answer(0, [], [])
+        answer_of(0, [], [])
 
 
 class Twins:
