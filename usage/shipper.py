@@ -152,12 +152,11 @@ class Shipper:
 
     @property
     def shares(self) -> dict[str, dict[Window, int]]:
-        """Each living journal's part of the budget windows, as far as shipped."""
-        return {
-            name: feed.budgets
-            for name, feed in self._feeds.items()
-            if feed.held is None
-        }
+        """Each journal's part of the budget windows, as far as shipped.
+
+        A dead one's is complete when it vanishes.
+        """
+        return {name: feed.budgets for name, feed in self._feeds.items()}
 
     def ship(self) -> Shipped:
         """Do one round over every directory.

@@ -23,6 +23,7 @@ from usage.models import BudgetWindow
 FILE: Final = "spend.json"
 _RECENT: Final = timedelta(days=32)
 _CHUNK: Final = 400
+_KEEP_GONE_S: Final = 60.0
 
 
 class Spending:
@@ -34,13 +35,17 @@ class Spending:
         self._totals: dict[Window, int] = {}
         self._is_loaded = False
         self._written_for: frozenset[str] = frozenset()
+        # What came through journals that vanished, for stores that outlive a worker.
+        self._last: dict[str, dict[Window, int]] = {}
+        self._gone: dict[str, tuple[float, dict[Window, int]]] = {}
 
     def update(
         self, touched: Iterable[Window], shares: Mapping[str, Mapping[Window, int]]
     ) -> bool:
         """Read the windows that grew and write the file; tell whether it was written.
 
-        Shapes:  ``shares`` is what came through each living journal.
+        Shapes:  ``shares`` is what came through each journal; one that vanished is
+                 told for a while more, or its last moments would count twice.
         Cost:    one query a 400 windows; nothing when none grew.
         """
         windows = set(touched)
@@ -61,9 +66,24 @@ class Spending:
                 window_id__in={window for _, window in part},
             )
             self._read(where)
-        self._write(shares)
+        self._write({**self._parted(shares), **shares})
         self._written_for = living
         return True
+
+    def _parted(
+        self, shares: Mapping[str, Mapping[Window, int]]
+    ) -> dict[str, dict[Window, int]]:
+        """Remember what journals held that are there no more, and return it."""
+        now = self._clock.monotonic()
+        for name in self._last.keys() - shares.keys():
+            self._gone[name] = (now + _KEEP_GONE_S, self._last[name])
+        self._last = {name: dict(windows) for name, windows in shares.items()}
+        self._gone = {
+            name: told
+            for name, told in self._gone.items()
+            if told[0] > now and name not in shares
+        }
+        return {name: windows for name, (_, windows) in self._gone.items()}
 
     def _read(self, where: Q) -> None:
         rows = BudgetWindow.objects.filter(where).values_list(

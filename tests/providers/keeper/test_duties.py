@@ -84,8 +84,27 @@ def test_file_is_written_only_when_sums_or_journals_change(
     BudgetWindow.objects.update(spent_nano_usd=90)
     assert spending.update([key], {"dir-a": {key: 20}})
     assert spending.update([], {})
-    content = json.loads((tmp_path / SPEND_FILE).read_text())
-    assert content["windows"] == [[row.budget_id, "total", 90, {}]]
+    assert spending.update([], {"dir-b": {}})
+
+
+@pytest.mark.django_db
+def test_what_came_through_a_dead_journal_is_told_for_a_minute_more(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    row = _window(20)
+    key = (row.budget_id, "total")
+    spending = Spending(tmp_path, clock)
+    spending.update([], {"dir-a": {key: 20}})
+    told = []
+    for journals in ({}, {"dir-b": {}}):
+        assert spending.update([], journals)
+        content = json.loads((tmp_path / SPEND_FILE).read_text())
+        told += content["windows"]
+        clock.advance(61)
+    assert told == [
+        [row.budget_id, "total", 20, {"dir-a": 20}],
+        [row.budget_id, "total", 20, {}],
+    ]
 
 
 # Facts
