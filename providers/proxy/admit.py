@@ -32,6 +32,7 @@ from usage.limits.contract import (
     LimitStatus,
     LimitStoreError,
     Refusal,
+    ShareUsedUpError,
     Ticket,
     TicketClosedError,
 )
@@ -83,7 +84,7 @@ class Admitter:
             answer = await self._store.acquire(ask)
         except LimitStoreError as error:
             if limited.has_hard_budget:
-                raise _unanswered() from error
+                raise _unanswered(error) from error
             ticket = None
         else:
             if isinstance(answer, Refusal):
@@ -118,7 +119,7 @@ class Admitter:
                 answer = await self._held(ticket, spent_nano + amount)
             except LimitStoreError as error:
                 if limited.has_hard_budget:
-                    raise _unanswered() from error
+                    raise _unanswered(error) from error
                 answer = ticket
             if isinstance(answer, Refusal):
                 return None
@@ -241,7 +242,16 @@ def needs_price(limited: Limited, settings: SettingsRecord) -> bool:
     return is_wanted and settings.default_unpriced_price is None
 
 
-def _unanswered() -> InternalError:
+def _unanswered(error: LimitStoreError) -> InternalError:
+    if isinstance(error, ShareUsedUpError):
+        # Told apart: the pool served on as long as it safely could.
+        return InternalError(
+            "Budgets cannot be checked at the moment, and the part of them this "
+            "process may spend alone is used up.",
+            status=503,
+            code="budget_share_used_up",
+            retry_after_s=5.0,
+        )
     return InternalError(
         "Budgets cannot be checked at the moment.",
         status=503,

@@ -61,6 +61,9 @@ _HELP: Final = {
     "pool_journal_records_total": "Records appended to the journal.",
     "pool_journal_errors_total": "Journal writes and flushes that failed.",
     "pool_bodies_dropped_total": "Prompts and answers that were not kept in time.",
+    "pool_limits_shared": "1 while Redis decides about limits, 0 while workers do alone.",
+    "pool_limits_share_refused_total": "Calls refused without Redis, because a worker's "
+    "share of a hard budget was used up.",
     "pool_resident_bytes": "Memory of the worker.",
     "pool_workers": "Data workers alive.",
 }

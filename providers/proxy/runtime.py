@@ -93,7 +93,7 @@ class Runtime:
         """Make the worker ready to serve.
 
         Errors:  OSError when the journal cannot be written, ValueError for a setting
-                 that cannot be read, LimitStoreError when Redis cannot be reached.
+                 that cannot be read.
         """
         config = self.config
         config.run_path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -296,10 +296,13 @@ class Runtime:
         if not self.config.redis_url:
             return MemoryLimits(self.clock, origin=origin)
         # Imported only where it is used: the client library is large.
-        from usage.limits.redis import RedisLimits
+        from usage.limits.fleet import FleetLimits
+        from usage.limits.redis_fleet import RedisFleet
 
-        shared = RedisLimits.connect(self.config.redis_url, origin=origin)
+        redis = RedisFleet.connect(self.config.redis_url, origin=origin)
+        shared = FleetLimits(redis, self.clock, nodes=self.config.workers)
         await shared.open()
+        self._keep(shared.run)
         return shared
 
     def _share_cooldowns(self, origin: str) -> None:
@@ -354,6 +357,11 @@ class Runtime:
             "pool_loop_late_own_seconds": self._lateness.worst_own_s,
         }
         gauges = Gauges(values, highest, {"pool_ready": float(self.is_ready)}, {})
+        told = getattr(self._limits, "figures", None)
+        if told is not None:
+            is_shared, alone = told()
+            gauges.lowest["pool_limits_shared"] = float(is_shared)
+            values["pool_limits_share_refused_total"] = float(alone)
         if snapshot is not None:
             gauges.lowest["pool_snapshot_version"] = float(snapshot.version)
             gauges.highest["pool_snapshot_age_seconds"] = store.age_s() or 0.0

@@ -10,6 +10,8 @@ RULES: Final = {
     "or calls at the same time.",
     "limits_unavailable": "The store of limits did not answer, so no limit could be "
     "checked.",
+    "budget_share_used_up": "Redis did not answer, and the part of a hard budget that "
+    "this process may spend without it was used up.",
     "model_not_found": "No provider and no alias has a model of this name.",
     "model_not_allowed": "The client key may not use this model.",
     "model_not_served": "Nobody who has this model can serve it now.",
