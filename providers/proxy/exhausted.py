@@ -13,12 +13,13 @@ from typing import Final
 from providers.formats.base import WireFormat
 from providers.formats.errors import ErrorDetail
 from providers.proxy.errors import ClientError, ProxyError, UpstreamError
-from providers.proxy.exchange import Candidate, Failure
+from providers.proxy.exchange import Candidate, Failure, Skip
 from providers.proxy.verdict import INEXPRESSIBLE, LARGER, REQUEST
 
 Failed = tuple[Candidate, Failure]
 
 _MOST_NAMED: Final = 8
+_TOLD: Final = ("cooling:", "at_limit:", "context_too_small", "host_is_down")
 _DEFAULT_RETRY_S: Final = 5.0
 # The most hopeful failure is told: it says best what another try may bring.
 _ORDER: Final = (
@@ -81,12 +82,20 @@ _CANDID: Final = frozenset({"probe", "verify"})
 
 
 def final_error(
-    failed: Sequence[Failed], inbound: WireFormat, *, purpose: str = "client"
+    failed: Sequence[Failed],
+    inbound: WireFormat,
+    *,
+    purpose: str = "client",
+    wait_s: float | None = None,
+    skipped: Sequence[Skip] = (),
 ) -> ProxyError:
     """Choose and word the error of a call whose every attempt failed.
 
-    Shapes:  ``failed`` in order, at least one. A call of our own that probes is told
-             the upstream's status and words, whomever they concern.
+    Shapes:  ``failed`` in order, at least one; ``skipped`` who was passed over. A call
+             of our own that probes is told the upstream's status and words, whomever
+             they concern.
+    Units:   ``wait_s`` seconds until the first of them may be asked again, None =
+             nothing keeps the pool from asking at once.
     """
     candidate, failure = failed[-1]
     if purpose in _CANDID and failure.kind != INEXPRESSIBLE:
@@ -99,11 +108,12 @@ def final_error(
     if failure.kind == "model" and _is_verbatim(candidate, failure, inbound):
         return _about_request(candidate, failure, inbound)
     status, code, words = _WORDS.get(failure.kind, _WORDS["auth"])
-    error = UpstreamError(f"{words} {_attempts(failed)}", status=status, code=code)
+    told = f"{words} {_attempts(failed, skipped)}"
+    error = UpstreamError(told, status=status, code=code)
     error.retryable = failure.kind not in _HOPELESS
     if error.retryable and status in (429, 503):
         waits = [each.retry_after_s for _, each in failed if each.retry_after_s]
-        error.retry_after_s = min(waits) if waits else _DEFAULT_RETRY_S
+        error.retry_after_s = min(waits) if waits else wait_s or _DEFAULT_RETRY_S
     return error
 
 
@@ -161,14 +171,26 @@ def _hope(each: Failed) -> int:
     return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
-def _attempts(failed: Sequence[Failed]) -> str:
+def _attempts(failed: Sequence[Failed], skipped: Sequence[Skip]) -> str:
     """Name what was tried: providers and kinds, no keys and no vendor's own words."""
     named = [
         f"{candidate.route.provider.slug}: {_short(failure)}"
         for candidate, failure in failed[:_MOST_NAMED]
     ]
     count = "1 attempt" if len(failed) == 1 else f"{len(failed)} attempts"
-    return f"({count}: {'; '.join(named)})"
+    told = f"{count}: {'; '.join(named)}"
+    # Who the key may not use is not the client's to know.
+    passed = [skip for skip in skipped if skip.reason.startswith(_TOLD)]
+    reasons = [f"{s.route.provider.slug}: {_plain(s.reason)}" for s in passed]
+    if reasons:
+        told += (
+            f". Passed over: {'; '.join(list(dict.fromkeys(reasons))[:_MOST_NAMED])}"
+        )
+    return f"({told})"
+
+
+def _plain(reason: str) -> str:
+    return reason.replace(":", " ").replace("_", " ")
 
 
 def _short(failure: Failure) -> str:

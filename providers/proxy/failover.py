@@ -159,6 +159,17 @@ class Failover:
         if call.seat is not None:
             await self._seats.leave(call)
 
+    def wait_s(self, call: Call) -> float | None:
+        """Return when the first of those who failed may be asked again; None = now."""
+        waits = []
+        for candidate, _ in call.failed:
+            cooling = self._parts.health.cooling(candidate.route)
+            if cooling is None:
+                return None
+            if cooling.left_s is not None:
+                waits.append(cooling.left_s)
+        return min(waits) if waits else None
+
     def has_another(self, call: Call) -> bool:
         """Tell whether somebody else could be asked; whoever it is keeps that turn."""
         if call.ahead is None and call.plan is not None:
@@ -266,8 +277,11 @@ class Failover:
     def _planned(self, call: Call) -> Candidate | None:
         """Return who comes next: of the plan, or of those a rule led away from."""
         ahead, call.ahead = call.ahead, None
-        if ahead is not None and self._parts.health.cooling(ahead.route) is None:
-            return ahead
+        if ahead is not None and call.plan is not None:
+            # What happened since may speak against it.
+            ahead = call.plan.recheck(ahead)
+            if ahead is not None:
+                return ahead
         while call.plan is not None:
             following = call.plan.next()
             if following is not None:
@@ -276,11 +290,11 @@ class Failover:
                 following, call.set_aside = call.set_aside, None
                 return following
             if not call.later:
-                return ahead
+                return None
             skipped = call.plan.skipped
             call.plan = call.later.pop()
             call.plan.skipped = skipped
-        return ahead
+        return None
 
     async def _by_rule(
         self, call: Call, candidate: Candidate, failure: Failure

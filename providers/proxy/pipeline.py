@@ -234,7 +234,13 @@ class Pipeline:
                 self._entrance.served(call, candidate)
                 return
             candidate = await self._failover.next(call, candidate, failure)
-        raise final_error(call.failed, inbound.wire, purpose=call.caller.purpose)
+        raise final_error(
+            call.failed,
+            inbound.wire,
+            purpose=call.caller.purpose,
+            wait_s=self._failover.wait_s(call),
+            skipped=[] if call.plan is None else call.plan.skipped,
+        )
 
     async def _admitted(self, call: Call, found: Resolution) -> Candidate:
         """Choose who is asked first, and take what that needs.
