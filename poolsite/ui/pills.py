@@ -112,6 +112,22 @@ _CREDENTIALS: Final = _table(
         "Test it to see the cause.",
     ),
     (
+        "needs_attention",
+        "Needs attention",
+        "error",
+        "circle-alert",
+        "It will not get better by waiting.",
+        "Open it to see what a person has to do.",
+    ),
+    (
+        "unknown",
+        "Unknown",
+        "",
+        "circle-question-mark",
+        "Nothing tells how it is: nobody asked it lately.",
+        "Test it.",
+    ),
+    (
         "disabled",
         "Disabled",
         "off",

@@ -9,6 +9,7 @@ from providers.views import (
     budget_urls,
     catalogue_urls,
     client_keys,
+    cooldown_urls,
     feed_urls,
     kept_urls,
     model_urls,
@@ -35,6 +36,7 @@ urlpatterns = [
     *feed_urls.urlpatterns,
     *kept_urls.urlpatterns,
     *budget_urls.urlpatterns,
+    *cooldown_urls.urlpatterns,
     *routing_urls.urlpatterns,
     # /setup/
     path("setup/", setup.account, name="setup"),
