@@ -185,6 +185,7 @@ def model_table(provider: Provider) -> list[dict[str, Any]]:
             "source": model.source,
             "context_window": model.context_window,
             "max_output_tokens": model.max_output_tokens,
+            "timeout_s": model.timeout_s,
         }
         for model in models_of(provider)
     ]

@@ -222,12 +222,12 @@ SERVICES = (
     "poolsite.people", "poolsite.tokens", "poolsite.setup", "pricing.services",
     "usage.services", "usage.budgets.services", "oauth.services", "providers.services.providers",
     "providers.services.credentials", "providers.services.models",
-    "providers.services.onboard", "providers.services.probing.runs",
+    "providers.services.onboard", "providers.services.routing",
+    "providers.services.routing_rules", "providers.services.probing.runs",
     "poolsite.job_control", "poolsite.delivery.services", "providers.imports.pool", "pricing.feeds.services",
 )  # fmt: skip
 PARTS = {
     "oauth.services.remove_accounts_of": "part of removing a provider",
-    "providers.services.models.set_model_facts": "part of an import",
     "providers.services.onboard.save_new": "several changes that have twins each",
     "providers.services.providers.record_test": "part of trying a provider",
     "poolsite.delivery.services._queue_test": "part of sending a test",
@@ -276,7 +276,10 @@ def test_every_change_is_audited() -> None:
         for change in changes(module):
             source = inspect.getsource(module)
             body = inspect.getsource(inspect.unwrap(getattr(module, change)))
-            helpers = ("put_terms(", "_remove(", "add_key(", "create_provider(")
+            helpers = (
+                "put_terms(", "_remove(", "add_key(", "create_provider(", "edit(",
+                "_put_in_force(",
+            )  # fmt: skip
             is_audited = "audit.record(" in body or any(h in body for h in helpers)
             assert "audit" in source or name.endswith("onboard")
             if not is_audited and f"{name}.{change}" not in PARTS:

@@ -154,6 +154,17 @@ def disable_model(
     return selectors.model_table(model.provider)
 
 
+@router.patch("/providers/{slug}/models/{path:model_id}")
+def change_model(
+    request: HttpRequest, slug: str, model_id: str, data: schemas.ModelChange
+) -> list[dict[str, Any]]:
+    """Say what is known of a model; null = unknown, or its provider's deadline."""
+    model = _model(slug, model_id)
+    values = data.model_dump(exclude_unset=True)
+    models.set_model_facts(actor_of(request), model, **values)
+    return selectors.model_table(model.provider)
+
+
 @router.delete("/providers/{slug}/models/{path:model_id}", response={204: None})
 def remove_model(request: HttpRequest, slug: str, model_id: str) -> Status[None]:
     """Take a model out of its provider."""

@@ -52,6 +52,15 @@ class ProviderCreate(ProviderValues):
     enabled: bool = True
 
 
+class ModelChange(Strict):
+    """What a person says of a model; what is absent stays as it is."""
+
+    timeout_s: int | None = Field(None, ge=1, le=86_400)
+    context_window: int | None = Field(None, ge=1, le=2**31 - 1)
+    max_output_tokens: int | None = Field(None, ge=1, le=2**31 - 1)
+    display_name: str = Field("", max_length=200)
+
+
 class KeyAdd(Strict):
     """One of our secrets; it is never returned."""
 

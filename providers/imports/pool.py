@@ -41,6 +41,7 @@ _MODEL_FACTS: Final = (
     "display_name",
     "context_window",
     "max_output_tokens",
+    "timeout_s",
 )
 
 
@@ -55,6 +56,7 @@ class _Model(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     display_name: str = ""
     context_window: int | None = None
     max_output_tokens: int | None = None
+    timeout_s: int | None = None
 
 
 class _Provider(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

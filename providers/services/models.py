@@ -19,7 +19,8 @@ _MOST_TARGETS: Final = 100
 _DISCOVERABLE: Final = frozenset(
     {"display_name", "context_window", "max_output_tokens", "deprecated"}
 )
-FACTS: Final = _DISCOVERABLE | {"enabled", "source", "description"}
+FACTS: Final = _DISCOVERABLE | {"enabled", "source", "description", "timeout_s"}
+_LONGEST_S: Final = 86_400
 
 
 class Target(NamedTuple):
@@ -99,6 +100,8 @@ def set_model_facts(actor: Actor, model: ProviderModel, **facts: Any) -> None:
         check_columns(model, sorted(changed))
     except ColumnError as exc:
         raise ServiceError(str(exc), field=exc.field) from exc
+    if model.timeout_s is not None and not 1 <= model.timeout_s <= _LONGEST_S:
+        raise ServiceError(f"Between 1 and {_LONGEST_S} seconds.", field="timeout_s")
     # What an import says came from a list is still a list's.
     if facts.get("source", ProviderModel.Source.MANUAL) == ProviderModel.Source.MANUAL:
         model.by_hand = sorted({*model.by_hand, *(_DISCOVERABLE & facts.keys())})

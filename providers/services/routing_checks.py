@@ -107,7 +107,12 @@ def flags(record: RoutingRecord, names: PoolNames) -> list[Flag]:
             continue
         reasons = [*_target_problems(rule, names), *_match_problems(rule, names)]
         if any(_covers(earlier, rule) for earlier in seen):
-            reasons.append("An earlier rule always comes first.")
+            is_first = rule.trigger in _BEFORE_A_CALL
+            reasons.append(
+                "An earlier rule always comes first."
+                if is_first
+                else "An earlier rule does the same."
+            )
         seen.append(rule)
         found += [Flag(place, reason) for reason in reasons]
     return found

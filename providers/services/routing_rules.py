@@ -152,6 +152,7 @@ def _edit(
         change(rules)
         return msgspec.structs.replace(old, rules=tuple(rules))
 
+    # It writes the audit event too.
     return routing.edit(actor, action, apply, tag=tag, clock=clock)
 
 

@@ -33,8 +33,12 @@ MODES: Final = (
     Choice("local", "Local only", "No prompt leaves your own machines."),
 )
 TRIGGERS: Final = (
-    Choice("error", "A call fails", "Any passing fault but a rate limit."),
-    Choice("rate_limit", "A call is rate limited", "The vendor answered 429."),
+    Choice(
+        "error", "Calls fail", "And nobody is left who serves the model; not for 429."
+    ),
+    Choice(
+        "rate_limit", "Calls are rate limited", "429, and nobody is left who serves it."
+    ),
     Choice("low_funds", "Little money is left", "Looked at before the call."),
     Choice("cost_limit", "A session reached its limit", "Looked at before the call."),
 )

@@ -6,8 +6,30 @@ from typing import Any
 
 from django import forms
 
-from providers.models import Provider
+from providers.models import Provider, ProviderModel
 from providers.views.fields import LinesField
+
+
+class ModelSettingsForm(forms.Form):
+    """What a person says of one model at one provider."""
+
+    timeout_s = forms.IntegerField(
+        label="Longest time for one call, in seconds",
+        required=False,
+        min_value=1,
+        help_text="Then the next candidate is asked. Empty: its provider's deadline.",
+    )
+    context_window = forms.IntegerField(
+        label="Context in tokens", required=False, min_value=1
+    )
+    max_output_tokens = forms.IntegerField(
+        label="Output in tokens at most", required=False, min_value=1
+    )
+    display_name = forms.CharField(label="Name", required=False, max_length=200)
+
+    def __init__(self, *args: Any, model: ProviderModel, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial = {name: getattr(model, name) for name in self.fields}
 
 
 class ModelAccessForm(forms.Form):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from providers.views import models
+from providers.views import model_settings, models
 
 urlpatterns: list[URLPattern] = [
     path("models/", models.model_list, name="model-list"),
@@ -15,6 +15,11 @@ urlpatterns: list[URLPattern] = [
         "providers/<slug:slug>/models/changes/",
         models.model_changes,
         name="model-changes",
+    ),
+    path(
+        "providers/<slug:slug>/models/<int:pk>/settings/",
+        model_settings.model_settings,
+        name="model-settings",
     ),
     path(
         "providers/<slug:slug>/models/access/",

@@ -48,6 +48,15 @@ class Command(PoolCommand):
         plan = action(sub, "schedule", self.schedule, "how often lists are fetched")
         plan.add_argument("--every", type=int, metavar="SECONDS", help="0 = never")
         plan.add_argument("--auto-add", choices=["on", "off"], help="add new models")
+        change = action(sub, "set", self.set, "say what is known of a model")
+        change.add_argument("provider")
+        change.add_argument("model")
+        for option, metavar in (
+            ("--timeout", "SECONDS"),
+            ("--context", "TOKENS"),
+            ("--max-output", "TOKENS"),
+        ):
+            change.add_argument(option, type=int, metavar=metavar, help="0 = none")
         for name, words in (("enable", "offer a model"), ("disable", "hide a model")):
             switch = action(sub, name, self.switch, words)
             switch.add_argument("model")
@@ -104,6 +113,24 @@ class Command(PoolCommand):
         rhythm = f"every {plan['every_s']} s" if plan["every_s"] else "never"
         added = "are added" if plan["auto_add"] else "wait for a person"
         self.say(f"Lists are fetched {rhythm}; new models {added}.")
+
+    def set(self, options: dict[str, Any]) -> None:
+        provider = get_provider(options["provider"])
+        rows = provider.models.filter(model_id=options["model"], deleted_at=None)
+        row = rows.first()
+        if row is None:
+            raise CommandError(f"{provider.slug} has no model {options['model']}.")
+        facts = {
+            column: options[option] or None
+            for option, column in (
+                ("timeout", "timeout_s"),
+                ("context", "context_window"),
+                ("max_output", "max_output_tokens"),
+            )
+            if options[option] is not None
+        }
+        models.set_model_facts(self.actor, row, **facts)
+        self.say(f"{row.model_id} at {provider.slug} is set.")
 
     def switch(self, options: dict[str, Any]) -> None:
         name, slug = options["model"], options["provider"]

@@ -51,6 +51,7 @@ CASES = [
     Case("model.add", "POST", "/providers/acme/models", {"models": ["x/y:1"]}),
     Case("model.disable", "POST", "/providers/acme/models/a/b/disable"),
     Case("model.enable", "POST", "/providers/acme/models/a/b/enable"),
+    Case("model.update", "PATCH", "/providers/acme/models/a/b", {"timeout_s": 9}),
     Case("model.remove", "DELETE", "/providers/acme/models/a/b"),
     Case("model.disable", "POST", "/models/disable", {"models": ["a/b"]}),
     Case("model.list", "POST", "/providers/acme/models-refresh", None, False),

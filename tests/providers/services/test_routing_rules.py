@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -55,12 +56,13 @@ def test_rules_are_added_moved_switched_and_removed() -> None:
 @pytest.mark.parametrize("place", [0, 2, -1])
 def test_a_place_without_a_rule_is_refused(place: int) -> None:
     routing_rules.add_rule(CLI, rule())
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: routing_rules.set_rule(CLI, place, rule("b")),
         lambda: routing_rules.move_rule(CLI, place, 1),
         lambda: routing_rules.switch_rule(CLI, place, enabled=False),
         lambda: routing_rules.remove_rule(CLI, place),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(ServiceError, match="There is no rule"):
             change()
 
@@ -206,7 +208,7 @@ def test_a_rule_behind_one_that_always_comes_first_is_flagged() -> None:
         "2: An earlier rule always comes first."
     ]
     twice = said(rule(), rule(name="again"), rule(models=("gpt-a",)))
-    assert twice == ["2: An earlier rule always comes first."]
+    assert twice == ["2: An earlier rule does the same."]
 
 
 def test_flags_cost_five_queries_at_most(

@@ -10,7 +10,7 @@ from django.test import Client
 from poolsite.actor import CLI
 from poolsite.models import AuditEvent
 from providers import selectors_routing as selectors
-from providers.models import RoutingRevision
+from providers.models import Alias, ProviderModel, RoutingRevision
 from providers.services import models, routing, routing_rules
 from providers.snapshot.records import routing_record
 from providers.snapshot.types import RuleRecord
@@ -363,7 +363,7 @@ def test_aliases_are_added_edited_and_deleted(as_oskar: Client) -> None:
     assert "No aliases" in text_of(as_oskar.get("/routing/aliases/"))
     sent = {"name": "fast/one", "targets": "beta/gpt-5-mini\nbig"}
     assert as_oskar.post("/routing/aliases/add/", sent).status_code == 302
-    alias = models.Alias.objects.get()
+    alias = Alias.objects.get()
     root = f"/routing/aliases/{alias.pk}/"
     assert [str(each) for each in models.targets_of(alias)] == [
         "beta/gpt-5-mini",
@@ -375,7 +375,7 @@ def test_aliases_are_added_edited_and_deleted(as_oskar: Client) -> None:
     wrong = as_oskar.post(root, {"targets": "nobody/x"})
     assert wrong.status_code == 422
     assert "neither provider/model nor a model" in text_of(wrong)
-    models.remove_model(CLI, models.ProviderModel.objects.get(model_id="big"))
+    models.remove_model(CLI, ProviderModel.objects.get(model_id="big"))
     assert "Nobody offers it now" in text_of(as_oskar.get("/routing/aliases/"))
     # What is there already may stay, though nobody offers it now.
     sent = {"targets": "big\nacme/gpt-5-mini", "description": "<i>"}
@@ -408,7 +408,7 @@ def test_viewers_change_nothing(as_viktor: Client, pool: dict[str, Any]) -> None
     routing.change_settings(CLI, {"strategy": "cost"})
     routing.publish(CLI)
     routing.change_settings(CLI, {"mode": "local"})
-    pk = models.Alias.objects.get().pk
+    pk = Alias.objects.get().pk
     before = selectors.standing().tag
     for path in (
         "settings/", "rules/add/", "rules/1/", "rules/1/remove/", "rules/1/up/",
