@@ -68,6 +68,7 @@ class Signs:
     used: dict[tuple[str, str], int] = field(default_factory=dict)
     used_of: dict[str, int] = field(default_factory=dict)
     _index: dict[tuple[str, int], list[Fact]] = field(default_factory=dict)
+    _read: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, now: datetime) -> Signs:
@@ -87,10 +88,14 @@ class Signs:
         return made
 
     def read_use(self, providers: Sequence[str]) -> None:
-        """Read who was used lately, of some providers; two queries."""
+        """Read who was used lately, of some providers; three queries, once each."""
+        wanted = set(providers) - self._read
+        if not wanted:
+            return
+        self._read |= wanted
         named = dict(
             Dimension.objects.filter(
-                kind=dimensions.PROVIDER, value__in=providers
+                kind=dimensions.PROVIDER, value__in=wanted
             ).values_list("pk", "value")
         )
         rows = (
@@ -136,9 +141,8 @@ class Signs:
 # Providers
 
 
-def provider_health(*, now: datetime) -> list[Line]:
+def provider_health(signs: Signs) -> list[Line]:
     """Return how each enabled provider is, the worst first; six queries."""
-    signs = Signs.read(now)
     providers = list(
         Provider.objects.filter(deleted_at=None, enabled=True).order_by("name")
     )
@@ -226,12 +230,11 @@ def _provider_state(
 # Models
 
 
-def model_health(*, now: datetime, number: int = 1, only_bad: bool = True) -> Page[Any]:
-    """Return a page of models and how they are; seven queries.
+def model_health(signs: Signs, *, number: int = 1, only_bad: bool = True) -> Page[Any]:
+    """Return a page of models and how they are; five queries.
 
     Shapes:  ``only_bad`` = those something speaks against; else every enabled one.
     """
-    signs = Signs.read(now)
     rows = _enabled_models()
     if only_bad:
         rows = rows.filter(
@@ -313,9 +316,10 @@ def _sum(counts: Sequence[Sequence[tuple[str, int]]]) -> list[tuple[str, int]]:
 
 def table(*, now: datetime) -> dict[str, Any]:
     """Return the health of providers, and of the models something speaks against."""
+    signs = Signs.read(now)
     return {
-        "providers": [_facts(line) for line in provider_health(now=now)],
-        "models": [_facts(line) for line in model_health(now=now).object_list],
+        "providers": [_facts(line) for line in provider_health(signs)],
+        "models": [_facts(line) for line in model_health(signs).object_list],
     }
 
 

@@ -84,10 +84,10 @@ def cooldown_clear_all(request: HttpRequest) -> HttpResponse:
 @require_GET
 def health_list(request: HttpRequest) -> HttpResponse:
     """Show how providers are, and models: those in trouble, or all of them."""
-    now = timezone.now()
     shows_all = request.GET.get("models") == "all"
-    page = health.model_health(now=now, number=_number(request), only_bad=not shows_all)
-    providers = health.provider_health(now=now)
+    signs = health.Signs.read(timezone.now())
+    providers = health.provider_health(signs)
+    page = health.model_health(signs, number=_number(request), only_bad=not shows_all)
     context = {
         "providers": providers,
         "states": [
