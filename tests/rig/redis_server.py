@@ -23,6 +23,14 @@ from tests.rig.ports import free_port
 INSTALL = "Redis is missing: apt-get install redis-server"
 
 
+def need_redis() -> None:
+    """Skip the test where Redis is not installed, except under CI=true."""
+    if shutil.which("redis-server") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(INSTALL)
+        pytest.skip(INSTALL)
+
+
 class RedisServer:
     """One server on one port in one directory.
 
@@ -42,11 +50,7 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def __enter__(self) -> Self:
-        """Start it; skip the test where it is not installed, except under CI=true."""
-        if shutil.which("redis-server") is None:
-            if os.environ.get("CI") == "true":
-                pytest.fail(INSTALL)
-            pytest.skip(INSTALL)
+        """Start it."""
         self.start()
         return self
 

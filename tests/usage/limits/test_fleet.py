@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from poolsite.clock import ManualClock, SystemClock
-from tests.rig.redis_server import RedisServer
+from tests.rig.redis_server import RedisServer, need_redis
 from tests.usage.limits.contract import (
     CENT,
     USD,
@@ -85,13 +85,8 @@ class _Rich:
 
 @pytest.fixture
 def server(tmp_path):
+    need_redis()
     with RedisServer(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def kept_server(tmp_path):
-    with RedisServer(tmp_path, is_kept=True) as started:
         yield started
 
 
@@ -219,6 +214,7 @@ async def test_soft_budget_goes_on_by_what_the_node_knows(server):
 @pytest.mark.parametrize("is_kept", [False, True], ids=["empty", "old data"])
 async def test_t36_a_server_that_returns_knows_what_was_spent(tmp_path, is_kept):
     scope = Scope(key="k", concurrency=99, budgets=(money(100 * USD),))
+    need_redis()
     with RedisServer(tmp_path, is_kept=is_kept) as server:
         async with Fleet(server) as fleet:
             one, two = fleet.nodes
