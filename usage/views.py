@@ -17,6 +17,7 @@ from usage.dashboards.question import Question
 from usage.dashboards.sums import Line
 
 _MOST_PAGES: Final = 400
+_LEAST_TO_ZOOM: Final = 2
 
 
 @require_GET
@@ -39,6 +40,7 @@ def usage(request: HttpRequest) -> HttpResponseBase:
         "chart": charts.over_time(found),
         "tokens": charts.tokens(found),
         "times": charts.times(found),
+        "zoom": _zoom(found),
         "zone": charts.zone_of(found),
         "why_no_times": "Not kept for filtered lines" if found.is_cube else "No calls",
         "newer": asked.address(page=str(page - 1)) if page > 0 else "",
@@ -109,6 +111,21 @@ def _rows(found: Answer) -> list[tuple[Line, str]]:
 def _alone(asked: Question) -> str:
     """Return the group that can be told with the first filter on its own."""
     return next((name for name in asked.filters if name in question.BY), asked.by)
+
+
+def _zoom(found: Answer) -> dict[str, str] | None:
+    """Return what dragging over a chart needs: an address, and the edges of columns."""
+    if len(found.starts) < _LEAST_TO_ZOOM:
+        return None
+    zone = found.period.zone
+    edges = [*found.starts, found.period.until]
+    away = {"range": None, "from": None, "to": None}
+    return {
+        "address": found.question.address(**away),
+        "edges": " ".join(
+            f"{each.astimezone(zone):%Y-%m-%dT%H:%M%z}" for each in edges
+        ),
+    }
 
 
 def page_number(request: HttpRequest) -> int:

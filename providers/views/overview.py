@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -75,6 +76,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "ranges": RANGES.values(),
         "version": _version(traffic[0].id if traffic else None),
         "now": now,
+        "slow_url": _slow_url(now.current, chosen),
         "enabled": sum(state != "disabled" for _, state in states),
         "healthy": sum(state in status.USABLE for _, state in states),
         "attention": _attention(states, now.current),
@@ -96,6 +98,18 @@ def overview(request: HttpRequest) -> HttpResponse:
 def _version(newest: object) -> str:
     """Name what the page shows; the minute lets figures age without requests."""
     return f"{newest or 0}-{timezone.now():%H%M}"
+
+
+def _slow_url(now: recent.Span, chosen: Range) -> str:
+    """Return the log narrowed to the slowest of the range, blank without any.
+
+    The bound shown lies above the true one; the next lower one misses none of them.
+    """
+    if now.p95_ms is None:
+        return ""
+    above = max((ms for ms in rollups.BOUNDS_MS if ms < now.p95_ms), default=0)
+    asked = urlencode({"latency": f">{above}ms", "since": chosen.name})
+    return f"{reverse('providers:request-list')}?{asked}"
 
 
 # What needs a person

@@ -44,6 +44,7 @@ def pages(world: dict[str, Any]) -> list[str]:
         "/settings/", "/settings/profile/", "/settings/tokens/", "/settings/secrets/",
         "/settings/alerts/", "/settings/alerts/channels/add/webhook/",
         "/settings/alerts/channels/add/mail/",
+        "/settings/kept/", "/settings/kept/usage.Request/", "/models/schedule/",
         "/users/", "/users/add/", "/audit/", "/setup/provider/", "/setup/key/",
         "/setup/test/", "/setup/provider/?catalogue=custom",
     ]  # fmt: skip

@@ -7,5 +7,6 @@ import { live } from "./live.js";
 import { preferences } from "./preferences.js";
 import { relativeTimes } from "./times.js";
 import { toasts } from "./toasts.js";
+import { zoom } from "./zoom.js";
 
-for (const part of [copyButtons, preferences, relativeTimes, toasts, dialogs, forms, keyboard, live]) part();
+for (const part of [copyButtons, preferences, relativeTimes, toasts, dialogs, forms, keyboard, live, zoom]) part();

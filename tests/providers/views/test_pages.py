@@ -42,6 +42,7 @@ EMPTY = (
 )
 GROUND = (
     "/settings/", "/settings/profile/", "/settings/tokens/", "/users/", "/users/add/", "/audit/",
+    "/settings/kept/", "/settings/kept/usage.Request/", "/models/schedule/",
 )  # fmt: skip
 
 
@@ -273,7 +274,7 @@ def test_a_request_explains_its_route_and_its_bill(
 ) -> None:
     body = as_olivia.get(f"/requests/{world['fallback']}/").content.decode()
     assert "The service is temporarily overloaded." in body
-    assert "Went on to the next provider." in body
+    assert "went on to the next provider." in body
     assert "Served the client." in body
     # 1,200 in at $0.25 and 340 out at $2 per million
     assert "0.000980000 USD" in body

@@ -275,3 +275,25 @@ def test_api_says_what_the_screens_say(client: Client, olivia: User) -> None:
     assert b"".join(file.streaming_content).startswith(b"name,requests")
     today = str(datetime.now(UTC).date())
     assert send("rebuild", {"first": today, "last": today}).status_code == 202
+
+
+# Looking closer
+
+
+@pytest.mark.usefixtures("spent")
+@pytest.mark.parametrize(
+    ("span", "columns"), [("1h", 4), ("24h", 24), ("7d", 7), ("90d", 90)]
+)
+def test_columns_can_be_dragged_over_and_their_edges_are_ranges(
+    as_olivia: Client, span: str, columns: int
+) -> None:
+    page = as_olivia.get("/usage/", {"range": span, "metric": "requests"})
+    zoom = page.context["zoom"]
+    edges = zoom["edges"].split()
+    assert len(edges) - 1 == columns
+    assert f'data-edges="{zoom["edges"]}"' in page.content.decode()
+    assert "range=" not in zoom["address"]
+    asked = {"from": edges[0], "to": edges[-1], "metric": "requests"}
+    period = as_olivia.get("/usage/", asked).context["found"].period
+    assert f"{period.since:%Y-%m-%dT%H:%M}+0000" == edges[0]
+    assert f"{period.until:%Y-%m-%dT%H:%M}+0000" == edges[-1]
