@@ -124,32 +124,36 @@ class Plan:
         """Note that a candidate was not asked after all."""
         self.skipped.append(Skip(candidate.route, reason))
 
+    def recheck(self, candidate: Candidate) -> Candidate | None:
+        """Judge once more somebody who was looked up ahead; None when it is no use."""
+        return self._judge(candidate.route)
+
     def _judge(self, route: Route) -> Candidate | None:
-        wish, rules = self.wish, self._rules
         reason = self._objection(route)
         if reason is None:
-            candidate = rules.catalog.prepare(route, wish.wire, wish.op, wish.needs)
+            # Before anything is made ready: in bad times most of a pool is cooling.
+            cooling = self._rules.health.cooling(route)
+            if cooling is not None:
+                self._cooled.append(route)
+                why = COOLING + cooling.reason
+                self.skipped.append(Skip(route, why, cooling.left_s))
+                return None
+            candidate = self._prepared(route)
             if candidate is None:
                 reason = NO_BRIDGE
-            else:
-                cooling = rules.health.cooling(route)
-                if cooling is not None:
-                    self._cooled.append(route)
-                    why = COOLING + cooling.reason
-                    self.skipped.append(Skip(route, why, cooling.left_s))
-                    return None
+            elif route.model.lacks:
                 reason = self._shortcoming(route)
-                if reason is None:
-                    return candidate
-        self.skipped.append(Skip(route, reason))
+            if candidate is not None and reason is None:
+                return candidate
+        self.skipped.append(Skip(route, reason or NO_BRIDGE))
         return None
 
     def _shortcoming(self, route: Route) -> str | None:
         """Say what a model is known to lack of what the request needs."""
-        lacks, needs = route.model.lacks, self.wish.needs
-        if not lacks or not needs or self._takes_anybody:
+        needs = self.wish.needs
+        if not needs or self._takes_anybody:
             return None
-        refuted = _bits(lacks) & needs
+        refuted = _bits(route.model.lacks) & needs
         if not refuted:
             return None
         self._lacking.append(route)
@@ -165,7 +169,7 @@ class Plan:
             return NO_PROVIDER_ACCESS
         if is_program(provider.format) and not wish.runs_programs:
             return PROGRAMS_OFF
-        if provider.origin in self._condemned:
+        if self._condemned and provider.origin in self._condemned:
             return SAME_ORIGIN
         if credential is None:
             if provider.needs_key:
@@ -204,13 +208,25 @@ class Plan:
 
     def _least_bad(self) -> Candidate | None:
         cooled, self._cooled = self._cooled, []
+        ready = {id(route): self._prepared(route) for route in cooled}
         soft = [route for route in cooled if self._is_worth_a_try(route)]
-        soft = [route for route in soft if self._objection(route) is None]
+        soft = [
+            route
+            for route in soft
+            if ready[id(route)] is not None and self._objection(route) is None
+        ]
+        for unjoined in cooled:
+            if ready[id(unjoined)] is None:
+                self._unskip(unjoined)
+                self.skipped.append(Skip(unjoined, NO_BRIDGE))
         route = self._rules.health.least_bad(soft)
         if route is None:
             return None
         self._tried += 1
         self._unskip(route)
+        return ready[id(route)]
+
+    def _prepared(self, route: Route) -> Candidate | None:
         wish = self.wish
         return self._rules.catalog.prepare(route, wish.wire, wish.op, wish.needs)
 

@@ -197,7 +197,11 @@ class Lineup(Sequence[Route]):
 
 def shared(routes: tuple[Route, ...]) -> Group:
     """Make equals share the work by weight, the heavy ones spread over a round."""
-    weights = tuple(accumulate(weight_of(route) for route in routes))
+    own = [weight_of(route) for route in routes]
+    if len(set(own)) == 1:
+        # Neighbours follow one another: what one request looked at, the next finds near.
+        return ring(routes)
+    weights = tuple(accumulate(own))
     return Group(routes, weights, _stride(weights[-1]))
 
 

@@ -73,3 +73,41 @@ def _route(provider: Provider) -> Any:
 
     snapshot, _ = explain._snapshot(None, SystemClock())
     return snapshot.resolve("gpt-5-mini").candidates[0]
+
+
+def test_route_explain_tries_another_strategy_mode_and_outage(pool: Pool) -> None:
+    factories.make_provider("low", models=["m"], keys=["sk-low-000001"], priority=10)
+    factories.make_provider("high", models=["m"], keys=["sk-high-00001"], priority=90)
+    base = ("route", "explain", "m", "--json")
+    found = pool.ok(*base, "--strategy", "round_robin").json
+    assert (found["strategy"], found["mode"]) == ("round_robin", "auto")
+    assert {each["tier"] for each in found["candidates"]} == {1}
+    found = pool.ok(*base, "--down", "high").json
+    turns = {each["provider"]: each["place"] for each in found["candidates"]}
+    assert turns == {"low": 1, "high": 2}
+    reasons = {each["provider"]: each["verdict"] for each in found["candidates"]}
+    assert reasons == {"low": "next", "high": "last_resort"}
+    ran = pool(*base, "--mode", "local")
+    assert ran.status == 1
+    assert {each["reason"] for each in ran.json["candidates"]} == {"not_in_mode"}
+    assert "locally" in ran.err
+
+
+def test_route_explain_of_no_known_need_is_refused(pool: Pool, acme: Provider) -> None:
+    said = pool.refused("route", "explain", "gpt-5-mini", "--needs", "wings")
+    assert "wings" in said
+    assert "vision" in said
+
+
+def test_a_model_known_to_lack_a_need_is_passed_over(pool: Pool) -> None:
+    able = factories.make_provider("able", models=["m"], keys=["sk-a-000001"])
+    blind = factories.make_provider(
+        "blind", models=["m"], keys=["sk-b-000001"], priority=90
+    )
+    blind.models.update(evidence={"vision": False})
+    base = ("route", "explain", "m", "--json")
+    first = pool.ok(*base).json["candidates"][0]
+    assert (first["provider"], first["place"]) == (blind.slug, 1)
+    found = pool.ok(*base, "--needs", "vision").json["candidates"]
+    told = {each["provider"]: (each["place"], each["reason"]) for each in found}
+    assert told == {able.slug: (1, ""), blind.slug: (None, "lacks:vision")}

@@ -22,6 +22,7 @@ from providers.proxy.pipeline import Pipeline
 from providers.proxy.ports import Parts, Trust
 from providers.routing.health import Health
 from providers.routing.order import Turns
+from providers.routing.pulse import Pulse
 from providers.snapshot import types
 from providers.snapshot.view import ClientKeys, Snapshot, Tables
 from usage.bodies.spool import Raw
@@ -207,6 +208,7 @@ class Pool:
         self.aliases: dict[str, types.AliasRecord] = {}
         self.budgets: dict[int, types.BudgetRecord] = {}
         self.turns = Turns()
+        self.pulse = Pulse()
         self.version = 1
         self.key = self.add_key()
         for number, url in enumerate(base_urls, 1):
@@ -224,6 +226,7 @@ class Pool:
                 trust=Trust(self.peppers, ROOT, self.clock),
                 metrics=self.metrics,
                 clock=self.clock,
+                pulse=self.pulse,
                 bodies=self.bodies,
             )
         )
