@@ -64,6 +64,8 @@ class HealthFollower:
         Fails:   never: a file that cannot be read is looked at again next time.
         """
         self._obey()
+        for fact in self._health.take_untold():
+            self._journal.append(fact)
         try:
             stat = os.stat(self._path)
             seen = (stat.st_ino, stat.st_mtime_ns)

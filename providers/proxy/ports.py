@@ -172,6 +172,17 @@ class Health(Protocol):
     def least_bad(self, routes: Iterable[Route]) -> Route | None:
         """Choose whom to try although all of them are cooling."""
 
+    def belongs(self, route: Route, account: str) -> None:
+        """Learn from an answer which vendor account a secret is of; blank = untold."""
+
+    def hear(
+        self, route: Route, *, left: float | None, reset_s: float | None = None
+    ) -> None:
+        """Learn what a good answer said of the quota: room again ends a cooldown.
+
+        Shapes:  ``left`` is the fraction that remains.
+        """
+
     def report(
         self,
         route: Route,

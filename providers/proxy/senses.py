@@ -16,6 +16,7 @@ from providers.proxy.call import Call
 from providers.proxy.exchange import Candidate, Failure
 from providers.proxy.ports import Parts
 from providers.proxy.verdict import INEXPRESSIBLE
+from providers.routing.accounts import account_of
 from providers.routing.quota_signal import QuotaSignal, quota_signal
 from providers.routing.steps import STEPS
 
@@ -48,7 +49,13 @@ class Senses:
         if first is not None:
             self._parts.pulse.served(route, first - attempt.started_at)
         now_s = self._parts.clock.time_ns() / 1e9
-        self._quota(attempt.candidate, quota_signal(headers, now_s=now_s))
+        signal = quota_signal(headers, now_s=now_s)
+        self._quota(attempt.candidate, signal)
+        health = self._parts.health
+        if len(route.provider.credentials) > 1:
+            health.belongs(route, account_of(headers))
+        if signal is not None:
+            health.hear(route, left=signal.remaining, reset_s=signal.reset_s)
 
     def failed(self, call: Call, candidate: Candidate, failure: Failure) -> None:
         """Learn from a failure; one of the request says nothing about the upstream."""

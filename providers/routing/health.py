@@ -111,6 +111,7 @@ class Health:
         self._namer = Namer()
         self._failures: dict[tuple[int, int], Failures] = {}
         self._news: list[Fact] = []
+        self._untold: list[Fact] = []
         self._is_alone = False
         self.leases = Leases()
 
@@ -190,7 +191,8 @@ class Health:
 
     def belongs(self, route: RouteLike, account: str) -> None:
         """Learn from an answer which account of the vendor a secret belongs to."""
-        self._namer.belongs(route, account)
+        if account:
+            self._namer.belongs(route, account)
 
     def report(
         self,
@@ -220,8 +222,8 @@ class Health:
 
     def hear(
         self, route: RouteLike, *, left: float | None, reset_s: float | None = None
-    ) -> Sequence[Fact]:
-        """Learn what an answer said of the quota; return what changed by it.
+    ) -> None:
+        """Learn what an answer said of the quota; what changes waits to be journalled.
 
         An answer given since the cooldown began knows better than the hint did: room
         that is there again ends it, an earlier reset shortens it.
@@ -229,7 +231,7 @@ class Health:
         Shapes:  ``left`` is the fraction that remains, None = not told.
         """
         if not self._states:
-            return ()
+            return
         now = self._clock.monotonic()
         facts: list[Fact] = []
         names = self._namer.names(route)
@@ -243,9 +245,9 @@ class Health:
                 facts.append(self._memory.end(subject))
             elif reset_s is not None and 0 <= reset_s < state.until - now:
                 facts.append(self._memory.shorten(subject, reset_s))
-        if facts and self.leases.is_on:
+        self._untold.extend(facts)
+        if self.leases.is_on:
             self._news.extend(facts)
-        return facts
 
     def least_bad(self, routes: Iterable[R]) -> R | None:
         """Choose whom to try although all of them are cooling.
@@ -295,6 +297,11 @@ class Health:
         """Return what changed here since the last call, for other processes."""
         news, self._news = self._news, []
         return news
+
+    def take_untold(self) -> list[Fact]:
+        """Return what changed by ``hear`` since the last call, to be journalled."""
+        untold, self._untold = self._untold, []
+        return untold
 
     def take_failures(self) -> list[Fact]:
         """Return the failures of each model since the last call, as facts."""
