@@ -62,3 +62,11 @@ class Pretended:
     ) -> tuple[()]:
         """Learn nothing."""
         return ()
+
+    def belongs(self, route: RouteLike, account: str) -> None:
+        """Learn nothing."""
+
+    def hear(
+        self, route: RouteLike, *, left: float | None, reset_s: float | None = None
+    ) -> None:
+        """Learn nothing."""
