@@ -135,7 +135,7 @@ class Explainer:
         way = self._way(ask, record)
         lineup = self._lineup(found, way)
         ways = plan.Plan(lineup, caller, self._wish(ask, caller), self._rules)
-        tried = _walk(ways)
+        tried = _walk(ways, self._rules.health)
         error = ""
         if not tried:
             error = nobody.nothing_left(ways, ask.model, way.mode).message
@@ -229,21 +229,15 @@ def explainer_of(
     return Explainer(snapshot, _health(clock, down), clock)
 
 
-def _walk(ways: plan.Plan) -> dict[int, tuple[int, bool]]:
+def _walk(ways: plan.Plan, health: HealthPort) -> dict[int, tuple[int, bool]]:
     """Return for each route that would be tried its turn, and if only for want."""
     tried: dict[int, tuple[int, bool]] = {}
-    while True:
-        cooling = {
-            id(skip.route)
-            for skip in ways.skipped
-            if skip.reason.startswith(plan.COOLING)
-        }
-        candidate = ways.next()
-        if candidate is None:
-            return tried
+    while (candidate := ways.next()) is not None:
+        route = candidate.route
         # Only when nobody else is left does the plan hand out one that is cooling.
-        is_last_resort = id(candidate.route) in cooling
-        tried[id(candidate.route)] = (len(tried) + 1, is_last_resort)
+        is_last_resort = health.cooling(route) is not None
+        tried[id(route)] = (len(tried) + 1, is_last_resort)
+    return tried
 
 
 class _Verdicts:
