@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from providers.formats.base import NEED_NAMES
+from providers.services.trail import summary_line
 from usage.ledger_rows import TOKENS
 from usage.log import AttemptRow, RequestDetail, RequestRow
 
@@ -67,6 +68,7 @@ def facts(found: RequestDetail) -> dict[str, Any]:
         "input_estimate_tokens": own.input_estimate,
         "needs": [name for name, bit in NEED_NAMES.items() if own.needs & bit],
         "trail": found.trail,
+        "way": summary_line(found) or None,
         "attempts": [_attempt(each) for each in found.attempts],
     }
 

@@ -20,6 +20,7 @@ from pricing.cost import CostLine
 from providers.formats.base import NEED_NAMES
 from providers.services import bodies
 from providers.services.request_facts import as_curl, facts
+from providers.services.trail import not_a_fallback, notes, summary_line
 from providers.views.refusal_words import rule
 from providers.views.words import DECISIONS, SOURCES
 from usage import log
@@ -58,6 +59,9 @@ def request_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "found": found,
         "request_row": found.request,
         "attempts": [Step(row, _scale(found)) for row in found.attempts],
+        "way": summary_line(found),
+        "notes": notes(found),
+        "not_a_fallback": not_a_fallback(found),
         "exact_cost": _exact(found.request.cost_nano_usd),
         "rule": rule(found.request.error),
         "needs": [n for n, bit in NEED_NAMES.items() if found.request.row.needs & bit],

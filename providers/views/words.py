@@ -6,11 +6,15 @@ from typing import Final
 
 DECISIONS: Final = {
     "served": "Served the client.",
-    "retry_same": "Tried the same credential once more.",
-    "next_credential": "Went on to the next credential.",
-    "next_provider": "Went on to the next provider.",
-    "fail_fast": "Stopped here: asking somebody else would not have helped, or part of the answer had left.",
-    "exhausted": "Stopped: no candidate was left.",
+    "retry_same": "Retry same: asked the same credential once more.",
+    "wait": "Wait: asked the same credential again after a pause.",
+    "next_credential": "Next key: went on to another key or account of the provider.",
+    "next_model": "Next model: went on to another model of the provider.",
+    "next_provider": "Next backend: went on to the next provider.",
+    "switch_provider": "Next backend: a fallback rule led to another provider.",
+    "switch_model": "Next model: a fallback rule led to another model.",
+    "fail_fast": "Fail fast: asking somebody else would not have helped, or part of the answer had left.",
+    "exhausted": "Exhausted: no candidate was left.",
 }
 SOURCES: Final = {
     "custom_provider": "set by hand for this provider",
