@@ -28,6 +28,7 @@ from providers.routing.types import Way, mark_of
 _RENEW_S: Final = 20.0
 _BUDGET: Final = "budget"
 _CLIENT: Final = "client"
+_KEPT: Final = "session stays where it was served last, not a fallback"
 _BOUND: Final = Way()
 
 
@@ -106,9 +107,12 @@ class Entrance:
         session = _session(call)
         if session is not None:
             kept = self.sessions.last(session, now, call.settings.routing.sticky_s)
-        return line_up(
+        lineup = line_up(
             found, way, found.take_turn(), pulse=parts.pulse, now=now, kept=kept
         )
+        if kept is not None and not way.prefer and lineup.order.tier(kept):
+            call.note(_KEPT)
+        return lineup
 
     async def _affordable(
         self, call: Call, ways: Plan, refused: Candidate, error: LimitReachedError

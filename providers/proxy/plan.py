@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from pricing.cost import UNIT_COLUMNS, PriceSpec
 from providers.formats.base import NEED_NAMES, WRITING_OPS, Op, WireFormat
 from providers.formats.cli_backed.command import is_program
 from providers.proxy.exchange import Caller, Candidate, Skip
-from providers.proxy.ports import Health
+from providers.proxy.ports import Cooling
 from providers.proxy.prepared import ACCOUNT as ACCOUNT
 from providers.proxy.prepared import Catalog as Catalog
 from providers.routing.access import may_use_model, may_use_provider
@@ -239,12 +239,22 @@ class Plan:
         self.skipped = [skip for skip in self.skipped if skip.route is not route]
 
 
+class Watched(Protocol):
+    """Live health, as far as a plan looks at it."""
+
+    def cooling(self, route: Route) -> Cooling | None:
+        """Return what keeps a route from being tried now, None when nothing."""
+
+    def least_bad(self, routes: Iterable[Route]) -> Route | None:
+        """Choose whom to try although all of them are cooling."""
+
+
 class PlanRules:
     """What judging candidates takes, the same for every request."""
 
     __slots__ = ("catalog", "clock", "health")
 
-    def __init__(self, catalog: Catalog, health: Health, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, health: Watched, clock: Clock) -> None:
         self.catalog = catalog
         self.health = health
         self.clock = clock

@@ -48,7 +48,7 @@ class Order:
         self.dynamic = dynamic
         self.left_out = left_out
         self.size = sum(len(group.routes) for group in groups)
-        self._marks: dict[Mark, Route] | None = None
+        self._marks: dict[Mark, tuple[int, Route]] | None = None
         self._preferred: dict[tuple[str, ...], Order] = {}
 
     def find(self, mark: Mark) -> Route | None:
@@ -56,10 +56,22 @@ class Order:
 
         Cost:    a dictionary read, but for the first time in a snapshot.
         """
+        found = self._by_mark().get(mark)
+        return None if found is None else found[1]
+
+    def tier(self, mark: Mark) -> int | None:
+        """Return the place of the group a route is in, None when it is not in here."""
+        found = self._by_mark().get(mark)
+        return None if found is None else found[0]
+
+    def _by_mark(self) -> dict[Mark, tuple[int, Route]]:
         if self._marks is None:
-            routes = chain.from_iterable(group.routes for group in self.groups)
-            self._marks = {mark_of(route): route for route in routes}
-        return self._marks.get(mark)
+            self._marks = {
+                mark_of(route): (tier, route)
+                for tier, group in enumerate(self.groups)
+                for route in group.routes
+            }
+        return self._marks
 
     def only(self, slugs: tuple[str, ...]) -> Order:
         """Return the part of some providers, in the same order."""

@@ -26,7 +26,6 @@ class Pretended:
     """A health view with some more of them cooling.
 
     Shapes:  ``down`` are provider slugs, ``provider/model``, or masks of credentials.
-             What happens in a simulation is not learned.
     """
 
     def __init__(self, health: Looked, down: frozenset[str]) -> None:
@@ -43,30 +42,8 @@ class Pretended:
             return Cooling(PRETENDED, None)
         return self._health.cooling(route)
 
-    def begin(self, route: RouteLike) -> None:
-        """Take no note of it."""
-
     def least_bad(self, routes: Iterable[R]) -> R | None:
         """Choose among those who really are there; of the others the first."""
         listed = list(routes)
         real = [each for each in listed if self.cooling(each) is None]
         return self._health.least_bad(real or listed)
-
-    def report(
-        self,
-        route: RouteLike,
-        kind: str,
-        *,
-        retry_after_s: float | None = None,
-        reason: str = "",
-    ) -> tuple[()]:
-        """Learn nothing."""
-        return ()
-
-    def belongs(self, route: RouteLike, account: str) -> None:
-        """Learn nothing."""
-
-    def hear(
-        self, route: RouteLike, *, left: float | None, reset_s: float | None = None
-    ) -> None:
-        """Learn nothing."""

@@ -22,7 +22,6 @@ from providers.models import Fact
 from providers.proxy import admit, nobody, plan
 from providers.proxy.errors import ProxyError
 from providers.proxy.exchange import Caller, Skip
-from providers.proxy.ports import Health as HealthPort
 from providers.proxy.scopes import ScopeBook
 from providers.routing.health import COOLDOWN_FACT, Health
 from providers.routing.lineups import line_up
@@ -114,7 +113,7 @@ class Explainer:
     def __init__(
         self,
         snapshot: Snapshot,
-        health: HealthPort,
+        health: plan.Watched,
         clock: Clock,
         pulse: Pulse | None = None,
     ) -> None:
@@ -229,7 +228,7 @@ def explainer_of(
     return Explainer(snapshot, _health(clock, down), clock)
 
 
-def _walk(ways: plan.Plan, health: HealthPort) -> dict[int, tuple[int, bool]]:
+def _walk(ways: plan.Plan, health: plan.Watched) -> dict[int, tuple[int, bool]]:
     """Return for each route that would be tried its turn, and if only for want."""
     tried: dict[int, tuple[int, bool]] = {}
     while (candidate := ways.next()) is not None:
@@ -297,7 +296,7 @@ class _Verdicts:
         }
 
 
-def _health(clock: Clock, down: Iterable[str]) -> HealthPort:
+def _health(clock: Clock, down: Iterable[str]) -> plan.Watched:
     health = Health(clock)
     rows = Fact.objects.filter(kind=COOLDOWN_FACT)
     health.load(rows.values_list("key", "payload"))

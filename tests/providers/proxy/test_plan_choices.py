@@ -111,6 +111,9 @@ async def test_a_session_stays_where_it_was_served_last(trio: Pool) -> None:
     for _ in range(3):
         served.append(_provider(await _call(trio, session="talk")))
     assert served == ["p2"] * 4
+    closed = [settle.request for settle in trio.settles if settle.request is not None]
+    assert [len(each.notes) for each in closed] == [0, 1, 1, 1]
+    assert "not a fallback" in closed[1].notes[0]
     assert _provider(await _call(trio, session="other")) == "p1"
     assert _provider(await _call(trio, session="talk", exclude="p2")) == "p1"
     # It was served by p1 meanwhile: there its cache is the younger one.
