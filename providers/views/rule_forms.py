@@ -85,6 +85,8 @@ class RoutingForm(forms.Form):
             if name not in ("groups",)
         }
         self.initial["groups"] = list(record.groups)
+        for name in _SECONDS:
+            self.initial[name] = f"{getattr(record, name):g}"
         for name in (*_SECONDS, "queue_length"):
             self.fields[name].widget.attrs["step"] = "any"
         for name, label, usual in words.cooldown_fields():

@@ -301,7 +301,7 @@ def test_the_simulator_works_without_scripts(as_viktor: Client) -> None:
     assert "Would be asked first." in body
     body = text_of(as_viktor.get("/routing/simulate/?model=gpt-5-mini&down=beta"))
     assert "Pretended to be down" in body
-    assert 'value="beta" checked' in body
+    assert 'that beta is down" checked' in body
     piece = text_of(
         as_viktor.get("/routing/simulate/?model=gpt-5-mini&key=ci", headers=HX)
     )
