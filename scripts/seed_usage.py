@@ -32,6 +32,8 @@ PROVIDERS = 12
 MODELS = 40
 KEYS = 60
 TEAMS = 6
+RARE = 60_000
+"""One request in so many is of a key nobody else uses: a needle to look for."""
 AGENTS = ("claude-code", "codex", "aider", "opencode", "openai-python", "other")
 PRICES = (150, 600, 1_250, 3_000, 15_000)
 """Nano-USD a token, by model in turn; the last two models have no price."""
@@ -174,9 +176,9 @@ def _people() -> tuple[list[int], list[int]]:
         for each in range(TEAMS)
     ]
     keys = []
-    for each in range(KEYS):
+    for each in range(KEYS + 1):
         values = {
-            "name": f"seeded-{each:02}",
+            "name": f"seeded-{each:02}" if each < KEYS else "seeded-rare",
             "team_id": teams[each % TEAMS],
             "tags": ["ci"] if each % 3 else ["laptop", "trial"],
             "created_at": now,
@@ -202,7 +204,7 @@ def _requests(
     sessions = ids[dimensions.SESSION]
     for number in range(count):
         at = end - span * (1 - (number + rng.random()) / count)
-        place = rng.randrange(KEYS)
+        place = KEYS if number % RARE == RARE // 3 else rng.randrange(KEYS)
         model = min(int(rng.expovariate(0.12)), MODELS - 1)
         is_bad = rng.random() < 0.02
         # Sessions are some dozens of neighbours, not people spread over a season.
@@ -219,7 +221,7 @@ def _requests(
             "model_asked_dim": ids[dimensions.MODEL][model],
             "session_dim": sessions[near % len(sessions)],
             "agent_dim": ids[dimensions.AGENT][near % len(AGENTS)],
-            "end_user_dim": ids[dimensions.END_USER][place * 3 + near % 3],
+            "end_user_dim": ids[dimensions.END_USER][(place * 3 + near % 3) % 200],
             "error_dim": ids[dimensions.ERROR][0] if is_bad else None,
             "stream": rng.random() < 0.7,
             "needs": 0,

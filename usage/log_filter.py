@@ -28,7 +28,9 @@ from usage.log_search import MEASURES, Search, Term
 from usage.models import Attempt, ClientKey, CostAdjustment, Dimension, Request
 
 LOOK_AT: Final = 50_000
-_LOOK_AT_TRIES: Final = 10_000
+_LOOK_AT_FEWER: Final = 10_000
+"""Where each row that is looked at lies somewhere else on the disk."""
+
 _MOST_NAMES: Final = 200
 _MOST_CANDIDATES: Final = 2_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -102,8 +104,8 @@ def narrow(search: Search, *, now: datetime, zone: tzinfo = UTC) -> Narrowed:
     _by_names(search, made)
     for one in _plain(search):
         made.tried = one if made.tried is None else made.tried & one
-    if search.values("tried"):
-        made.look_at = _LOOK_AT_TRIES
+    if search.values("tried") or made.keys:
+        made.look_at = _LOOK_AT_FEWER
     return made
 
 

@@ -170,7 +170,9 @@ class Request(TokenColumns):
     class Meta:
         indexes = [
             models.Index(fields=["at", "id"], name="request_at"),
-            models.Index(fields=["client_key_id", "at"], name="request_key_at"),
+            models.Index(
+                fields=["client_key_id", "at", "id"], name="request_key_at_id"
+            ),
             models.Index(
                 fields=["session_dim", "at", "model_served_dim", "agent_dim"],
                 name="request_session",
@@ -283,6 +285,10 @@ class RollupDay(RollupColumns):
             models.UniqueConstraint(
                 fields=["kind", "bucket", "ref"], name="rollupday_once"
             )
+        ]
+        indexes = [
+            # One value over all its days.
+            models.Index(fields=["kind", "ref", "bucket"], name="rollupday_value"),
         ]
 
     def __str__(self) -> str:

@@ -160,7 +160,10 @@ class Source:
         return replace(self, period=period.in_days() if self.is_daily else period)
 
     def rows(
-        self, *, refs: Iterable[int] | None = None, in_quarters: bool = False
+        self,
+        *,
+        refs: Iterable[int] | QuerySet[Any] | None = None,
+        in_quarters: bool = False,
     ) -> list[QuerySet[Any]]:
         """Return querysets that together hold each moment once, with ``value``.
 
@@ -170,13 +173,13 @@ class Source:
         if self.column:
             return [self._cube_rows(refs)]
         keep = {} if self.refs is None else {"ref__in": self.refs}
-        also = {} if refs is None else {"ref__in": list(refs)}
+        also = {} if refs is None else {"ref__in": _listed(refs)}
         return [
             rows.filter(kind=self.kind, **keep).filter(**also).annotate(value=F("ref"))
             for rows in ([quarters(self.period)] if in_quarters else parts(self.period))
         ]
 
-    def _cube_rows(self, refs: Iterable[int] | None) -> QuerySet[Any]:
+    def _cube_rows(self, refs: Iterable[int] | QuerySet[Any] | None) -> QuerySet[Any]:
         period = self.period
         rows = RollupCube.objects.filter(
             bucket__gte=period.since.date(), bucket__lt=period.until.date()
@@ -184,8 +187,12 @@ class Source:
         for column, wanted in self.cube.items():
             rows = rows.filter(**{f"{column}__in": wanted})
         if refs is not None:
-            rows = rows.filter(**{f"{self.column}__in": list(refs)})
+            rows = rows.filter(**{f"{self.column}__in": _listed(refs)})
         return rows.annotate(value=F(self.column))
+
+
+def _listed(refs: Iterable[int] | QuerySet[Any]) -> Any:
+    return refs if isinstance(refs, QuerySet) else list(refs)
 
 
 def parts(period: Period) -> list[QuerySet[Any]]:

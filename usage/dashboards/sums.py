@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time
-from operator import add
+from operator import add, attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -161,11 +161,11 @@ METRIC_COLUMNS: Final = {
 
 
 def by_value(
-    *sources: Source, refs: Iterable[int] | None = None
+    *sources: Source, refs: Iterable[int] | QuerySet[Any] | None = None
 ) -> list[dict[int, Line]]:
     """Return the sums of each value, of several sources at once; one query.
 
-    Shapes:  one dictionary a source, in their order.
+    Shapes:  one dictionary a source, in their order; ``refs`` may be a query of them.
     """
     found: list[dict[int, Line]] = [{} for _ in sources]
     parts = [
@@ -182,13 +182,21 @@ def by_value(
 def sorted_lines(source: Source, start: int = 0, end: int | None = None) -> Lines:
     """Yield lines of a daily source, the dearest first; one query.
 
-    Sessions and end users may be a million: the database sorts and cuts them.
+    Sessions and end users may be a million: the database sorts and cuts them, of a page
+    by the two figures that decide and nothing else.
     """
+    order = ("-all_cost_nano_usd", "-all_requests", "value")
+    rows = source.rows()[0].values("value").order_by()
+    if end is not None:
+        deciding = {f"all_{n}": Sum(n) for n in ("cost_nano_usd", "requests")}
+        picked = rows.annotate(**deciding).order_by(*order).values("value")[start:end]
+        lines = list(by_value(source, refs=picked)[0].values())
+        key = attrgetter("cost_nano_usd", "requests")
+        yield from sorted(lines, key=lambda line: (*(-n for n in key(line)), line.ref))
+        return
     sums = {f"all_{name}": Sum(name) for name in COLUMNS}
-    rows = source.rows()[0].values("value").annotate(**sums)
-    ordered = rows.order_by("-all_cost_nano_usd", "-all_requests", "value")
-    picked = ordered.values_list("value", *sums)[start:end]
-    for value, *found in picked.iterator(chunk_size=500):
+    ordered = rows.annotate(**sums).order_by(*order).values_list("value", *sums)
+    for value, *found in ordered.iterator(chunk_size=500):
         line = Line(ref=value)
         line.add(found)
         yield line
