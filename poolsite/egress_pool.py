@@ -16,6 +16,10 @@ from poolsite.egress_wire import Key, WireConnection
 
 Address = tuple[int, int, int, tuple[Any, ...]]
 _IDLE_S: Final = 30.0
+MOST_IDLE: Final = 1_000
+MOST_IDLE_OF_ONE: Final = 256
+"""How many connections wait for another call, in all and at one provider's origin."""
+
 _DNS_CACHE_S: Final = 10.0
 _DNS_ENTRIES: Final = 1_000
 
@@ -23,7 +27,10 @@ _DNS_ENTRIES: Final = 1_000
 class WirePool:
     """Make connections to judged addresses, and keep the ones that may be used again.
 
-    Connections are shared only between calls of the same scope, pool and origin.
+    Connections are shared only between calls of the same scope, pool and origin. A
+    stream has its connection to itself until it ends, so streams never keep a short
+    call waiting. How many are open at once is for admission to say; what is kept idle
+    is bounded here.
     """
 
     def __init__(self, vetter: Vetter, tls: ssl.SSLContext) -> None:
@@ -31,6 +38,7 @@ class WirePool:
         self._vetter = vetter
         self._tls = tls
         self._idle: dict[Key, list[WireConnection]] = {}
+        self._kept = 0
         self._names: dict[tuple[str, int], tuple[float, list[Address]]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -45,14 +53,20 @@ class WirePool:
         idle = self._idle.get(key)
         while idle:
             connection = idle.pop()
+            self._kept -= 1
             if not connection.is_closed:
                 return connection
         return await self._open(key, destination, connect_s, tls_s)
 
     def keep(self, connection: WireConnection) -> None:
         """Take a connection back whose answer ended cleanly."""
+        idle = self._idle.setdefault(connection.key, [])
+        if self._kept >= MOST_IDLE or len(idle) >= MOST_IDLE_OF_ONE:
+            connection.abort()
+            return
         connection.idle_since = self.loop.time()
-        self._idle.setdefault(connection.key, []).append(connection)
+        self._kept += 1
+        idle.append(connection)
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(_IDLE_S, self._sweep)
 
@@ -65,6 +79,7 @@ class WirePool:
             for connection in connections:
                 connection.abort()
         self._idle.clear()
+        self._kept = 0
 
     def _sweep(self) -> None:
         self._sweeper = None
@@ -80,6 +95,7 @@ class WirePool:
                 self._idle[key] = fresh
             else:
                 del self._idle[key]
+        self._kept = sum(len(connections) for connections in self._idle.values())
         if self._idle:
             self._sweeper = self.loop.call_later(_IDLE_S / 2, self._sweep)
 
