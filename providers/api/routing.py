@@ -229,8 +229,9 @@ def get_revision(request: HttpRequest, number: int) -> dict[str, Any]:
 
 @router.post("/routing/history/{int:number}/revert")
 def revert(request: HttpRequest, number: int, data: RevertIn) -> dict[str, Any]:
-    """Publish an older routing again, under a new number."""
-    _published(number)
+    """Publish an older routing again, under a new number; 0 = the defaults."""
+    if number:
+        _published(number)
     row = routing.revert(actor_of(request), number, note=data.note)
     return selectors.revision_facts(row)
 

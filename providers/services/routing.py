@@ -130,11 +130,12 @@ def revert(
 ) -> RoutingRevision:
     """Publish an older routing again, under a new number; a draft stays as it is.
 
+    Shapes:  number 0 = the defaults, from before anything was published.
     Errors:  ServiceError for a number that is not there, or in force already.
     """
     now = selectors.standing()
     old = RoutingRevision.objects.filter(is_draft=False, number=number).first()
-    if old is None:
+    if old is None and number != 0:
         raise ServiceError(f"There is no published routing {number}.")
     if number == now.number:
         raise ServiceError(f"Routing {number} is in force already.")
@@ -143,7 +144,7 @@ def revert(
     row = RoutingRevision(
         number=_next_number(), document=_document(record), created_at=clock.now()
     )
-    note = note or f"Back to {number}"
+    note = note or (f"Back to {number}" if number else "Back to the defaults")
     return _put_in_force(actor, row, now, note, "routing.revert", clock)
 
 

@@ -140,10 +140,11 @@ def discard(request: HttpRequest) -> HttpResponse:
 @access.require_role(access.OPERATOR)
 def revert(request: HttpRequest, number: int) -> HttpResponse:
     """Put an older routing in force again."""
-    row = _published(number)
+    row = _published(number) if number else None
     lines = differences(selectors.standing().in_force, selectors.record_of(row))
+    what = f"routing {number}" if number else "the defaults"
     question = Confirmation(
-        title=f"Go back to routing {number}?",
+        title=f"Go back to {what}?",
         verb="Put in force",
         back=reverse(_HISTORY),
         text="It is published again under a new number, at once.",
@@ -159,9 +160,7 @@ def revert(request: HttpRequest, number: int) -> HttpResponse:
         new = routing.revert(actor_of(request), number)
     except ServiceError as exc:
         return refused(request, _HISTORY, exc.message)
-    return saved(
-        request, _HISTORY, f"Routing {new.number} is in force, as {number} was."
-    )
+    return saved(request, _HISTORY, f"Routing {new.number} is in force: {what} again.")
 
 
 # Private helpers

@@ -132,6 +132,16 @@ def test_a_revert_publishes_the_old_document_under_a_new_number() -> None:
     assert [row.number for row in selectors.history()] == [third.number, 2, 1]
 
 
+def test_a_revert_to_the_defaults_is_one_too() -> None:
+    strategy("cost")
+    with pytest.raises(ServiceError, match="in force already"):
+        routing.revert(CLI, 0)
+    routing.publish(CLI)
+    row = routing.revert(CLI, 0)
+    assert (row.number, row.note) == (2, "Back to the defaults")
+    assert routing_record() == RoutingRecord(revision=2)
+
+
 @pytest.mark.parametrize(
     ("number", "word"), [(1, "in force already"), (9, "There is no")]
 )

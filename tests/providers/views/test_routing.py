@@ -225,6 +225,9 @@ def test_a_draft_is_looked_at_published_and_put_back(as_oskar: Client) -> None:
     assert as_oskar.get("/routing/history/1/revert/").status_code == 200
     assert as_oskar.post("/routing/history/1/revert/").status_code == 302
     assert (routing_record().strategy, routing_record().revision) == ("cost", 3)
+    assert "Go back to the defaults" in text_of(
+        as_oskar.get("/routing/history/0/revert/")
+    )
     assert as_oskar.get("/routing/history/99/").status_code == 404
     actions = set(AuditEvent.objects.values_list("action", flat=True))
     assert {"routing.publish", "routing.revert", "routing.rule_add"} <= actions
