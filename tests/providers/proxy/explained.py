@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from pricing.cost import PriceSpec
+from providers.proxy.explaining import Ask, Explainer, Explanation
 from providers.routing.order import Lineup
 from providers.routing.strategies import MODES, STRATEGIES
-from providers.services.explain import Ask, Explainer, Explanation
 from providers.snapshot.types import AliasRecord, RoutingRecord, TargetRecord
 from tests.providers.proxy.pool import Pool, chat
 
@@ -20,8 +20,15 @@ KINDS: Final = ("quota", "rate_limit", "auth", "model", "connect")
 TOOLS: Final = [{"type": "function", "function": {"name": "f"}}]
 
 
-async def difference(seed: int, base_url: str) -> str:
-    """Return how the explainer and the first hop differ, blank when they agree.
+class Compared(NamedTuple):
+    """What came of one pool: a problem, blank for none, and whether anybody was asked."""
+
+    problem: str
+    was_asked: bool
+
+
+async def compared(seed: int, base_url: str) -> Compared:
+    """Say how the explainer and the first hop differ.
 
     Also checks that the order is a permutation, and that nobody who is cooling goes
     first while another could.
@@ -45,7 +52,8 @@ async def difference(seed: int, base_url: str) -> str:
             problem = f"asked {first}, told {expected}"
         if not first and answer.status == 200:
             problem = "served without an attempt"
-        return f"seed {seed}: {problem}; {told}" if problem else ""
+        told_of = f"seed {seed}: {problem}; {told}" if problem else ""
+        return Compared(told_of, first is not None)
 
 
 def _fill(pool: Pool, drawn: random.Random, base_url: str) -> None:
@@ -55,12 +63,12 @@ def _fill(pool: Pool, drawn: random.Random, base_url: str) -> None:
         pool.add_provider(
             base_url,
             secrets=tuple(f"sk-test-key-{number}{key}01" for key in range(keys)),
-            models=tuple(name for name in NAMES if drawn.random() < 0.7),
+            models=tuple(name for name in NAMES if drawn.random() < 0.9),
             price=drawn.choice((None, *(_price(n) for n in (0, 1, 2)))),
             priority=drawn.choice((10, 50, 50, 90)),
             weight=drawn.choice((1, 1, 3)),
             location=drawn.choice(("cloud", "cloud", "local")),
-            format=drawn.choice(("openai", "openai", "openai", "martian")),
+            format="martian" if drawn.random() < 0.15 else "openai",
             catalogue=drawn.choice(("", "", "openai", "ollama")),
         )
     for row in list(pool.models):
@@ -74,7 +82,7 @@ def _fill(pool: Pool, drawn: random.Random, base_url: str) -> None:
     pool.set(
         routing=RoutingRecord(
             strategy=drawn.choice(STRATEGIES),
-            mode=drawn.choice(("auto", "auto", *MODES)),
+            mode=_seldom(drawn, *MODES) or "auto",
             format_affinity=drawn.random() < 0.5,
             groups=tuple(drawn.sample(GROUPS, drawn.choice((0, 0, 1, 3)))),
         )
@@ -82,12 +90,12 @@ def _fill(pool: Pool, drawn: random.Random, base_url: str) -> None:
     pool.set_key(
         overrides_allowed=("strategy", "mode"),
         default_strategy=drawn.choice(("", "", *STRATEGIES)),
-        default_mode=drawn.choice(("", "", *MODES)),
-        model_access=drawn.choice(("all", "all", "only")),
+        default_mode=_seldom(drawn, *MODES),
+        model_access=_seldom(drawn, "only") or "all",
         models_allowed=("gpt-*", "alias"),
-        provider_access=drawn.choice(("all", "all", "only")),
+        provider_access=_seldom(drawn, "only") or "all",
         providers_allowed=("p1", "p3"),
-        unpriced=drawn.choice(("allow", "block")),
+        unpriced=_seldom(drawn, "block") or "allow",
     )
     _feel(pool, drawn)
 
@@ -109,14 +117,15 @@ def _feel(pool: Pool, drawn: random.Random) -> None:
 
 
 def _request(drawn: random.Random) -> tuple[dict[str, Any], Ask]:
-    name = drawn.choice((*NAMES, "alias", "p1/gpt-test", "auto", "nothing"))
+    name = _seldom(drawn, "p1/gpt-test", "auto", "nothing")
+    name = name or drawn.choice((*NAMES, "alias"))
     needs = ("tools",) if drawn.random() < 0.4 else ()
     body = chat(name, tools=TOOLS) if needs else chat(name)
     asked = Ask(
         model=name,
         needs=needs,
         strategy=drawn.choice((None, None, *STRATEGIES)),
-        mode=drawn.choice((None, None, None, *MODES)),
+        mode=_seldom(drawn, *MODES) or None,
     )
     return body, asked
 
@@ -150,6 +159,11 @@ def _order_problem(pool: Pool, name: str, told: Explanation) -> str:
     if places.get(1) == "last_resort" and "next" in places.values():
         return "one that is cooling goes before one that is not"
     return ""
+
+
+def _seldom(drawn: random.Random, *words: str) -> str:
+    """Draw one of a few words, mostly none."""
+    return drawn.choice(words) if drawn.random() < 0.2 else ""
 
 
 def _price(amount: int) -> PriceSpec:
