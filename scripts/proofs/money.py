@@ -1,8 +1,8 @@
 """Money and limits: races, replays, window edges, dearer fallbacks, deserted streams.
 
-Most trials run inside this process: on the in-process store of limits, and through the
-proxy's pipeline against an upstream on loopback. Sessions are tried on the running
-product: set, crossed, remembered over a restart, raised.
+Races, replays and window edges run inside this process, on the store of limits and
+through the proxy's pipeline against an upstream on loopback; late and doubled rows in a
+database of their own; what goes wrong under load, and sessions, on the running product.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import time
 import aiohttp
 
 from poolsite.clock import SystemClock
+from scripts.proofs.apart import measured
 from scripts.proofs.figure import Figure, at_least, at_most, equal
+from scripts.proofs.money_faults import run_faults
 from scripts.proofs.setting import Stage, set_stage
 from tests.providers.proxy.money_trials import desert, fall_back_dearer
 from tests.upstream.server import FaultUpstream
@@ -27,6 +29,7 @@ RACES, SHORT_RACES = 200, 20
 TICKETS, SHORT_TICKETS = 5_000, 500
 STEPS, SHORT_STEPS = 20_000, 1_000
 STREAMS, SHORT_STREAMS = 1_000, 60
+ROWS, SHORT_ROWS = 20_000, 300
 MODEL = "fault-slow-first-200"
 NEWS_S = 3.0
 """Longer than a change of configuration takes to reach a worker."""
@@ -42,7 +45,12 @@ PLACES = (
 
 def run(seed: int, *, short: bool = False) -> list[Figure]:
     """Run each trial of the catalogue's money part, T45 to T54."""
-    return [*asyncio.run(_run(seed, short=short)), *_sessions(seed)]
+    return [
+        *asyncio.run(_run(seed, short=short)),
+        *_rows(seed, SHORT_ROWS if short else ROWS),
+        *run_faults(seed, short=short),
+        *_sessions(seed),
+    ]
 
 
 async def _run(seed: int, *, short: bool) -> list[Figure]:
@@ -57,17 +65,19 @@ async def _run(seed: int, *, short: bool) -> list[Figure]:
 
 async def _races(seed: int, races: int) -> list[Figure]:
     store = MemoryLimits(SystemClock(), origin="proof")
-    least, overshoot = CALLS, 0
+    least, overshoot, difference = CALLS, 0, 0
     for number in range(races):
         seen = await trials.race(
             [store], calls=CALLS, clients=CLIENTS, seed=seed + number
         )
         least = min(least, seen.served)
         overshoot = max(overshoot, seen.peak - trials.LIMIT)
+        difference += abs(seen.difference)
     what = f"T45: {races} races of {CLIENTS} clients for {CALLS} calls"
     return [
         at_least(f"{what}: fewest served", least, 98),
         equal(f"{what}: most beyond the budget, nano-USD", max(0, overshoot), 0),
+        equal(f"{what}: settled beside counted, nano-USD", difference, 0),
     ]
 
 
@@ -86,9 +96,13 @@ async def _edges(seed: int, steps: int) -> list[Figure]:
     figures: list[Figure] = []
     for words, zone, kind, start in PLACES:
         seen = await trials.walk(zone, kind, start, steps=steps, seed=seed)
-        wrong = seen.over_limit + seen.doubled + seen.negative_waits
         what = f"T53: {kind} windows in {zone} ({words}), {len(seen.windows)} walked"
-        figures.append(equal(f"{what}: faults", wrong + seen.wrong_resets, 0))
+        waits = seen.negative_waits + seen.wrong_resets
+        figures += [
+            equal(f"{what}: lost, nano-USD", seen.lost, 0),
+            equal(f"{what}: double", seen.over_limit + seen.doubled, 0),
+            equal(f"{what}: waits and resets that are wrong", waits, 0),
+        ]
     return figures
 
 
@@ -111,6 +125,23 @@ async def _deserted(seed: int, streams: int) -> list[Figure]:
         equal(f"{what}: left early", seen.streams, streams),
         at_least(f"{what}: billed of true output tokens", round(seen.share, 4), 0.95),
         equal(f"{what}: attempts not settled, or twice", seen.unsettled, 0),
+    ]
+
+
+def _rows(seed: int, count: int) -> list[Figure]:
+    """Ship rows that are late, told again, or interrupted by a kill."""
+    seen = measured("money_rig", count, seed, within_s=3_600)
+    late, killed = seen["late"], seen["killed"]
+    told = f"T49: {late['copies']:,} rows of {count:,} calls, late and told again"
+    kills = f"T34: shipper killed at {killed['kills']} steps, {count:,} calls"
+    return [
+        figure
+        for what, rows in ((told, late), (kills, killed))
+        for figure in (
+            equal(f"{what}: lost", rows["lost"], 0),
+            equal(f"{what}: double", rows["double"], 0),
+            equal(f"{what}: difference, nano-USD", rows["difference"], 0),
+        )
     ]
 
 

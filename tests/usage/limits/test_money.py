@@ -44,6 +44,7 @@ def _check_race(seen: trials.Race, calls: int, name: str) -> None:
     )
     assert seen.peak <= trials.LIMIT
     assert seen.spent <= trials.LIMIT
+    assert seen.difference == 0
     assert seen.served >= calls * 98 // 100
 
 
@@ -115,7 +116,7 @@ def _check_walk(seen: trials.Walk, zone: str, kind: str) -> None:
         f"{seen.negative_waits}, wrong resets {seen.wrong_resets}"
     )
     assert len(seen.windows) >= 2
-    assert (seen.over_limit, seen.doubled) == (0, 0)
+    assert (seen.lost, seen.over_limit, seen.doubled) == (0, 0, 0)
     assert (seen.negative_waits, seen.wrong_resets) == (0, 0)
 
 

@@ -28,13 +28,15 @@ AUTUMN = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 class Race:
     """What a race of clients for one budget came to.
 
-    Units:  nano-USD; ``peak`` is the most that was ever spent and reserved.
+    Units:  nano-USD; ``peak`` is the most that was ever spent and reserved,
+            ``difference`` lies between what was settled and what the store counted.
     """
 
     served: int = 0
     refused: int = 0
     spent: int = 0
     peak: int = 0
+    difference: int = 0
 
 
 async def race(
@@ -73,6 +75,9 @@ async def race(
             result.spent += price
 
     await asyncio.gather(*(client(number) for number in range(clients)))
+    [status] = await stores[0].status(scope)
+    left = status.remaining + status.reserved
+    result.difference = budget.limit_nano - left - result.spent
     return result
 
 
@@ -127,6 +132,7 @@ class Walk:
     """What a budget saw while a clock wandered over the edges of its windows.
 
     Shapes:  ``doubled`` windows were given their budget twice.
+    Units:   ``lost`` in nano-USD: what a window the clock came back to had forgotten.
     """
 
     asked: int = 0
@@ -135,6 +141,7 @@ class Walk:
     over_limit: int = 0
     doubled: int = 0
     wrong_resets: int = 0
+    lost: int = 0
 
 
 _STEPS_S = (1.0, 59.0, 1_800.0, 3_600.0, 20_000.0)
@@ -182,6 +189,9 @@ async def walk(
             continue
         await store.settle(answer, Used(cost_nano=price))
         result.windows[window.id] += price
+        [status] = await store.status(scope)
+        known = limit - status.remaining
+        result.lost += abs(known - min(limit, result.windows[window.id]))
     result.over_limit = sum(spent > limit for spent in result.windows.values())
     starts = sorted(start for start, _ in spans.values() if start is not None)
     result.doubled += len(starts) - len(set(starts))
