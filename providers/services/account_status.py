@@ -23,6 +23,7 @@ from providers.discovery.accounts import answer, readers
 from providers.discovery.accounts.answer import AccountError, Reader, Status
 from providers.discovery.accounts.ask import Asked, read_account
 from providers.models import AccountStatus, ApiKey, Provider
+from providers.services.cooldowns import quota_is_back
 from providers.snapshot.funds import funds_of
 from providers.snapshot.speech import effective_base_url
 
@@ -176,6 +177,8 @@ def _kept(
     )
     if funds_of(row) != (None if known is None else funds_of(known)):
         version.bump(credential.row)
+    if is_low(row.left, row.unit) is False:
+        quota_is_back(row)
     return row
 
 
