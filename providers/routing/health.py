@@ -136,7 +136,7 @@ class Health:
         Of several reasons the one that lasts longest counts.
         """
         states = self._states
-        if not states:
+        if not states or not states.may_concern(route):
             return None
         now = self._clock.monotonic()
         credential = route.credential

@@ -18,6 +18,7 @@ from providers.routing.remembered import (
     fact_of,
     state_of,
 )
+from providers.routing.states import States
 from providers.routing.subjects import CREDENTIAL, EGRESS, EVERYTHING
 from usage.journal.records import Fact
 
@@ -33,7 +34,7 @@ class Memory:
     def __init__(self, clock: Clock, settings: CooldownSettings) -> None:
         self._clock = clock
         self.settings = settings
-        self.states: dict[str, State] = {}
+        self.states = States()
         self._ended: dict[str, int] = {}
 
     def punish(
