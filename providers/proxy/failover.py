@@ -21,14 +21,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from providers.proxy import admit, seats
-from providers.proxy.admit import Admitter
+from providers.proxy import seats
 from providers.proxy.call import Call
+from providers.proxy.chooser import Chooser
 from providers.proxy.detours import Detours
 from providers.proxy.errors import LimitReachedError
 from providers.proxy.exchange import Candidate, Failure
 from providers.proxy.lessons import MOST_A_CALL, Lessons, refused_field
-from providers.proxy.plan import ACCOUNT, OVER_BUDGET
+from providers.proxy.plan import ACCOUNT
 from providers.proxy.ports import Parts
 from providers.proxy.retry_budget import RetryBudget
 from providers.proxy.seats import Full, Seats
@@ -40,7 +40,6 @@ from usage.journal import records
 
 _PAUSE_S: Final = (0.02, 0.15)
 _JITTER: Final = 1.1
-_TOO_SMALL: Final = "context_too_small"
 _TEACHING: Final = frozenset({400, 422})
 _WAITING: Final = frozenset({"rate_limit", "overloaded", "unavailable"})
 
@@ -49,7 +48,7 @@ class Failover:
     """Choose the next step of a call; one object serves all calls of a process."""
 
     __slots__ = (
-        "_admitter",
+        "_chooser",
         "_detours",
         "_lessons",
         "_parts",
@@ -61,15 +60,15 @@ class Failover:
     def __init__(
         self,
         parts: Parts,
-        admitter: Admitter,
         lessons: Lessons,
         *,
+        chooser: Chooser,
         seats: Seats,
         senses: Senses,
         detours: Detours,
     ) -> None:
         self._parts = parts
-        self._admitter = admitter
+        self._chooser = chooser
         self._lessons = lessons
         self._seats = seats
         self._senses = senses
@@ -93,7 +92,7 @@ class Failover:
         """
         full: list[Full] = []
         if call.settings.routing.rules and await self._detours.before(call, candidate):
-            found = await self._seated_next(call, full)
+            found = await self._chooser.seated(call, full)
         elif not seats.is_limited(candidate):
             return candidate
         else:
@@ -103,9 +102,9 @@ class Failover:
                 return candidate
             plan.skip(candidate, taken.reason)
             full.append(taken)
-            found = await self._seated_next(call, full)
+            found = await self._chooser.seated(call, full)
         if found is None and full:
-            found = await self._unoccupied(call, full)
+            found = await self._chooser.after_waiting(call, full)
         if found is None:
             raise seats.nobody_free(full, call.request.model)
         return found
@@ -170,12 +169,6 @@ class Failover:
                 waits.append(cooling.left_s)
         return min(waits) if waits else None
 
-    def has_another(self, call: Call) -> bool:
-        """Tell whether somebody else could be asked; whoever it is keeps that turn."""
-        if call.ahead is None and call.plan is not None:
-            call.ahead = call.plan.next()
-        return call.ahead is not None or call.set_aside is not None
-
     async def _is_taught(
         self, call: Call, candidate: Candidate, failure: Failure
     ) -> bool:
@@ -188,7 +181,7 @@ class Failover:
         word = refused_field(failure.detail, sent)
         if word is None or word in call.taught:
             return False
-        if not await self._afford(call, candidate):
+        if not await self._chooser.afford(call, candidate):
             return False
         call.taught |= {word}
         return True
@@ -214,7 +207,7 @@ class Failover:
         if failure.scope == ORIGIN:
             plan.condemn(candidate)
         full: list[Full] = []
-        following = await self._seated_next(call, full, failure)
+        following = await self._chooser.seated(call, full, failure)
         if following is not None:
             call.decision = _decision(candidate, following)
             return following
@@ -225,7 +218,10 @@ class Failover:
             call.decision = records.FAIL_FAST
             return None
         call.decision = records.EXHAUSTED
-        if full and (following := await self._unoccupied(call, full)) is not None:
+        if (
+            full
+            and (following := await self._chooser.after_waiting(call, full)) is not None
+        ):
             call.decision = _decision(candidate, following)
             return following
         return await self._waited(call)
@@ -235,65 +231,15 @@ class Failover:
     ) -> Candidate | None:
         """Return the same candidate where it is worth another try at once."""
         refreshed = await self._refreshed(call, candidate, failure)
-        if refreshed is not None and await self._afford(call, refreshed):
+        if refreshed is not None and await self._chooser.afford(call, refreshed):
             call.pause_s = _pause_s()
             return refreshed
         # What the first try cost counts too, so the second needs room of its own.
-        if self._may_retry(call, candidate, failure) and await self._afford(
+        if self._may_retry(call, candidate, failure) and await self._chooser.afford(
             call, candidate
         ):
             call.pause_s = _pause_s()
             return candidate
-        return None
-
-    async def _seated_next(
-        self, call: Call, full: list[Full], failure: Failure | None = None
-    ) -> Candidate | None:
-        """Return the next candidate that has a place and fits the budgets.
-
-        Shapes:  who is only full is added to ``full``.
-        """
-        while True:
-            following = self._planned(call)
-            if following is None:
-                return None
-            plan = call.plan
-            if plan is None:  # pragma: no cover - it just gave a candidate
-                return None
-            is_too_long = failure is not None and failure.scope == LARGER
-            if is_too_long and not _is_larger(call, following, call.failed[-1][0]):
-                plan.skip(following, _TOO_SMALL)
-                continue
-            taken = await self._seats.take(call, following)
-            if taken is not None:
-                plan.skip(following, taken.reason)
-                full.append(taken)
-            elif await self._pays(call, following):
-                return following
-            else:
-                plan.skip(following, OVER_BUDGET)
-                await self._seats.leave(call)
-
-    def _planned(self, call: Call) -> Candidate | None:
-        """Return who comes next: of the plan, or of those a rule led away from."""
-        ahead, call.ahead = call.ahead, None
-        if ahead is not None and call.plan is not None:
-            # What happened since may speak against it.
-            ahead = call.plan.recheck(ahead)
-            if ahead is not None:
-                return ahead
-        while call.plan is not None:
-            following = call.plan.next()
-            if following is not None:
-                return following
-            if call.set_aside is not None:
-                following, call.set_aside = call.set_aside, None
-                return following
-            if not call.later:
-                return None
-            skipped = call.plan.skipped
-            call.plan = call.later.pop()
-            call.plan.skipped = skipped
         return None
 
     async def _by_rule(
@@ -307,30 +253,15 @@ class Failover:
             call.decision = decision
             again = call.again
             if decision != records.WAIT or again is None:
-                following = await self._seated_next(call, [])
+                following = await self._chooser.seated(call, [])
                 if following is not None:
                     return following
                 continue
             cap_s = min(routing.wait_cap_s, call.watch.left_s)
             call.pause_s = rules.pause_s(again.met.rule, again.tries, cap_s=cap_s)
-            if await self._afford(call, again.candidate):
+            if await self._chooser.afford(call, again.candidate):
                 return again.candidate
             call.again, call.pause_s = None, 0.0
-        return None
-
-    async def _unoccupied(self, call: Call, full: list[Full]) -> Candidate | None:
-        """Wait in line for one of those who are only full."""
-        began = self._parts.clock.monotonic()
-        following = await self._seats.wait(call, full)
-        waited_ms = round((self._parts.clock.monotonic() - began) * 1000)
-        if following is None:
-            call.note(f"waited {waited_ms} ms for a free place in vain")
-            return None
-        call.note(f"waited {waited_ms} ms for a free place")
-        is_free = self._parts.health.cooling(following.route) is None
-        if is_free and await self._pays(call, following):
-            return following
-        await self._seats.leave(call)
         return None
 
     async def _waited(self, call: Call) -> Candidate | None:
@@ -351,7 +282,7 @@ class Failover:
             return None
         wait_s = best[0] * random.uniform(1.0, _JITTER)  # noqa: S311 - jitter
         cap_s = min(call.settings.routing.wait_cap_s, call.watch.left_s)
-        if best[0] > cap_s or not await self._afford(call, best[1]):
+        if best[0] > cap_s or not await self._chooser.afford(call, best[1]):
             return None
         call.waited_for.add(mark_of(best[1].route))
         call.decision = records.WAIT
@@ -384,36 +315,6 @@ class Failover:
             return None
         return replace(candidate, route=replace(candidate.route, credential=newer))
 
-    async def _afford(self, call: Call, candidate: Candidate) -> bool:
-        """Take a place at a candidate, and reserve what it may cost."""
-        if await self._seats.take(call, candidate) is not None:
-            return False
-        if await self._pays(call, candidate):
-            return True
-        await self._seats.leave(call)
-        return False
-
-    async def _pays(self, call: Call, candidate: Candidate) -> bool:
-        """Reserve what the next candidate may cost beside what was spent."""
-        admission, limited = call.admission, call.limited
-        if admission is None or limited is None:  # pragma: no cover - admitted before
-            return False
-        reservation = admit.size(
-            call.request,
-            candidate,
-            call.caller.key,
-            call.settings,
-            admission.input_estimate_tokens,
-        )
-        spent = call.recorder.spent_nano + call.unsettled_nano()
-        changed = await self._admitter.change(
-            admission, limited, spent_nano=spent, reservation=reservation
-        )
-        if changed is None:
-            return False
-        call.admission = changed
-        return True
-
     def _count(self, call: Call, failure: Failure) -> None:
         attempt = call.attempt
         if attempt is not None:
@@ -424,17 +325,6 @@ class Failover:
 
 def _pause_s() -> float:
     return random.uniform(*_PAUSE_S)  # noqa: S311 - jitter, not a secret
-
-
-def _is_larger(call: Call, following: Candidate, failed: Candidate) -> bool:
-    """Tell whether a model is known to hold more than the one that was too small."""
-    window = following.route.model.context_window
-    if window is None:
-        return False
-    old = failed.route.model.context_window
-    if old is None:
-        return window > (call.request.input_estimate_tokens or 0)
-    return window > old
 
 
 def _decision(candidate: Candidate, following: Candidate) -> str:

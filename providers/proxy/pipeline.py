@@ -18,8 +18,6 @@ import logging
 from functools import partial
 from typing import Final
 
-from msgspec.structs import replace
-
 from poolsite.secret_type import Secret
 from providers.formats.base import FormatError
 from providers.proxy import (
@@ -30,7 +28,6 @@ from providers.proxy import (
     nobody,
     plan,
     send,
-    stream,
     translate,
     verdict,
 )
@@ -39,6 +36,7 @@ from providers.proxy.admit import Admitter
 from providers.proxy.background import Background
 from providers.proxy.billing import Attempt
 from providers.proxy.call import Call
+from providers.proxy.chooser import Chooser
 from providers.proxy.closing import Closing, interruption
 from providers.proxy.deliver import AbandonedError, Delivery
 from providers.proxy.desk import Asking, Desk
@@ -70,13 +68,12 @@ from providers.proxy.scopes import ScopeBook
 from providers.proxy.seats import Seats
 from providers.proxy.senses import Senses
 from providers.proxy.signing import Signers
+from providers.proxy.told import judged, redacted
 from providers.proxy.watch import Watch
 from providers.snapshot.types import SettingsRecord
 
 _TOTAL_S: Final = 1800.0
-_ERROR_GAP_S: Final = 10.0
 _BUSY_RETRY_S: Final = 1.0
-_AWS_ERROR: Final = "x-amzn-errortype"
 _DEFAULTS: Final = SettingsRecord()
 _log: Final = logging.getLogger("providers.proxy")
 
@@ -99,16 +96,18 @@ class Pipeline:
         self._closing = Closing(parts)
         self._background = Background(parts, self._closing)
         self._senses = Senses(parts)
+        places = Seats(
+            parts.limits,
+            parts.clock,
+            self._background,
+            is_shared=parts.limits_are_shared,
+        )
+        self._chooser = Chooser(parts, admitter, places)
         self._failover = Failover(
             parts,
-            admitter,
             self.lessons,
-            seats=Seats(
-                parts.limits,
-                parts.clock,
-                self._background,
-                is_shared=parts.limits_are_shared,
-            ),
+            chooser=self._chooser,
+            seats=places,
             senses=self._senses,
             detours=Detours(parts, self._rules, admitter, self._background),
         )
@@ -301,7 +300,7 @@ class Pipeline:
             await call.recorder.begin(attempt)
             await self._exchange(call, attempt, out)
         except AttemptFailedError as error:
-            failure = _redacted(error.failure, secret)
+            failure = redacted(error.failure, secret)
         except asyncio.CancelledError:
             reason = call.watch.claim()
             if reason is None:
@@ -356,7 +355,7 @@ class Pipeline:
             if is_primary:
                 first_byte_s = min(first_byte_s, call.settings.connect_deadline_s)
             soon_s = call.settings.routing.first_token_s
-            if soon_s > 0 and self._failover.has_another(call):
+            if soon_s > 0 and self._chooser.has_another(call):
                 call.watch.useful_within(soon_s)
         call.watch.end_within(limits.total_s)
         call.watch.attempt_within(attempt.candidate.route.model.timeout_s)
@@ -384,41 +383,12 @@ class Pipeline:
             raise
 
     async def _fail(self, call: Call, out: UpstreamCall, answer: Answer) -> None:
-        """Read and judge an answer that is an error.
+        """Judge an answer that is an error.
 
         Errors:  AttemptFailedError, always.
         """
-        wire = out.candidate.wire
-        data = await stream.read_error_body(
-            answer,
-            call.watch,
-            gap_s=_ERROR_GAP_S,
-            limit=translate.SCAN_LIMIT_BYTES,
-        )
-        said = wire.read_error(answer.status, data)
-        if said.code is None and _AWS_ERROR in answer.headers:
-            said = replace(said, code=answer.headers[_AWS_ERROR].partition(":")[0])
-        detail = translate.redacted_detail(said, out.secret)
-        is_same = wire is call.inbound.wire
-        call.error_headers = translate.returned_headers(
-            answer.headers, out, is_same=is_same
-        )
         now_s = self._parts.clock.time_ns() / 1e9
-        failure = verdict.judge_status(
-            answer.status, detail, answer.headers, now_s=now_s
-        )
+        failure = await judged(call, out, answer, now_s=now_s)
         if failure.kind == "auth":
             self._signers.forget(out.candidate)
         raise AttemptFailedError(failure)
-
-
-def _redacted(failure: Failure, secret: Secret | None) -> Failure:
-    """Take the secret out of whatever an upstream worded."""
-    if secret is None:
-        return failure
-    reason = translate.redact(failure.reason.encode(), secret)
-    return replace(
-        failure,
-        detail=translate.redacted_detail(failure.detail, secret),
-        reason=reason.decode("utf-8", "replace"),
-    )

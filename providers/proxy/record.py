@@ -245,9 +245,7 @@ class Recorder:
             settled = self._settle_attempt(last, outcome, failure, decision)
         if last is not None and decision == records.SERVED:
             serving = last.id
-        head = self.head
-        now_ns = self._clock.time_ns()
-        latency_ms = max(0, now_ns - head.at_ns) // _NANO_PER_MS
+        head, now_ns = self.head, self._clock.time_ns()
         record = Settle(
             head=head,
             attempt=settled,
@@ -261,7 +259,7 @@ class Recorder:
                 cost_nano=self._cost_nano,
                 unpriced=self.is_unpriced,
                 estimated=self._is_estimated,
-                latency_ms=latency_ms,
+                latency_ms=max(0, now_ns - head.at_ns) // _NANO_PER_MS,
                 ttft_ms=self.ttft_ms,
                 overhead_us=self.overhead_us,
                 skipped=self.skipped,
