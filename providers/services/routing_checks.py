@@ -105,7 +105,8 @@ def flags(record: RoutingRecord, names: PoolNames) -> list[Flag]:
     for place, rule in enumerate(record.rules, start=1):
         if not rule.enabled:
             continue
-        reasons = [*_target_problems(rule, names), *_match_problems(rule, names)]
+        lost = _target_problems(rule, names)
+        reasons = [*lost, *_match_problems(rule, names)]
         if any(_covers(earlier, rule) for earlier in seen):
             is_first = rule.trigger in _BEFORE_A_CALL
             reasons.append(
@@ -113,7 +114,8 @@ def flags(record: RoutingRecord, names: PoolNames) -> list[Flag]:
                 if is_first
                 else "An earlier rule does the same."
             )
-        seen.append(rule)
+        if not lost:  # one that leads nowhere lets the next one through
+            seen.append(rule)
         found += [Flag(place, reason) for reason in reasons]
     return found
 
@@ -198,9 +200,11 @@ def _target_problems(rule: RuleRecord, names: PoolNames) -> list[str]:
             return [f"The provider {rule.provider} is switched off."]
         if rule.model and not names.serves(rule.model, rule.provider):
             return [f"{rule.provider} does not offer {rule.model}."]
-    if rule.action == "switch_model" and not names.serves(rule.model):
-        return [f"Nobody offers {rule.model}."]
-    return []
+    if rule.action != "switch_model" or rule.model in names.models:
+        return []
+    if rule.model in names.aliases:
+        return [f"{rule.model} is an alias; name a model of the same provider."]
+    return [f"Nobody offers {rule.model}."]
 
 
 def _match_problems(rule: RuleRecord, names: PoolNames) -> list[str]:

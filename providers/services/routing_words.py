@@ -22,9 +22,9 @@ STRATEGIES: Final = (
     Choice("priority", "Priority", "The highest priority serves; equals share by weight."),
     Choice("weighted", "Weighted", "All serve at once, in proportion to their weights."),
     Choice("cost", "Cheapest", "The lowest price serves; what is unpriced comes last."),
-    Choice("latency", "Fastest", "Whoever answered soonest of late; the unmeasured last."),
-    Choice("least_busy", "Least used", "Whoever has the fewest calls under way."),
-    Choice("quota_aware", "Quota-aware", "Whoever has most left of what its vendor allows."),
+    Choice("latency", "Fastest", "By priority; of equals whoever answered sooner of late."),
+    Choice("least_busy", "Least used", "By priority; of equals whoever has fewer calls under way."),
+    Choice("quota_aware", "Quota-aware", "By priority; of equals whoever has more of its quota left."),
     Choice("round_robin", "Round robin", "Each in turn, whatever its priority or weight."),
 )  # fmt: skip
 MODES: Final = (
@@ -43,9 +43,17 @@ TRIGGERS: Final = (
     Choice("cost_limit", "A session reached its limit", "Looked at before the call."),
 )
 ACTIONS: Final = (
-    Choice("switch_provider", "Ask another provider", ""),
-    Choice("switch_model", "Ask for another model", ""),
-    Choice("wait_and_retry", "Wait and try again", ""),
+    Choice(
+        "switch_provider",
+        "Ask another provider",
+        "For the same model, unless one is named.",
+    ),
+    Choice("switch_model", "Ask for another model", "At the same provider."),
+    Choice(
+        "wait_and_retry",
+        "Wait and try again",
+        "The same candidate; at once, then after a pause.",
+    ),
 )
 GROUP_WORDS: Final = {
     "free": "free models",

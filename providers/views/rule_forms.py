@@ -169,7 +169,7 @@ class RuleForm(forms.Form):
     model = forms.CharField(
         required=False,
         max_length=200,
-        help_text="Empty keeps the model that was asked for.",
+        help_text="As its provider names it.",
         widget=forms.TextInput(attrs={"list": "model-names", "autocomplete": "off"}),
     )
     max_retries = forms.IntegerField(
@@ -178,7 +178,7 @@ class RuleForm(forms.Form):
     backoff = forms.ChoiceField(
         label="Wait between them",
         choices=[
-            ("exponential", "Longer each time: 1, 2, 4 s, up to 30 s"),
+            ("exponential", "Longer each time: 2, 4, 8 s"),
             ("constant", "1 s each time"),
         ],
         required=False,
@@ -263,7 +263,8 @@ class DefaultModelForm(forms.Form):
         label="Model or alias",
         required=False,
         max_length=200,
-        help_text="For requests that name none, or auto. Empty: they are refused.",
+        help_text="For requests that name none, or auto; provider/model binds them to "
+        "one provider. Empty: the well-known models of the pool share them.",
         widget=forms.TextInput(attrs={"list": "model-names", "autocomplete": "off"}),
     )
 

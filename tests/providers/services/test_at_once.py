@@ -15,9 +15,17 @@ from poolsite.models import AuditEvent, User
 from pricing import services as prices
 from pricing.cost import PriceSpec
 from pricing.models import CustomPrice
+from providers import selectors_routing as routing_selectors
 from providers.models import Alias, ApiKey, Provider, ProviderModel
-from providers.services import credentials, models, providers
+from providers.services import (
+    credentials,
+    models,
+    providers,
+    routing,
+    routing_rules,
+)
 from providers.services.errors import ServiceError
+from providers.snapshot.types import RuleRecord
 from tests import factories
 from usage import services as keys
 from usage.budgets import services as budgets
@@ -191,3 +199,24 @@ def test_changes_in_opposite_orders_do_not_wait_in_a_circle() -> None:
         at_once(both(pair), both(pair[::-1]), both(pair))
     except OperationalError as exc:  # pragma: no cover - the failure this is about
         pytest.fail(str(exc))
+
+
+def test_of_changes_to_one_state_of_the_routing_one_wins() -> None:
+    tag = routing_selectors.standing().tag
+    found = at_once(
+        *[
+            lambda word=word: routing.change_settings(CLI, {"strategy": word}, tag=tag)
+            for word in ("cost", "latency", "weighted")
+        ]
+    )
+    assert count(found, REFUSED) == 2
+    seen = routing_selectors.standing().tag
+    found = at_once(*[lambda: routing.publish(CLI, tag=seen)] * 3)
+    assert count(found, REFUSED) == 2
+    assert [row.number for row in routing_selectors.history()] == [1]
+
+
+def test_rules_added_at_once_all_stay() -> None:
+    rule = RuleRecord(trigger="error", action="switch_provider", provider="acme")
+    at_once(*[lambda: routing_rules.add_rule(CLI, rule)] * 4)
+    assert len(routing_selectors.standing().edited.rules) == 4
