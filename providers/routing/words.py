@@ -93,6 +93,7 @@ QUOTA: Final = (
     r"spend(ing)?[ _]limit",
     r"out of (credit|fund)",
     r"exceeded your current quota",
+    r"quota (is |has been )?(used up|exhausted)",
     r"usage[ _]limit[ _]reached",
     r"specified api usage limit",
     "已欠费",

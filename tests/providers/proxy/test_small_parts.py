@@ -120,20 +120,20 @@ async def test_a_watch_beats_and_calls_back_in_silence() -> None:
 @pytest.mark.parametrize(
     ("status", "detail", "kind", "scope"),
     [
-        (400, ErrorDetail("bad", "invalid_request_error"), "request", "request"),
+        (400, ErrorDetail("bad", "invalid_request_error"), "format", "request"),
         (400, ErrorDetail("Invalid API key provided"), "auth", "candidate"),
         (401, ErrorDetail("no"), "auth", "candidate"),
         (402, ErrorDetail("pay"), "quota", "candidate"),
         (403, ErrorDetail("content policy violation"), "request", "request"),
         (404, ErrorDetail("model x not found"), "model", "candidate"),
-        (404, ErrorDetail(""), "server_error", "origin"),
+        (404, ErrorDetail(""), "dialect", "origin"),
         (408, ErrorDetail(""), "timeout", "candidate"),
         (429, ErrorDetail("slow down"), "rate_limit", "candidate"),
         (429, ErrorDetail("", None, "insufficient_quota"), "quota", "candidate"),
         (302, ErrorDetail(""), "server_error", "origin"),
         (500, ErrorDetail(""), "server_error", "candidate"),
         (503, ErrorDetail(""), "unavailable", "candidate"),
-        (529, ErrorDetail(""), "unavailable", "candidate"),
+        (529, ErrorDetail(""), "overloaded", "candidate"),
     ],
 )
 def test_a_status_is_judged(
@@ -167,9 +167,9 @@ def test_a_broken_transport_is_judged(
     [
         (ErrorDetail("You hit the rate limit"), "rate_limit"),
         (ErrorDetail("quota is used up"), "quota"),
-        (ErrorDetail("", "overloaded_error"), "unavailable"),
+        (ErrorDetail("", "overloaded_error"), "overloaded"),
         (ErrorDetail("", None, "invalid_api_key"), "auth"),
-        (ErrorDetail("", "invalid_request_error"), "request"),
+        (ErrorDetail("", "invalid_request_error"), "format"),
         (ErrorDetail("boom", status=500), "server_error"),
         (ErrorDetail("boom"), "server_error"),
     ],
