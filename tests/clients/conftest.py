@@ -30,7 +30,7 @@ CONTENT = [
 FAULTS = {
     "refuses": ["fault-400-param-temperature", "fault-400-context", "fault-422"],
     "unknowing": ["fault-404"],
-    "limited": ["fault-429-retry-after-7"],
+    "limited": ["fault-429-retry-after-17"],
     "poor": ["fault-429-quota"],
     "impatient": ["fault-429-quota+ok"],
     "strict": ["fault-401"],

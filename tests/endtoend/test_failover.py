@@ -84,7 +84,7 @@ RETRY_AFTER = {
     "429-retry-after--5": (1, 1),
     "429-retry-after-soon": (1, 300),
     "429-retry-after-1e9": (3_600, 86_400),
-    "429-retry-after-date-9": (1, 9),
+    "429-retry-after-date-19": (1, 19),
     "429-retry-after-ms-1500": (1, 2),
 }
 SECRETS = ["echo-secret-header", "echo-secret-body", "400+echo-secret-error"]
