@@ -187,10 +187,11 @@ def _explained(client: Any, page: str) -> tuple[int, set[str]]:
         if sql.startswith(_CONTROL):
             setting = ""
             continue
-        count += 1
         if sql.startswith("SET LOCAL"):
             setting = sql
-        elif sql.startswith(("SELECT", "(SELECT")) and any(n in sql for n in SCANNED):
+            continue
+        count += 1
+        if sql.startswith(("SELECT", "(SELECT")) and any(n in sql for n in SCANNED):
             found |= {step for step in _plan(sql, setting) if _is_scan(step)}
     return count, found
 

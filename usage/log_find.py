@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.core.exceptions import BadRequest
@@ -30,6 +30,7 @@ PAGE_SIZE: Final = 50
 MOST_NEWS: Final = 200
 _CURSOR: Final = re.compile(r"^([on])([0-9]{1,17})\.([0-9a-f]{32})$")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAYS: Final = timedelta(days=2)
 Place = tuple[datetime, UUID]
 
 
@@ -83,13 +84,16 @@ def find(
     if narrowed.by_day:
         base = base.filter(_on_active_days(narrowed, place, now, is_older=is_older))
     edge: Place | None = None
-    with _along_indexes():
+    near = _near(place[0] if place else now, is_older=is_older)
+    with along_indexes():
         if narrowed.tried is not None:
-            edge = _edge(base, order, min(look_at, narrowed.look_at))
+            edge = _edge(base, order, min(look_at, narrowed.look_at), near)
+            near = None
             if edge is not None:
                 base = base.filter(_up_to(edge, "gt" if is_older else "lt"))
             base = base.filter(narrowed.tried)
-        found = list(with_corrections(base).order_by(*order)[: size + 1])
+        rows = with_corrections(base).order_by(*order)
+        found = _first(rows, 0, size + 1, near)
     page = _page(found, size, edge, is_older=is_older, is_first=place is None)
     return replace(page, keys=narrowed.keys, unknown=narrowed.unknown)
 
@@ -148,7 +152,7 @@ def _on_active_days(
 
 
 @contextmanager
-def _along_indexes() -> Iterator[None]:
+def along_indexes() -> Iterator[None]:
     """Have PostgreSQL follow the log's indexes, a range that is a whole day included.
 
     It would read such a day's table from end to end and sort it, which is quicker by a
@@ -182,11 +186,30 @@ def _up_to(place: Place, side: str) -> Q:
 
 
 def _edge(
-    base: QuerySet[Request], order: tuple[str, ...], look_at: int
+    base: QuerySet[Request],
+    order: tuple[str, ...],
+    look_at: int,
+    near: Q | None = None,
 ) -> Place | None:
     """Return the last row that is looked at, None when the rows end before."""
     rows = base.order_by(*order).values_list("at", "id")
-    return next(iter(rows[look_at - 1 : look_at]), None)
+    return next(iter(_first(rows, look_at - 1, look_at, near)), None)
+
+
+def _near(start: datetime, *, is_older: bool) -> Q | None:
+    """Return the days beside a moment; None where all days lie in one table."""
+    if connection.vendor != "postgresql":
+        return None
+    return Q(at__gt=start - _DAYS) if is_older else Q(at__lt=start + _DAYS)
+
+
+def _first(rows: QuerySet[Any], start: int, end: int, near: Q | None) -> list[Any]:
+    """Return a stretch of rows, looked for in the days nearby first.
+
+    Of ninety partitions PostgreSQL then opens three, and has nothing to merge.
+    """
+    found = [] if near is None else list(rows.filter(near)[start:end])
+    return found if len(found) == end - start else list(rows[start:end])
 
 
 def _page(

@@ -6,7 +6,7 @@ models answered comes from its own requests, found by their index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -18,6 +18,7 @@ from usage.dashboards import sums
 from usage.dashboards.periods import Period
 from usage.dashboards.question import Source
 from usage.dashboards.sums import Line
+from usage.log_find import along_indexes
 from usage.models import Dimension, Request
 from usage.selectors import strings
 
@@ -61,7 +62,8 @@ def described(lines: Sequence[Line]) -> list[Session]:
     spans = rows.order_by().values("session_dim", "model_served_dim", "agent_dim")
     models: dict[int, set[int]] = {}
     agents: dict[int, int] = {}
-    seen: Iterable[Any] = spans.annotate(first=Min("at"), last=Max("at"))
+    with along_indexes():
+        seen = list(spans.annotate(first=Min("at"), last=Max("at")))
     for row in seen:
         session = found[row["session_dim"]]
         session.first_at = min(session.first_at or row["first"], row["first"])
