@@ -76,6 +76,6 @@ def test_workers_learn_from_each_other_and_follow_a_person(
     scene.product.restart()
     assert served_by(scene) == {"other"}
 
-    assert "1 cooldowns cleared" in scene.product.pool("cooldown", "clear", "--all")
+    assert "1 cooldown cleared" in scene.product.pool("cooldown", "clear", "--all")
     within(WITHIN_S, lambda: served_by(scene) == {"limited"})
     assert listed(scene.product) == []

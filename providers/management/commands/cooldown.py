@@ -36,7 +36,8 @@ class Command(PoolCommand):
     def clear(self, options: dict[str, Any]) -> None:
         if options["all"]:
             count = cooldowns.clear_all(self.actor)
-            self.say(f"{count:,} cooldowns cleared.")
+            noun = "cooldown" if count == 1 else "cooldowns"
+            self.say(f"{count:,} {noun} cleared.")
             return
         cooldowns.clear(self.actor, options["subject"])
         self.say(f"{options['subject']} is tried again within two seconds.")

@@ -13,6 +13,7 @@ from poolsite.models import Alert, AuditEvent, User
 from providers.models import ApiKey
 from tests import factories
 from tests.providers.api.conftest import Api
+from tests.providers.cooling import cool, key_subject
 from tests.providers.dump import dump
 
 pytestmark = pytest.mark.django_db
@@ -133,6 +134,8 @@ CASES = [
     Case("routing.discard", "DELETE", "/routing/draft", None, False),
     Case("routing.revert", "POST", "/routing/history/{number}/revert", {}),
     Case("routing.default_model", "PUT", "/routing/default-model", {"model": "best"}),
+    Case("cooldown.clear", "DELETE", "/cooldowns/{cooldown}"),
+    Case("cooldown.clear_all", "DELETE", "/cooldowns"),
     Case("pool.import", "POST", "/import", {"format": "provider-pool", "version": 1}, False),
 ]  # fmt: skip
 HOOK = {"kind": "webhook", "name": "h", "url": "https://hooks.example.com/x"}
@@ -165,6 +168,7 @@ def pool(owner: Api, viktor: User) -> dict[str, str]:
         "alert": str(Alert.objects.get().pk),
         "channel": str(owner("GET", "/alert-channels")[1][0]["id"]),
         "key": str(ApiKey.objects.get().pk),
+        "cooldown": cool(key_subject(ApiKey.objects.get()), "quota").key,
         "place": "1",
         "second": "2",
         "number": "1",

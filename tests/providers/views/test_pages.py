@@ -47,6 +47,8 @@ EMPTY = (
     "/requests/",
     "/keys/add/",
     "/models/",
+    "/routing/cooldowns/",
+    "/routing/health/",
 )
 GROUND = (
     "/settings/", "/settings/profile/", "/settings/tokens/", "/users/", "/users/add/", "/audit/",
