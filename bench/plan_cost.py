@@ -3,9 +3,9 @@
     python -m bench.plan_cost
 
 A pool serves ten models at each of its providers; half of the providers are cooling,
-drawn at random. What is timed is what a request does: resolve the name, line up the
+drawn at random. What is counted is processor time, and what is timed is what a request does: resolve the name, line up the
 routes, plan, and take the first candidate. Sizes are measured in turns, so that a busy
-machine slows both alike.
+machine slows both alike; one whose caches others use too slows the large one more.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ SMALL: Final = 10
 LARGE: Final = 1000
 LIMIT_US: Final = 30.0
 MOST_GROWTH: Final = 0.15
+_DRAWS: Final = 5
 _KEY: Final = types.ClientKeyRecord(1, "k", "", "", "bench")
 _QUOTA: Final = {"reason": "quota", "count": 1}
 _COOLED_S: Final = 3600.0
@@ -101,10 +102,10 @@ class Rig:
     def cost_us(self, way: Way, rounds: int) -> float:
         """Return the mean cost of one first candidate over the names of the pool."""
         names = self.names * rounds
-        begun = time.perf_counter()
+        begun = time.thread_time()
         for name in names:
             self.first(name, way)
-        return (time.perf_counter() - begun) / len(names) * 1e6
+        return (time.thread_time() - begun) / len(names) * 1e6
 
 
 def measure(
@@ -112,22 +113,24 @@ def measure(
 ) -> PlanCost:
     """Measure small and large pools in turns.
 
-    Shapes:  the least of many short means stands for a size: noise only adds.
+    Shapes:  five draws stand for a small pool: of ten, a few are half of it. The median
+             of the faster half of many short means stands for each: noise only adds.
     """
     way = Way(strategy=strategy)
-    small, large = Rig(SMALL, seed), Rig(LARGE, seed)
-    for rig in (small, large):
+    small = [Rig(SMALL, seed + number) for number in range(_DRAWS)]
+    large = Rig(LARGE, seed)
+    found: dict[Rig, list[float]] = {rig: [] for rig in (*small, large)}
+    for rig in found:
         rig.cost_us(way, LARGE * 4 // MODELS)  # every route is made ready once
-    found: dict[Rig, list[float]] = {small: [], large: []}
     gc.collect()
     for _ in range(samples):
         for rig, values in found.items():
             values.append(rig.cost_us(way, rounds))
-    return PlanCost(strategy, _typical(found[small]), _typical(found[large]))
+    small_us = statistics.fmean(_typical(found[rig]) for rig in small)
+    return PlanCost(strategy, small_us, _typical(found[large]))
 
 
 def _typical(values: list[float]) -> float:
-    """Return the median of the faster half."""
     return statistics.median(sorted(values)[: max(1, len(values) // 2)])
 
 

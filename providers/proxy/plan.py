@@ -129,15 +129,15 @@ class Plan:
         return self._judge(candidate.route)
 
     def _judge(self, route: Route) -> Candidate | None:
+        # First of all: in bad times most of a pool is cooling, and is not worth more.
+        cooling = self._rules.health.cooling(route)
+        if cooling is not None:
+            self._cooled.append(route)
+            why = COOLING + cooling.reason
+            self.skipped.append(Skip(route, why, cooling.left_s))
+            return None
         reason = self._objection(route)
         if reason is None:
-            # Before anything is made ready: in bad times most of a pool is cooling.
-            cooling = self._rules.health.cooling(route)
-            if cooling is not None:
-                self._cooled.append(route)
-                why = COOLING + cooling.reason
-                self.skipped.append(Skip(route, why, cooling.left_s))
-                return None
             candidate = self._prepared(route)
             if candidate is None:
                 reason = NO_BRIDGE
@@ -207,24 +207,32 @@ class Plan:
         return self.next()
 
     def _least_bad(self) -> Candidate | None:
+        """Try the one nearest to recovery, of those who could serve but for cooling."""
         cooled, self._cooled = self._cooled, []
-        ready = {id(route): self._prepared(route) for route in cooled}
-        soft = [route for route in cooled if self._is_worth_a_try(route)]
-        soft = [
-            route
-            for route in soft
-            if ready[id(route)] is not None and self._objection(route) is None
-        ]
-        for unjoined in cooled:
-            if ready[id(unjoined)] is None:
-                self._unskip(unjoined)
-                self.skipped.append(Skip(unjoined, NO_BRIDGE))
+        barred: dict[int, str] = {}
+        soft = []
+        for each in cooled:
+            reason = self._objection(each)
+            if reason is None and self._prepared(each) is None:
+                reason = NO_BRIDGE
+            if reason is not None:
+                barred[id(each)] = reason
+            elif self._is_worth_a_try(each):
+                soft.append(each)
+        if barred:
+            # That they are cooling too is no news to anybody.
+            self.skipped = [
+                Skip(skip.route, barred[id(skip.route)])
+                if id(skip.route) in barred
+                else skip
+                for skip in self.skipped
+            ]
         route = self._rules.health.least_bad(soft)
         if route is None:
             return None
         self._tried += 1
         self._unskip(route)
-        return ready[id(route)]
+        return self._prepared(route)
 
     def _prepared(self, route: Route) -> Candidate | None:
         wish = self.wish

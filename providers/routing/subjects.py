@@ -16,6 +16,7 @@ The names are keys of facts and rows, so they never change their shape.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Final
 
 import msgspec
@@ -138,9 +139,10 @@ class Namer:
         account = self.account(route)
         is_local = route.provider.location == _LOCAL
         made = (
-            f"provider:{provider_id}",
+            # Shared by all models of a provider: what is small is near.
+            intern(f"provider:{provider_id}"),
             f"model:{model_id}",
-            f"credential:{provider_id}:{own}",
+            intern(f"credential:{provider_id}:{own}"),
             f"limit:{provider_id}:{own}:{model_id}",
             "" if is_local else EGRESS_SUBJECT,
             f"account:{provider_id}:{account}" if account else "",
