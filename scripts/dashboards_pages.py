@@ -96,7 +96,8 @@ def log(now: datetime) -> Iterator[str]:
 def _sessions(*numbers: int | None) -> list[str]:
     from usage.models import Dimension
 
-    rows = Dimension.objects.filter(pk__in=numbers).order_by("pk")
+    known = [each for each in numbers if each is not None]
+    rows = Dimension.objects.filter(pk__in=known).order_by("pk")
     return list(rows.values_list("value", flat=True))
 
 

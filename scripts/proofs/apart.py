@@ -26,15 +26,26 @@ def measured(
     Errors:  RuntimeError with the end of what it complained of.
     """
     with tempfile.TemporaryDirectory(prefix="pool-proof-") as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", f"scripts.{rig}", str(count), str(seed)],
-            cwd=ROOT,
-            env={**os.environ, "POOL_DATA_DIR": folder, **(environment or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=within_s,
-        )
+        own = {"POOL_DATA_DIR": folder, **(environment or {})}
+        return run_rig(rig, str(count), str(seed), within_s=within_s, environment=own)
+
+
+def run_rig(
+    rig: str, *arguments: str, within_s: float, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Run a module where its environment says, as ``measured``.
+
+    Errors:  as ``measured``.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", f"scripts.{rig}", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=within_s,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr[-2_000:])
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -62,6 +62,7 @@ def described(lines: Sequence[Line]) -> list[Session]:
     spans = rows.order_by().values("session_dim", "model_served_dim", "agent_dim")
     models: dict[int, set[int]] = {}
     agents: dict[int, int] = {}
+    seen: list[Any]
     with along_indexes():
         seen = list(spans.annotate(first=Min("at"), last=Max("at")))
     for row in seen:
