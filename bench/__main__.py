@@ -16,7 +16,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import gateways, peers, profiles, report
+from bench import gateways, peers, plan_cost, profiles, report
 from bench.tools import LOAD_CORE, BenchError, require
 from tests.rig.processes import ROOT
 
@@ -81,6 +81,7 @@ def _measure(running: list[gateways.Running], seconds: int, *, only_floor: bool)
         )
         notes.append(f"The console user loaded the overview {pages} times.")
         profiles.measure_memory(pool, subject)
+        subject.plan = plan_cost.measure()
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     return report.render(found, date=date, rate=rate, notes=notes)
 

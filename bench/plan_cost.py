@@ -3,9 +3,9 @@
     python -m bench.plan_cost
 
 A pool serves ten models at each of its providers; half of the providers are cooling,
-drawn at random. What is counted is processor time, and what is timed is what a request does: resolve the name, line up the
-routes, plan, and take the first candidate. Sizes are measured in turns, so that a busy
-machine slows both alike; one whose caches others use too slows the large one more.
+drawn at random. What is timed is what a request does: resolve the name, line up the
+routes, plan, and take the first candidate. Processor time is counted, and sizes are
+measured in turns; where others use the machine's caches too, the large pool suffers more.
 """
 
 from __future__ import annotations

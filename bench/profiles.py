@@ -13,6 +13,7 @@ import aiohttp
 from bench.console_user import ConsoleUser
 from bench.dialects import UPSTREAMS, asking
 from bench.gateways import Running
+from bench.plan_cost import PlanCost
 from bench.tools import (
     HOLD_BODY,
     JSON_BODY,
@@ -52,6 +53,7 @@ class Figures:
     requests: int = 0
     beside: dict[str, float] = field(default_factory=dict)
     translated: dict[str, float] = field(default_factory=dict)
+    plan: PlanCost | None = None
 
     @property
     def json_median(self) -> float:

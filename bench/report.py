@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.plan_cost import LARGE, LIMIT_US, MOST_GROWTH, SMALL, PlanCost
 from bench.profiles import Figures
 from bench.tools import commit, machine
 
@@ -68,7 +69,18 @@ def budgets(pool: Figures, *, floor: Figures, base: Figures) -> list[Budget]:
         lines.append(_under("open stream", pool.rss_stream / 1e3, 150, "KB"))
     if pool.rss_total is not None:
         lines.append(_under("whole product", pool.rss_total / MEGABYTE, 450, "MB"))
+    if pool.plan is not None:
+        lines += _plan_lines(pool.plan)
     return lines
+
+
+def _plan_lines(plan: PlanCost) -> list[Budget]:
+    providers = f"{LARGE:,} providers, half cooling"
+    growth = 100 * plan.growth
+    return [
+        _under(f"first candidate, {providers}", plan.large_us, LIMIT_US, "us"),
+        _under(f"growth over {SMALL} providers", growth, 100 * MOST_GROWTH, "%"),
+    ]
 
 
 def render(
