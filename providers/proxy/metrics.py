@@ -29,6 +29,7 @@ from providers.proxy.exchange import Outcome
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 FLUSH_INTERVAL_S: Final = 1.0
+_SILENT_S: Final = 30.0
 _BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _MOST_SERIES: Final = 2_000
 _MOST_UNPRICED: Final = 200
@@ -171,10 +172,13 @@ class DataMetrics:
         """
         total = _Total()
         total.add(self._dump(), is_alive=True)
+        latest_s = self._clock.time_ns() / NANOSECONDS_PER_SECOND - _SILENT_S
         for path in self._others():
             dump = _read(path)
             if dump is not None:
-                total.add(dump, is_alive=_is_alive(path))
+                # Another process may have got the number of a dead one.
+                is_alive = dump.at_s >= latest_s and _is_alive(path)
+                total.add(dump, is_alive=is_alive)
         return total.text()
 
     def _count(self, name: str, labels: Labels) -> None:
