@@ -24,6 +24,14 @@ CASES = [
 ]
 
 
+ROUTING = [
+    "/routing/", "/routing/rules/add/", "/routing/rules/1/", "/routing/draft/",
+    "/routing/draft/replay/", "/routing/history/", "/routing/history/1/",
+    "/routing/aliases/", "/routing/aliases/add/", "/routing/default-model/",
+    "/routing/simulate/?model=fast&down=openai",
+]  # fmt: skip
+
+
 def pages(world: dict[str, Any]) -> list[str]:
     key = world["key"].pk
     kinds = ("fallback", "failed", "refused", "cut", "unpriced")
@@ -37,6 +45,7 @@ def pages(world: dict[str, Any]) -> list[str]:
         f"/keys/{key}/revoke/", f"/keys/{key}/use/", "/keys/budgets/",
         "/keys/budgets/add/", "/requests/", "/requests/?live=1",
         "/requests/?key=nobody", *(f"/requests/{world[kind]}/" for kind in kinds),
+        *ROUTING,
         "/usage/", "/usage/?by=model&range=90d", "/usage/?by=agent&compare=1",
         "/usage/?by=model&agent=x", "/usage/sessions/", "/usage/difference/",
         "/usage/reconciliation/", "/usage/reconciliation/new/",
@@ -158,7 +167,8 @@ def test_hostile_names_stay_text(open_as: Callable[..., Watched], owner: User) -
     ("path", "limit_kb"),
     [("/", 110), ("/providers/", 90), ("/keys/", 90), ("/requests/", 90),
      ("fallback", 90), ("/providers/openrouter/", 90), ("/providers/add/", 90),
-     ("/keys/add/", 90), ("/audit/", 90), ("/usage/", 90), ("/settings/", 90), ("/models/", 90)],
+     ("/keys/add/", 90), ("/audit/", 90), ("/usage/", 90), ("/settings/", 90), ("/models/", 90),
+     ("/routing/", 90)],
 )  # fmt: skip
 def test_a_cold_page_stays_light(
     open_as: Callable[..., Watched],

@@ -11,7 +11,8 @@ from poolsite import alerts
 from poolsite.clock import SystemClock
 from pricing.tokens import TokenUsage
 from providers.models import ApiKey
-from providers.services import providers
+from providers.services import models, providers, routing, routing_rules
+from providers.snapshot.types import RuleRecord
 from tests.factories import (
     SYSTEM,
     call,
@@ -37,6 +38,7 @@ _SERVED = [
 def build(requests: int = 60) -> dict[str, Any]:
     """Make the rows and return what tests name: ids of telling requests, a key."""
     made = _providers()
+    _routing()
     keys = _keys()
     dice = random.Random(4)
     now = datetime.now(UTC)
@@ -131,6 +133,23 @@ def _providers() -> dict[str, Any]:
         state="needs_attention", last_error="401: invalid api key"
     )
     return made
+
+
+def _routing() -> None:
+    """One routing in force, a draft with a rule that leads nowhere, an alias."""
+    models.set_alias(SYSTEM, "fast", ["gpt-5-mini", "groq/llama-3.3-70b-versatile"])
+    rule = RuleRecord(trigger="error", action="switch_provider", provider="groq")
+    routing_rules.add_rule(SYSTEM, rule)
+    routing.publish(SYSTEM, note="The usual")
+    gone = RuleRecord(
+        trigger="rate_limit",
+        action="switch_provider",
+        provider="gone",
+        models=("gpt-*",),
+        name="When it is busy",
+    )
+    routing_rules.add_rule(SYSTEM, gone)
+    routing.change_settings(SYSTEM, {"strategy": "cost", "groups": ["free", "paid"]})
 
 
 def _keys() -> dict[str, Any]:
