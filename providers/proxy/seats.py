@@ -58,12 +58,16 @@ class Full(Struct, frozen=True):
 
 
 class Waiter:
-    """One call in line, at every place it waits for."""
+    """One call in line, at every place it waits for.
 
-    __slots__ = ("keys", "turn")
+    Shapes:  ``held_by`` is the limit it met last; who comes later meets it too.
+    """
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    __slots__ = ("held_by", "keys", "turn")
+
+    def __init__(self, keys: Sequence[str], held_by: Full) -> None:
         self.keys = tuple(dict.fromkeys(keys))
+        self.held_by = held_by
         self.turn = asyncio.Event()
 
 
@@ -101,8 +105,9 @@ class Seats:
         scopes = self._scopes_of(candidate)
         if waiter is None:
             for scope in scopes:
-                if self._lines.get(scope.key):
-                    return Full(candidate, _CONCURRENCY)
+                if line := self._lines.get(scope.key):
+                    first = line[0].held_by
+                    return Full(candidate, first.limit, first.retry_after_s)
         ask = Ask(
             ticket_id=f"{call.inbound.request_id}~{next(_numbers)}",
             scopes=scopes,
@@ -147,7 +152,7 @@ class Seats:
         longest = max(len(self._lines.get(key, ())) for key in keys)
         if longest >= routing.queue_length or routing.queue_wait_s <= 0:
             return None
-        waiter = Waiter(keys)
+        waiter = Waiter(keys, full[0])
         for key in waiter.keys:
             self._lines.setdefault(key, deque()).append(waiter)
         call.watch.rest()
@@ -171,7 +176,7 @@ class Seats:
                 still = await self.take(call, each.candidate, waiter)
                 if still is None:
                     return each.candidate
-                options[id(each.candidate)] = still
+                options[id(each.candidate)] = waiter.held_by = still
             left = end - now()
             if left <= 0:
                 return None

@@ -31,6 +31,7 @@ from providers.routing.classify import classify, classify_words
 from providers.routing.hints import read_hint
 from providers.routing.quota_signal import QuotaSignal, quota_signal
 from providers.routing.steps import CANDIDATE, LARGER, ORIGIN, REQUEST, STEPS, Step
+from providers.routing.vendor_errors import verification_link
 from usage.journal import records
 
 __all__ = ["CANDIDATE", "INEXPRESSIBLE", "LARGER", "ORIGIN", "REQUEST"]
@@ -84,7 +85,7 @@ def judge_status(
     text = detail.raw.decode("utf-8", "replace") if detail.raw else detail.message
     step = STEPS[kind]
     is_about_it = step.scope in (REQUEST, LARGER) or kind in ("model", "dialect")
-    return _failure(
+    failure = _failure(
         kind,
         step.scope,
         status,
@@ -95,6 +96,9 @@ def judge_status(
         is_verbatim=is_about_it and status in _VERBATIM,
         signal=quota_signal(headers, now_s=now_s),
     )
+    link = verification_link(detail.raw) if kind == "auth" and detail.raw else ""
+    # Only a person can do that, so whoever reads the trail must find the way there.
+    return replace(failure, reason=f"{failure.reason} {link}") if link else failure
 
 
 def judge_body(detail: ErrorDetail, *, now_s: float) -> Failure:

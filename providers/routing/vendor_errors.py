@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,6 +25,7 @@ _Kind = Literal["auth", "quota", "rate_limit", "overloaded", "model"]
 _LIMITED: Final = frozenset({429, 499, 503})
 _EMPTY: Final = frozenset({"QUOTA_EXHAUSTED", "INSUFFICIENT_G1_CREDITS_BALANCE"})
 _FULL: Final = frozenset({"MODEL_CAPACITY_EXHAUSTED", "MODEL_CAPACITY_EXCEEDED"})
+_LONGEST_LINK: Final = 150
 _SPENT: Final = b"enforced_spend_limit_reached"
 
 
@@ -74,7 +76,13 @@ def is_daily(raw: bytes) -> bool:
 
 
 def verification_link(raw: bytes) -> str:
-    """Return where a person must confirm a Google account, blank when not asked to."""
+    """Return where a person must confirm a Google account, blank when not asked to.
+
+    Shapes:  Google's own pages only: whoever pretends to be Google sends nobody
+             anywhere. A long query is left out.
+    """
+    if b"VALIDATION_REQUIRED" not in raw:
+        return ""
     error = google_error(raw)
     details = [] if error is None else list(_details(error))
     if not _needs_a_person(details):
@@ -82,12 +90,25 @@ def verification_link(raw: bytes) -> str:
     for detail in details:
         links = detail.get("links")
         if isinstance(links, list) and links and isinstance(links[0], dict):
-            return str(links[0].get("url", ""))[:500]
+            return _own_page(str(links[0].get("url", "")))
     for detail in details:
         metadata = detail.get("metadata")
         if isinstance(metadata, dict) and "validation_link" in metadata:
-            return str(metadata["validation_link"])[:500]
+            return _own_page(str(metadata["validation_link"]))
     return ""
+
+
+def _own_page(link: str) -> str:
+    try:
+        parts = urlsplit(link)
+        host = parts.hostname or ""
+    except ValueError:
+        return ""
+    if parts.scheme != "https" or not host.endswith(".google.com"):
+        return ""
+    if len(link) <= _LONGEST_LINK and link.isprintable():
+        return link
+    return f"https://{host}/"
 
 
 def _limited(message: str, details: list[dict[str, Any]]) -> _Kind | None:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
+from providers.proxy.pipeline import Pipeline
 from providers.snapshot.types import RoutingRecord
 from tests.providers.proxy.pool import CHAT, STREAM, Answered, Client, Pool
 from tests.upstream.server import FaultUpstream
@@ -141,6 +143,35 @@ async def test_calls_over_the_rate_of_a_provider_go_elsewhere_or_wait(
         last = pool.settles[-1].request
         assert last is not None
         assert last.skipped == ("p1/gpt-test sk-…0001: at_limit:rpm",)
+
+
+async def test_who_stands_behind_a_rate_is_told_of_the_rate(
+    upstream: FaultUpstream,
+) -> None:
+    async with Pool() as pool:
+        pool.add_provider(upstream.base_url, rpm=1)
+        route(pool, queue_wait_s=0.05, queue_length=1)
+        assert (await pool.call()).status == 200
+        answers = await both(pool, CHAT, CHAT)
+        assert [answer.status for answer in answers] == [429, 429]
+
+
+async def test_places_are_one_count_over_processes_that_share_a_store(
+    one: Pool, upstream: FaultUpstream
+) -> None:
+    """The other process gives its place back without a word: it is looked at again."""
+    parts = msgspec.structs.replace(one.pipeline._parts, limits_are_shared=True)
+    other = Pipeline(parts)
+    first = asyncio.create_task(one.call())
+    await one.sent()
+    mine, one.pipeline = one.pipeline, other
+    second = await one.call()
+    one.pipeline = mine
+    assert ((await first).status, second.status) == (200, 200)
+    written = [type(r) for r in one.journal.records if not isinstance(r, Progress)]
+    assert written == [AttemptIntent, Settle, AttemptIntent, Settle]
+    assert upstream.control.by_model["gpt-test"] == 2
+    await other.finish(1.0)
 
 
 async def test_tokens_of_a_minute_count_what_was_used(upstream: FaultUpstream) -> None:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from providers.formats.errors import ErrorDetail
+from providers.proxy.verdict import judge_status
 from providers.routing.classify import (
     ROWS,
     ROWS_WITHOUT_STATUS,
@@ -78,22 +80,36 @@ def test_googles_details(
         assert classify(status, text=message, raw=raw) == kind
 
 
-def test_a_person_is_sent_to_where_google_wants_to_see_them() -> None:
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("https://accounts.google.com/a?b=c", "https://accounts.google.com/a?b=c"),
+        (
+            f"https://accounts.google.com/a?b={'c' * 200}",
+            "https://accounts.google.com/",
+        ),
+        ("https://accounts.google.com.evil.test/", ""),
+        ("http://accounts.google.com/", ""),
+        ("https://[", ""),
+    ],
+)
+def test_a_person_is_sent_to_googles_own_page_only(link: str, shown: str) -> None:
     info = {
         "@type": GOOGLE_TYPE + "ErrorInfo",
         "reason": "VALIDATION_REQUIRED",
         "domain": "cloudcode-pa.googleapis.com",
-        "metadata": {"validation_link": "https://example.test/b"},
+        "metadata": {"validation_link": link},
     }
-    links = {
-        "@type": GOOGLE_TYPE + "Help",
-        "links": [{"url": "https://example.test/a"}],
-    }
-    both = json.dumps({"error": {"details": [info, links]}}).encode()
-    assert verification_link(both) == "https://example.test/a"
-    alone = json.dumps({"error": {"details": [info]}}).encode()
-    assert verification_link(alone) == "https://example.test/b"
-    assert verification_link(b'{"error": {"details": [1, "@type"]}}') == ""
+    links = {"@type": GOOGLE_TYPE + "Help", "links": [{"url": link}]}
+    for details in ([info], [{**info, "metadata": {}}, links]):
+        raw = json.dumps({"error": {"message": "Verify", "details": details}}).encode()
+        assert verification_link(raw) == shown
+        detail = ErrorDetail(message="Verify", raw=raw)
+        failure = judge_status(403, detail, {}, now_s=0.0)
+        assert failure.reason == f"403 Verify {shown}".rstrip()
+    assert (
+        verification_link(b'{"error": {"details": [1, "VALIDATION_REQUIRED"]}}') == ""
+    )
 
 
 def test_anthropics_spend_limit_hides_in_its_details() -> None:
