@@ -277,6 +277,7 @@ class FleetLimits:
                     await self._teller.tell()
                 except LimitStoreError as error:
                     self._leave(self._redis.run, error)
+                    self._teller.joined = ""
                     self._redis.forget()
                     continue
                 if not self.is_shared:

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from poolsite.clock import Clock
 from usage.limits.contract import LEASE_S, Budget, LimitStoreError, Ticket
-from usage.limits.redis import PREFIX, RedisLimits
+from usage.limits.redis import BARRED, PREFIX, RedisLimits
 from usage.limits.redis_words import budget_request
 from usage.limits.refusals import MICRO
 
@@ -141,14 +141,16 @@ class RedisFleet(RedisLimits):
         lines: Sequence[Line],
         *,
         started_s: float = 0.0,
-        known: Sequence[str] = (),
+        known: Sequence[str] | None = (),
         is_final: bool = True,
     ) -> Met:
         """Tell what this node holds; the last part of it makes it a member.
 
-        Shapes:  ``known`` are the other nodes it knew of. ``lines`` of another part
-                 than the last say nothing about shares.
-        Errors:  LimitStoreError when Redis cannot be reached.
+        Shapes:  ``known`` are the other nodes it knew of, None from a node that has
+                 joined before. ``lines`` of another part than the last say nothing
+                 about shares.
+        Errors:  LimitStoreError when Redis cannot be reached, NotJoinedError when it
+                 forgot a node that had joined.
         """
         keys = [f"{self._prefix}t:"]
         keys += [
@@ -163,7 +165,8 @@ class RedisFleet(RedisLimits):
                 "scopes": [],
                 "budgets": [_line(each) for each in lines],
                 "tickets": [self._told(each) for each in tickets],
-                "known": list(known),
+                "joined": known is None,
+                "known": list(known or ()),
                 "member": True,
                 "final": is_final,
                 "started": round(started_s * MICRO),
@@ -172,6 +175,8 @@ class RedisFleet(RedisLimits):
             },
             keys,
         )
+        if reply[0] == -2:
+            raise BARRED[reply[0]]
         if not is_final:
             return Met(False, frozenset(), [])
         alive = frozenset(name.decode() for name in reply[1])

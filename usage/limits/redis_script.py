@@ -212,6 +212,9 @@ local function learn_shipped(key, total, by_origin)
   redis.call('HSET', key, 'total', text(total))
   for origin, nano in pairs(by_origin) do
     local before = unseen(key, origin)
+    if req.member then
+      nano = math.max(nano, tonumber(redis.call('HGET', key, 's:' .. origin)) or 0)
+    end
     redis.call('HSET', key, 's:' .. origin, text(nano))
     add_to(key, 'x', unseen(key, origin) - before)
   end

@@ -107,6 +107,7 @@ end
 
 function steps.sync()
   expire()
+  if req.joined and barred() == -2 then return {-2} end
   for _, ticket in ipairs(req.tickets) do announce(ticket) end
   local shares = {}
   for i, budget in ipairs(req.budgets) do

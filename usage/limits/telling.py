@@ -87,7 +87,7 @@ class Teller:
                 tickets,
                 lines,
                 started_s=started_s,
-                known=[] if self.joined else sorted(self._known),
+                known=None if self.joined else sorted(self._known),
                 is_final=is_final,
             )
         except BaseException:
@@ -114,7 +114,9 @@ class Teller:
         )
         for account, share in zip(lent, met.shares, strict=True):
             account.lend(share, now_us, self._lease_us)
-        self._known = met.alive - {self._redis.origin}
+        # Until all were heard of, those not yet back are not forgotten.
+        before = frozenset() if met.is_open else self._known
+        self._known = (before | met.alive) - {self._redis.origin}
         own.nodes = max(1, len(met.alive))
         self.is_whole = met.is_open
 
