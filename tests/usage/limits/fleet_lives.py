@@ -195,9 +195,7 @@ async def _end(world: _World, lives: Lives, scope: Scope) -> None:
     shares = sum(
         account.share for node in world.nodes for account in node._own.accounts.values()
     )
-    lives.held = (
-        max(0, money.reserved - shares - LIMIT // 20) + 1_000 - slots.remaining
-    )
+    lives.held = max(0, money.reserved - shares - LIMIT // 20) + 1_000 - slots.remaining
     counted = LIMIT - money.remaining - money.reserved
     if counted <= LIMIT:
         lives.difference = abs(counted - world.spent.total())
