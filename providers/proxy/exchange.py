@@ -88,7 +88,8 @@ class Candidate(Struct, frozen=True):
              client: what they count is not the client's alone. ``is_plain`` = the
              price has an input and an output rate and no rule that could change them.
              ``base_url`` is the root of the chosen dialect; ``is_relay`` = nothing is
-             translated on the way.
+             translated on the way. ``panic`` names why it is cooling when it is asked
+             all the same, for want of anybody better.
     """
 
     route: Route
@@ -104,6 +105,7 @@ class Candidate(Struct, frozen=True):
     is_plain: bool
     base_url: str
     is_relay: bool
+    panic: str = ""
 
 
 class Admission(Struct, frozen=True):

@@ -53,6 +53,10 @@ def answer_head(
     ]
     if candidate.price.spec is None:
         headers.append(_UNPRICED)
+    if candidate.panic:
+        headers.append(
+            (b"x-pool-warning", b"panic:" + candidate.panic.encode("ascii", "replace"))
+        )
     return headers
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from poolsite.clock import Clock
 from pricing.cost import UNIT_COLUMNS, PriceSpec
@@ -20,7 +21,9 @@ from providers.proxy.ports import Cooling
 from providers.proxy.prepared import ACCOUNT as ACCOUNT
 from providers.proxy.prepared import Catalog as Catalog
 from providers.routing.access import may_use_model, may_use_provider
+from providers.routing.health import PROBING
 from providers.routing.order import Lineup
+from providers.routing.strategies import AUTO, is_in
 from providers.routing.types import Route
 
 # Why a candidate was passed over.
@@ -35,6 +38,7 @@ SAME_ORIGIN: Final = "host_is_down"
 OVER_BUDGET: Final = "over_budget"
 PROGRAMS_OFF: Final = "cli_providers_off"
 EXCLUDED: Final = "excluded_by_client"
+NOT_IN_MODE: Final = "not_in_mode"
 LACKS: Final = "lacks:"
 
 # What stands in where no price is known is not the model's own price.
@@ -46,7 +50,8 @@ class Wish(Struct, frozen=True):
     """Say what a client asks for, as far as it decides who may serve it.
 
     Shapes:  ``runs_programs`` = the owner allows providers that are programs here.
-             ``exclude`` are slugs or ``provider/model`` the client does not want.
+             ``exclude`` are slugs or ``provider/model`` the client does not want;
+             ``mode`` says where it may be served.
     """
 
     wire: WireFormat
@@ -56,6 +61,7 @@ class Wish(Struct, frozen=True):
     op: Op = "chat"
     runs_programs: bool = False
     exclude: tuple[str, ...] = ()
+    mode: str = AUTO
 
 
 class Plan:
@@ -183,6 +189,8 @@ class Plan:
     def _refusal(self, route: Route) -> str | None:
         """Say what the client or its key have against a route they may use."""
         wish, model = self.wish, route.model
+        if wish.mode != AUTO and not is_in(wish.mode, route.provider):
+            return NOT_IN_MODE
         if wish.exclude and _is_excluded(route, wish.exclude):
             return EXCLUDED
         if wish.needs_price and not _has_price(model.price, wish.op):
@@ -232,7 +240,11 @@ class Plan:
             return None
         self._tried += 1
         self._unskip(route)
-        return self._prepared(route)
+        candidate = self._prepared(route)
+        cooling = self._rules.health.cooling(route)
+        if candidate is None or cooling is None or cooling.reason == PROBING:
+            return candidate
+        return replace(candidate, panic=cooling.reason)
 
     def _prepared(self, route: Route) -> Candidate | None:
         wish = self.wish

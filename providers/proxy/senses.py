@@ -36,6 +36,9 @@ class Senses:
         self._parts.health.begin(candidate.route)
         self._parts.pulse.begin(candidate.route)
         call.felt = candidate.route
+        if candidate.panic:
+            name = f"{candidate.target.provider_slug}/{candidate.target.upstream_model}"
+            call.note(f"panic: {name} is asked although it rests ({candidate.panic})")
 
     def end(self, call: Call) -> None:
         """Note that the call of a candidate is over, however it ended."""
