@@ -283,12 +283,13 @@ async def _write_in_silence(exchange: Exchange, plan: Plan, served: Served) -> N
 
 async def _dawdle(exchange: Exchange, seconds: float) -> None:
     """Keep the client waiting for the first token, a stream with signs of life."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    while (left := until - loop.time()) > 0:
+    left = seconds
+    while left > 0:
         if exchange.chunked:
             await exchange.send(SIGN_OF_LIFE)
-        await exchange.sleep(min(left, _SIGN_OF_LIFE_S))
+        step = min(left, _SIGN_OF_LIFE_S)
+        await exchange.sleep(step)
+        left -= step
 
 
 def _credit(served: Served, segment: Segment) -> None:

@@ -33,10 +33,9 @@ def expected(cell: Cell) -> Outcome:
         # The client holds a part of the answer: the error is told inside the stream.
         told = ((FIRST, f"{fault.kind}: fail_fast"),)
         return Outcome(200, code, "", "", told, cooling, fault.seconds)
-    if cell.is_stream and fault.alone and cell.left == "none":
-        # Slow is better than nobody.
-        itself = ((FIRST, "served"),)
-        return Outcome(200, "", "", FIRST, itself, (), fault.alone)
+    alone = fault.alone if cell.left == "none" else None
+    if alone is not None and (alone.is_for_all or cell.is_stream):
+        return Outcome(200, "", "", FIRST, alone.trail, (), alone.seconds)
     repeated = ((FIRST, f"{fault.kind}: retry_same"),) * (fault.asked - 1)
     if cell.left in fault.helped_by:
         step = _STEP[cell.left]

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.providers.failover.table import LEFT, Cooling, Fault, Left
+from tests.providers.failover.table import (
+    FIRST,
+    LEFT,
+    Cooling,
+    Fault,
+    Left,
+    Patience,
+)
 
 ANYBODY: Final = frozenset[Left](LEFT) - {"none"}
 OTHER_HOSTS: Final[frozenset[Left]] = frozenset(
@@ -126,6 +133,17 @@ FAULTS: Final = (
         cools=Cooling("limit", "rate_limit", 20),
         retry_after="20",
     ),
+    Fault(
+        "429 soon",
+        "too many requests, come back in 2 s: worth waiting for where nobody is left",
+        "candidate",
+        "rate_limit",
+        (429, "rate_limit_exceeded"),
+        ANYBODY,
+        whole="first-1+429-retry-after-2",
+        cools=Cooling("limit", "rate_limit", 2),
+        alone=Patience(2, ((FIRST, "rate_limit: wait"), (FIRST, "served"))),
+    ),
     # The request itself.
     Fault(
         "400",
@@ -232,7 +250,7 @@ FAULTS: Final = (
         (504, "upstream_timeout"),
         ANYBODY,
         whole="silence",
-        seconds=3,
+        seconds=1,
     ),
     Fault(
         "slow first token",
@@ -241,9 +259,10 @@ FAULTS: Final = (
         "timeout",
         (504, "upstream_timeout"),
         ANYBODY,
-        whole="late-token-15000",
-        seconds=3,
-        alone=15,
+        whole="late-token-3000",
+        seconds=1,
+        # Slow is better than nobody.
+        alone=Patience(3, ((FIRST, "served"),), is_for_all=False),
     ),
     Fault(
         "stall at once",
@@ -254,7 +273,7 @@ FAULTS: Final = (
         ANYBODY,
         whole="stall-0",
         stream="stall-1",
-        seconds=3,
+        seconds=1,
     ),
     Fault(
         "stall midway",
@@ -265,7 +284,7 @@ FAULTS: Final = (
         ANYBODY,
         whole="len-60+stall-bytes-200",
         stream="len-60+stall-20",
-        seconds=3,
+        seconds=1,
         is_midway=True,
     ),
     # A 200 that is none.

@@ -21,6 +21,7 @@ Ts = TypeVarTuple("Ts")
 _QUIET_S = 0.003
 """Real time without an event that counts as quiet: loopback delivers far faster."""
 
+_PAST_S = 1e-6
 _START = datetime(2026, 8, 1, 12, tzinfo=UTC)
 _FIRST_S = 1_000.0
 
@@ -79,7 +80,8 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def _jump(self, seconds: float) -> bool:
         if self._outside:
             return False
-        self._now_s += seconds
+        # Past the timer: one that comes early would be set again and again.
+        self._now_s += seconds + _PAST_S
         return True
 
 

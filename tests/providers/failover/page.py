@@ -8,6 +8,12 @@ from typing import Final
 from tests.providers.failover.faults import FAULTS
 from tests.providers.failover.table import FIRST, LEFT, Cell, Cooling, Fault, Outcome
 
+_STRIKES: Final = {
+    "host": "Whoever lives on that host is down with it.",
+    "key": "It strikes whatever that key may ask.",
+    "candidate": "It strikes one key at one model.",
+    "request": "It strikes the request, whoever is asked.",
+}
 Look = Callable[[Cell], Outcome]
 
 _HEAD: Final = """\
@@ -31,7 +37,7 @@ at another provider; all of them are well. A number after *served* counts the at
 *limit* is one key at one model. An error "in the stream" follows what had already been
 sent, after a 200; such a stream has no regular end.
 
-The calls run with 3 s for the first byte, the first token and each silence; the pauses
+The calls run with 1 s for the first byte, the first token and each silence; the pauses
 between two tries of the same candidate are those of the product.
 
 ## At a glance
@@ -60,7 +66,8 @@ def _sentence(fault: Fault) -> str:
     """Say what the fault is, and how the fault upstream is asked for it."""
     means = fault.means[0].upper() + fault.means[1:]
     specs = [f"`{spec}`" for spec in (fault.whole, fault.stream) if spec]
-    return f"{means}." if not specs else f"{means} ({', as a stream '.join(specs)})."
+    asked = f" ({', as a stream '.join(specs)})" if specs else ""
+    return f"{means}{asked}. {_STRIKES[fault.where]}"
 
 
 def _glance(fault: Fault, left: str, look: Look) -> str:

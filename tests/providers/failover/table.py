@@ -82,6 +82,18 @@ class Observed:
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How a candidate serves after all that nobody else is left beside.
+
+    Shapes:  ``trail`` as in ``Outcome``. ``is_for_all`` = also for whole answers.
+    """
+
+    seconds: int
+    trail: tuple[tuple[str, str], ...]
+    is_for_all: bool = True
+
+
+@dataclass(frozen=True)
 class Fault:
     """One way to fail, and what shall follow from it.
 
@@ -92,8 +104,8 @@ class Fault:
              client is told when nobody can. ``is_midway`` = a stream has begun when it
              strikes, so that nothing can be repeated. ``is_final`` = nobody is asked
              who cannot help, ``is_verbatim`` = told in the upstream's own words.
-    Units:   ``seconds`` until the fault is noticed; ``alone`` until a stream is served
-             after all for which nobody else is left, 0 = it is not.
+             ``alone`` is what patience brings where nobody else is left.
+    Units:   ``seconds`` until the fault is noticed.
     """
 
     name: str
@@ -106,7 +118,7 @@ class Fault:
     stream: str = ""
     asked: int = 1
     seconds: int = 0
-    alone: int = 0
+    alone: Patience | None = None
     cools: Cooling | None = None
     retry_after: str = ""
     is_midway: bool = False

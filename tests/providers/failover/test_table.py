@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 import pytest
 
 from tests.providers.failover.expected import CELLS, expected
 from tests.providers.failover.jumping import run_jumping
+from tests.providers.failover.page import render
 from tests.providers.failover.table import Cell, Observed
 from tests.providers.failover.trial import try_all
-
-AHEAD = "who was looked up ahead is asked although the failure condemned it too"
-AWAITED: dict[str, str] = {
-    r"(refused|DNS|TLS)-other_(key|account|model)-stream": AHEAD,
-    r"(401|402|403|429_quota)-other_model-stream": AHEAD,
-    r"429-none-(whole|stream)": "the wait told is not yet that of the cooldown",
-}
-"""What is still to be mended, by the names of cells."""
-
-
-def _each() -> list[Any]:
-    return [pytest.param(cell, id=cell.id, marks=_marks(cell)) for cell in CELLS]
-
-
-def _marks(cell: Cell) -> list[pytest.MarkDecorator]:
-    reasons = [told for name, told in AWAITED.items() if re.fullmatch(name, cell.id)]
-    return [pytest.mark.xfail(reason=reason, strict=True) for reason in reasons]
+from tests.rig.processes import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +18,7 @@ def observed() -> dict[str, Observed]:
     return run_jumping(try_all(CELLS))
 
 
-@pytest.mark.parametrize("cell", _each())
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.id)
 def test_fault_is_met_as_the_table_says(
     cell: Cell, observed: dict[str, Observed]
 ) -> None:
@@ -69,3 +51,8 @@ def test_no_broken_answer_looks_clean(observed: dict[str, Observed]) -> None:
     served = [each.outcome for each in observed.values() if each.outcome.served_by]
     assert served
     assert not [outcome for outcome in served if outcome.broken]
+
+
+def test_the_page_is_what_the_table_expects() -> None:
+    page = (ROOT / "docs/failover.md").read_text()
+    assert page == render(expected), "run python -m scripts.failover_table"
