@@ -163,6 +163,9 @@ def _fill_there(count: int, rng: random.Random) -> None:
                 cursor.execute(f"ALTER TABLE {name} SET (autovacuum_enabled = false)")
         for sql in (_REQUESTS, _ATTEMPTS):
             cursor.execute(sql, [FIRST, share, rng.randrange(90_000), count - 1])
+        # So is all of it on the disk: a file that is still being written leaves late.
+        cursor.execute("CHECKPOINT")
+    os.sync()
 
 
 _REQUESTS: Final = (

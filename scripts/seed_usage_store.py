@@ -4,8 +4,8 @@
         ... seeded.environment, seeded.seconds
 
 The directory is named by SEEDED_DIR; without it a database is made for the run and
-removed. What is kept is made anew when the tables of the ledger changed; the tables of
-the floors above are made anew by themselves.
+removed. Migrations that came since are run; where one that was run is another today, the
+tables are made anew: those of the ledger with every row, others by themselves.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.rig.processes import ROOT
 from tests.servers import postgres
 
 VARIABLE: Final = "SEEDED_DIR"
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raise it when the seeded rows themselves change."""
 
 _OWN: Final = ("poolsite", "pricing", "usage")
@@ -59,9 +59,11 @@ def opened(vendor: str, count: int, seed: int) -> Iterator[Seeded]:
         root = os.environ.get(VARIABLE) or stack.enter_context(
             tempfile.TemporaryDirectory(prefix="pool-seeded-")
         )
-        folder = Path(root) / f"{vendor}-{count}-{seed}-{_print(_OWN)}"
+        folder = Path(root) / f"{vendor}-{count}-{seed}-{FORMAT}"
         note = folder / "written.json"
-        if not note.exists():
+        known = json.loads(note.read_text()) if note.exists() else {}
+        if not _holds(known, _OWN):
+            known = {}
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         # The server's user looks for its files below.
@@ -71,14 +73,12 @@ def opened(vendor: str, count: int, seed: int) -> Iterator[Seeded]:
             kept = folder / "server"
             kept.mkdir(exist_ok=True)
             environment["DATABASE_URL"] = stack.enter_context(postgres(kept))
-        known = json.loads(note.read_text()) if note.exists() else {}
         if not known:
             known = {"seconds": _seed(environment, count, seed)}
-        elif known["above"] != _print(_ABOVE):
+        elif not _holds(known, _ABOVE):
             _run(environment, "-m", "scripts.seed_usage_store", *_ABOVE)
-        known["above"] = _print(_ABOVE)
         _run(environment, "manage.py", "migrate", "-v0", "--no-input")
-        note.write_text(json.dumps(known))
+        note.write_text(json.dumps(known | {"migrations": _migrations(_OWN + _ABOVE)}))
         yield Seeded(environment, known["seconds"], folder)
 
 
@@ -103,13 +103,22 @@ def _run(environment: Mapping[str, str], *arguments: str) -> None:
         raise RuntimeError(done.stderr[-2_000:])
 
 
-def _print(apps: tuple[str, ...]) -> str:
-    """Return what tells one shape of some apps' tables from another."""
-    found = hashlib.sha256(str(FORMAT).encode())
-    for app in apps:
-        for path in sorted((ROOT / app / "migrations").glob("0*.py")):
-            found.update(path.name.encode() + path.read_bytes())
-    return found.hexdigest()[:12]
+def _holds(known: Mapping[str, Any], apps: tuple[str, ...]) -> bool:
+    """Tell whether the migrations that were run are those of today, or their first."""
+    was = known.get("migrations", {})
+    own = {name: text for name, text in was.items() if name.startswith(apps)}
+    return bool(own) and own.items() <= _migrations(apps).items()
+
+
+def _migrations(apps: tuple[str, ...]) -> dict[str, str]:
+    """Return what tells one migration from another, by app and name."""
+    paths = [path for app in apps for path in (ROOT / app / "migrations").glob("0*.py")]
+    return {
+        f"{path.parent.parent.name}/{path.name}": hashlib.sha256(
+            path.read_bytes()
+        ).hexdigest()[:16]
+        for path in paths
+    }
 
 
 def drop_tables(apps: list[str]) -> None:
