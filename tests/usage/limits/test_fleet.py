@@ -17,7 +17,6 @@ from tests.usage.limits.contract import (
     ask,
     money,
 )
-from tests.usage.limits.fleet_lives import Lives, live
 from usage.limits.contract import (
     Refusal,
     RequestCount,
@@ -382,24 +381,3 @@ async def test_fallback_is_paid_from_the_share_too(server):
         await fleet.tell()
         (status,) = await node.status(scope)
         assert status.remaining + status.reserved == 100 * USD - 25 * CENT
-
-
-def check_lives(lives: Lives) -> None:
-    print(lives)
-    assert (lives.over, lives.difference, lives.held) == (0, 0, 0)
-
-
-@pytest.mark.parametrize("seed", range(1, 5))
-async def test_t46_random_lives_of_a_fleet_keep_the_books(tmp_path, seed):
-    need_redis()
-    with RedisServer(tmp_path, is_kept=bool(seed % 2)) as server:
-        check_lives(await live(server, steps=800, seed=seed))
-
-
-@pytest.mark.long
-async def test_t46_long_random_lives_of_a_fleet_keep_the_books(tmp_path):
-    need_redis()
-    for seed in range(100, 140):
-        (tmp_path / str(seed)).mkdir()
-        with RedisServer(tmp_path / str(seed)) as server:
-            check_lives(await live(server, steps=1_500, seed=seed, nodes=4))
