@@ -53,7 +53,7 @@ def explain(  # noqa: PLR0913 - what a request may vary in, by name
     Cost:    builds a snapshot: seconds with 100,000 client keys.
     """
     snapshot, record = _snapshot(key, clock, settings)
-    explainer = Explainer(snapshot, _health(clock, down), clock)
+    explainer = Explainer(snapshot, _health(snapshot, clock, down), clock)
     ask = Ask(model=model, needs=tuple(needs), strategy=strategy, mode=mode)
     return explainer.explain(ask, record)
 
@@ -69,11 +69,15 @@ def explainer_of(
     Cost:    builds a snapshot without client keys, once.
     """
     snapshot, _ = _snapshot(None, clock, settings)
-    return Explainer(snapshot, _health(clock, down), clock)
+    return Explainer(snapshot, _health(snapshot, clock, down), clock)
 
 
-def _health(clock: Clock, down: Iterable[str]) -> plan.Watched:
+def _health(snapshot: Snapshot, clock: Clock, down: Iterable[str]) -> plan.Watched:
     health = Health(clock)
+    health.configure(
+        snapshot.settings.routing.cooldown,
+        providers=snapshot.counts()[types.PROVIDER],
+    )
     rows = Fact.objects.filter(kind=COOLDOWN_FACT)
     health.load(rows.values_list("key", "payload"))
     names = frozenset(down)

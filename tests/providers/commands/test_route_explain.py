@@ -7,6 +7,7 @@ from typing import Any
 
 from providers.models import Fact, Provider
 from tests import factories
+from tests.factories import make_provider
 from tests.providers.commands.conftest import Pool
 
 SECRET = "sk-canary-0123456789-abcd"
@@ -63,6 +64,9 @@ def test_facts_of_cooldowns_are_seen_by_route_explain(
             expires_at=timezone.now() + timedelta(hours=1),
         )
     [verdict] = explain("gpt-5-mini").candidates
+    assert verdict.verdict == "next"  # the only key of the only provider
+    make_provider("other", models=["gpt-5-mini"])
+    verdict = explain("gpt-5-mini").candidates[0]
     assert verdict.verdict == "skipped"
     assert verdict.reason == "cooling:quota"
 
