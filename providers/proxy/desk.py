@@ -39,6 +39,8 @@ from providers.proxy.scopes import ScopeBook
 from providers.proxy.send import Sender
 from providers.proxy.signing import Signers
 from providers.proxy.translate import Vault
+from providers.proxy.wishes import way_of_call
+from providers.routing.lineups import line_up
 
 OPS: Final = frozenset({"models", "model", "local", "count_tokens"})
 _COUNT_WITHIN_S: Final = 10.0
@@ -110,7 +112,7 @@ class Desk:
         request = _small_request(inbound, data)
         if request.model:
             found = nobody.resolve(call.snapshot, call.caller, request.model)
-            first = found.candidates[0].model
+            first = found.some(1)[0].model
             request.needs = sum(NEED_NAMES.get(name, 0) for name in first.capabilities)
             request.context_window = first.context_window
         try:
@@ -123,8 +125,23 @@ class Desk:
         request = await self._request(call, receive)
         found = nobody.resolve(call.snapshot, call.caller, request.model)
         wire = call.inbound.wire
-        wish = plan.Wish(wire, request.model, needs_price=False, op="count_tokens")
-        ways = plan.Plan(found.candidates, call.caller, wish, self._rules)
+        way = way_of_call(call)
+        wish = plan.Wish(
+            wire,
+            request.model,
+            needs_price=False,
+            op="count_tokens",
+            exclude=way.exclude,
+            mode=way.mode,
+        )
+        lineup = line_up(
+            found,
+            way,
+            found.take_turn(),
+            pulse=self._parts.pulse,
+            now=self._parts.clock.monotonic(),
+        )
+        ways = plan.Plan(lineup, call.caller, wish, self._rules)
         candidate = ways.next()
         told = None
         if candidate is not None:

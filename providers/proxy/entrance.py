@@ -14,22 +14,20 @@ from providers.proxy import admit, nobody, plan
 from providers.proxy.admit import Admitter
 from providers.proxy.background import Background
 from providers.proxy.call import Call
-from providers.proxy.errors import ClientError, LimitReachedError
+from providers.proxy.errors import LimitReachedError
 from providers.proxy.exchange import Candidate
 from providers.proxy.plan import OVER_BUDGET, Plan, PlanRules
 from providers.proxy.ports import Parts, Resolution
 from providers.proxy.scopes import ScopeBook
+from providers.proxy.wishes import way_of_call
 from providers.routing.lineups import line_up
 from providers.routing.order import Lineup
-from providers.routing.overrides import OverrideError, way_of
 from providers.routing.sticky import Session, Sessions
 from providers.routing.types import Way, mark_of
 
 _RENEW_S: Final = 20.0
 _BUDGET: Final = "budget"
-_CLIENT: Final = "client"
 _KEPT: Final = "session stays where it was served last, not a fallback"
-_BOUND: Final = Way()
 
 
 class Entrance:
@@ -61,7 +59,7 @@ class Entrance:
         limited = call.limited = self._scopes.of(
             caller, call.snapshot, call.recorder.session
         )
-        way = _way(call)
+        way = way_of_call(call)
         wish = plan.Wish(
             call.inbound.wire,
             request.model,
@@ -70,6 +68,7 @@ class Entrance:
             op=call.inbound.op,
             runs_programs=call.settings.cli_providers,
             exclude=way.exclude,
+            mode=way.mode,
         )
         lineup = self._lined_up(call, found, way)
         ways = call.plan = Plan(lineup, caller, wish, self._rules)
@@ -157,25 +156,6 @@ class Entrance:
         call.admission = await self._admitter.admit(
             call.inbound.request_id, limited, reservation, tokens
         )
-
-
-def _way(call: Call) -> Way:
-    """Return how a call wants its routes chosen.
-
-    Errors:  ClientError 400 for a header its key does not allow, or nobody knows.
-    """
-    caller = call.caller
-    if caller.model_row is not None:
-        return _BOUND
-    try:
-        return way_of(
-            caller.key,
-            call.settings.routing,
-            call.inbound.fields,
-            is_own=caller.purpose != _CLIENT,
-        )
-    except OverrideError as error:
-        raise ClientError(str(error), code=error.code, param=error.header) from error
 
 
 def _session(call: Call) -> Session | None:

@@ -32,7 +32,6 @@ _OPENAI: Final = "openai"
 WOULD_SERVE: Final = "next"
 LAST_RESORT: Final = "last_resort"
 SKIPPED: Final = "skipped"
-NOT_IN_MODE: Final = "not_in_mode"
 NOT_REACHED: Final = "not_reached"
 
 
@@ -228,7 +227,7 @@ class _Verdicts:
 
     def left_out(self, route: Route) -> Verdict:
         """Word what the mode rules out."""
-        return Verdict(**self._facts(route), verdict=SKIPPED, reason=NOT_IN_MODE)
+        return Verdict(**self._facts(route), verdict=SKIPPED, reason=plan.NOT_IN_MODE)
 
     def _facts(self, route: Route) -> dict[str, Any]:
         model, credential = route.model, route.credential

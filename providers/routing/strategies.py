@@ -27,7 +27,7 @@ from typing import Any, Final
 from providers.routing import families
 from providers.routing.order import Order, ring, shared
 from providers.routing.types import Group, Offer, Offers, Route
-from providers.snapshot.types import RoutingRecord
+from providers.snapshot.types import ProviderRecord, RoutingRecord
 
 PRIORITY: Final = "priority"
 COST: Final = "cost"
@@ -73,7 +73,7 @@ def arrange(
     groups: list[Group] = []
     left_out: list[Route] = []
     for offers in targets:
-        kept = [offer for offer in offers if _is_in(mode, offer)]
+        kept = [offer for offer in offers if is_in(mode, offer.provider)]
         if len(kept) < len(offers):
             kept_ids = {offer.model.id for offer in kept}
             left_out += _routes(o for o in offers if o.model.id not in kept_ids)
@@ -83,9 +83,11 @@ def arrange(
     return Order(tuple(groups), strategy if is_dynamic else "", tuple(left_out))
 
 
-def routes_of(offers: Iterable[Offer]) -> list[Route]:
-    """Expand offers into routes: one for each credential."""
-    return _routes(offers)
+def is_in(mode: str, provider: ProviderRecord) -> bool:
+    """Tell whether a mode lets a provider serve."""
+    if mode == LOCAL:
+        return families.is_local(provider)
+    return mode != CLOUD or not families.is_local(provider)
 
 
 def _routes(offers: Iterable[Offer]) -> list[Route]:
@@ -97,12 +99,6 @@ def _routes(offers: Iterable[Offer]) -> list[Route]:
         elif not provider.needs_key:
             found.append(Route(provider, model))
     return found
-
-
-def _is_in(mode: str, offer: Offer) -> bool:
-    if mode == LOCAL:
-        return families.is_local(offer.provider)
-    return mode != CLOUD or not families.is_local(offer.provider)
 
 
 def _parts(offers: list[Offer], words: tuple[str, ...]) -> list[list[Offer]]:

@@ -18,6 +18,7 @@ import msgspec
 from providers.routing.access import may_use_model, may_use_provider, serves
 from providers.routing.order import Lineup, Order, Turns
 from providers.routing.resolve import Answer, Index
+from providers.routing.strategies import AUTO as ANY_MODE
 from providers.routing.types import Offer, Offers
 from providers.snapshot import types
 
@@ -121,9 +122,8 @@ class Resolution:
 
     @property
     def candidates(self) -> Lineup:
-        """Every route in the order of the pool's own strategy, for the next request."""
-        routing = self._routing
-        return Lineup(self.order(routing.strategy, routing.mode), self.take_turn())
+        """Every route by the pool's own strategy, in whatever mode; counts a turn."""
+        return Lineup(self.order(self._routing.strategy, ANY_MODE), self.take_turn())
 
     def some(self, most: int) -> list[Offer]:
         """Return at most so many of its offers, whoever could serve or not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,9 @@ import msgspec
 import pytest
 
 from pricing.cost import PriceSpec
+from providers.formats import registry
+from providers.proxy import plan
+from providers.proxy.exchange import Caller
 from providers.snapshot.types import RoutingRecord
 from tests.providers.proxy.pool import Answered, Pool, chat
 from tests.upstream.server import FaultUpstream
@@ -150,3 +154,43 @@ async def test_auto_is_served_without_a_default_model(trio: Pool) -> None:
     answer = await _call(trio, body=chat("auto"))
     assert _provider(answer) == "p1"
     assert answer.header("x-pool-model") == "gpt-test"
+
+
+async def test_a_key_for_home_sends_nothing_out_to_be_counted() -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        body = b'{"input_tokens":7}'
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 18\r\n\r\n" + body)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Pool(f"{origin}/v1") as pool:
+        pool.set_provider(1, format="anthropic")
+        options: Any = {
+            "headers": {"x-api-key": pool.key},
+            "wire": registry.get("anthropic"),
+            "op": "count_tokens",
+            "path": "/v1/messages/count_tokens",
+        }
+        for mode, times in (("local", 0), ("cloud", 1)):
+            pool.set_key(default_mode=mode)
+            answer = await pool.call(chat(max_tokens=5), **options)
+            assert answer.status == 200
+            assert len(asked) == times
+
+
+async def test_whoever_brings_routes_the_mode_and_the_exclusions_hold(
+    trio: Pool,
+) -> None:
+    found = trio.snapshot().resolve("gpt-test")
+    caller = Caller(trio.keys[trio.key[3:11]])
+    rules = plan.PlanRules(plan.Catalog(), trio.health, trio.clock)
+    wish = plan.Wish(
+        registry.get("openai"), "gpt-test", False, exclude=("p1",), mode="local"
+    )
+    ways = plan.Plan(list(found.candidates), caller, wish, rules)
+    assert ways.next() is None
+    assert {skip.reason for skip in ways.skipped} == {"not_in_mode"}
