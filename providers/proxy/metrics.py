@@ -51,6 +51,7 @@ _HELP: Final = {
     UNPRICED: "Client calls of unknown cost by provider and model.",
     DURATION: "Duration of client calls in seconds.",
     "pool_in_flight": "Client calls under way.",
+    "pool_queued": "Client calls in line for a place at an upstream.",
     "pool_ready": "1 when the worker takes work.",
     "pool_snapshot_version": "Configuration version in force.",
     "pool_snapshot_age_seconds": "Seconds since the keeper last confirmed it.",

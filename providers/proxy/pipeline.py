@@ -102,6 +102,7 @@ class Pipeline:
             self._background,
             is_shared=parts.limits_are_shared,
         )
+        self._places = places
         self._chooser = Chooser(parts, admitter, places)
         self._failover = Failover(
             parts,
@@ -127,6 +128,11 @@ class Pipeline:
     def in_flight(self) -> int:
         """Count the calls under way."""
         return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Count those of them that stand in line for a place at an upstream."""
+        return self._places.waiting()
 
     def cut(self) -> None:
         """End what is still running with an error: the process stops."""

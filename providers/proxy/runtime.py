@@ -342,6 +342,7 @@ class Runtime:
         store, journal, snapshot = self.store, self._journal, self.store()
         values = {
             "pool_in_flight": float(self.in_flight),
+            "pool_queued": float(self.pipeline.waiting if self.pipeline else 0),
             "pool_snapshot_rejected_total": float(store.stats.rejected),
             "pool_cooling": float(len(self.health.states())),
             "pool_resident_bytes": float(_resident_bytes()),

@@ -120,6 +120,7 @@ async def test_a_leaving_client_leaves_the_line(one: Pool) -> None:
     _, second = one.start(b"", client=client)
     third = asyncio.create_task(one.call())
     await asyncio.sleep(0.06)
+    assert one.pipeline.waiting == 2
     client.left.set()
     await second
     assert (await first).status == 200
