@@ -1,4 +1,4 @@
-"""The pool as a whole: accounts, routing, export and import, the audit trail."""
+"""The pool as a whole: accounts, export and import, the audit trail."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from providers.api.auth import actor_of
 from providers.formats.cli_backed.command import origin_or_address
 from providers.imports import pool
 from providers.models import Provider
-from providers.services.explain import explain
-from usage.models import ClientKey
 
 router = Router(tags=["pool"])
 _MOST_EVENTS = 500
@@ -80,16 +78,6 @@ def remove_account(request: HttpRequest, account_id: int) -> Status[None]:
     """Remove an account with its tokens."""
     account_services.remove_account(actor_of(request), _account(account_id))
     return Status(204, None)
-
-
-@router.get("/routes/explain")
-def explain_route(
-    request: HttpRequest, model: str, key: str = "", needs: str = ""
-) -> dict[str, Any]:
-    """Say where a request for a model would go, and why; nothing is sent."""
-    client = get_object_or_404(ClientKey, name=key, revoked_at=None) if key else None
-    wanted = [part.strip() for part in needs.split(",") if part.strip()]
-    return dataclasses.asdict(explain(model, key=client, needs=wanted))
 
 
 @router.get("/export")

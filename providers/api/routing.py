@@ -15,8 +15,8 @@ from poolsite.money import nano_from_usd
 from providers import selectors_routing as selectors
 from providers.api.auth import actor_of
 from providers.api.schemas import Strict
-from providers.formats.base import NEED_NAMES
 from providers.models import RoutingRevision
+from providers.proxy.explaining import Ask
 from providers.selectors_routing import PoolNames, Standing
 from providers.services import (
     routing,
@@ -25,7 +25,6 @@ from providers.services import (
     routing_replay,
     routing_rules,
 )
-from providers.services.explain import Ask
 from providers.services.routing_words import Difference, differences, rule_in_words
 from providers.snapshot.types import RuleRecord
 from usage.models import ClientKey
@@ -114,14 +113,19 @@ class DefaultModelIn(Strict):
 
 
 class ExplainIn(Schema):
-    """A request that is not sent; ``needs`` and ``down`` may come several times."""
+    """A request that is not sent.
+
+    Shapes:  ``needs`` and ``down`` are words with commas between; ``down`` names
+             providers, ``provider/model`` or masks of keys. ``draft`` asks the draft
+             instead of what is in force.
+    """
 
     model: str = Field("", max_length=200)
     key: str = Field("", max_length=120)
-    needs: list[str] = []
+    needs: str = Field("", max_length=200)
     strategy: str = Field("", max_length=20)
     mode: str = Field("", max_length=10)
-    down: list[str] = []
+    down: str = Field("", max_length=2000)
     draft: bool = False
 
 
@@ -249,8 +253,8 @@ def set_default_model(request: HttpRequest, data: DefaultModelIn) -> dict[str, s
     return {"model": selectors.default_model()}
 
 
-@router.get("/routing/explain")
-def explain_request(
+@router.get("/routes/explain")
+def explain_route(
     request: HttpRequest, data: Annotated[ExplainIn, Query()]
 ) -> dict[str, Any]:
     """Say where a request would go, and why; nothing is sent."""
@@ -263,12 +267,12 @@ def explain_request(
     standing = selectors.standing()
     ask = Ask(
         model=data.model,
-        needs=tuple(need for need in data.needs if need in NEED_NAMES),
+        needs=tuple(_words(data.needs)),
         strategy=data.strategy or None,
         mode=data.mode or None,
     )
     record = standing.edited if data.draft else standing.in_force
-    answer = routing_lab.explain(record, ask, key=key, down=data.down[:50])
+    answer = routing_lab.explain(record, ask, key=key, down=_words(data.down))
     return dataclasses.asdict(answer)
 
 
@@ -289,6 +293,10 @@ def _facts(standing: Standing) -> dict[str, Any]:
     for facts, rule in zip(in_force["rules"], standing.in_force.rules, strict=True):
         facts["words"] = rule_in_words(rule)
     return {"tag": standing.tag, "in_force": in_force, "draft": draft}
+
+
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _line(each: Difference) -> dict[str, str]:

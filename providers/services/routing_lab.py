@@ -15,11 +15,11 @@ import msgspec
 from poolsite import version
 from poolsite.clock import Clock, SystemClock
 from providers.models import Fact
+from providers.proxy.explaining import Ask, Explainer, Explanation
 from providers.routing.health import COOLDOWN_FACT, Health
 from providers.routing.order import Turns
 from providers.routing.pretended import Pretended
 from providers.routing.resolve import Index
-from providers.services.explain import Ask, Explainer, Explanation
 from providers.snapshot import types
 from providers.snapshot.build import build_base, client_key_records
 from providers.snapshot.view import ClientKeys, Snapshot, Tables, make_index

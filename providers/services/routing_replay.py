@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from poolsite.clock import Clock, SystemClock
 from providers.formats import registry
+from providers.proxy.explaining import Ask, Explainer
 from providers.services import routing_lab as lab
-from providers.services.explain import Ask, Explainer
 from providers.services.routing_requests import PastAsk, last_asks
 from providers.snapshot.build import client_key_records
 from providers.snapshot.types import ClientKeyRecord, RoutingRecord

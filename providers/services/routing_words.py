@@ -79,6 +79,11 @@ _COOLDOWNS: Final = {
     "model_first_s": "Model not found: stay away at first",
     "model_max_s": "Model not found: stay away at most",
     "probe_s": "Time for the one call that tries again",
+    "event_first_s": "A whole provider fails: stay away at first",
+    "event_max_s": "A whole provider fails: stay away at most",
+    "diagnosis_keys": "It is the provider: so many keys failing alike",
+    "diagnosis_window_s": "It is the provider: within",
+    "forgive_again_s": "All keys refused: forgive them again after",
 }
 _LABELS: Final = {
     "strategy": "Strategy",

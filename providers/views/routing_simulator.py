@@ -15,18 +15,18 @@ from django.views.decorators.http import require_GET
 from poolsite.ui.render import render
 from providers import selectors_routing as selectors
 from providers.formats.base import NEED_NAMES
-from providers.proxy.plan import COOLING
-from providers.routing.pretended import PRETENDED
-from providers.selectors_routing import PoolNames, Standing
-from providers.services import routing_lab as lab
-from providers.services import routing_requests
-from providers.services.explain import (
+from providers.proxy.explaining import (
     LAST_RESORT,
     SKIPPED,
     Ask,
     Explanation,
     Verdict,
 )
+from providers.proxy.plan import COOLING
+from providers.routing.pretended import PRETENDED
+from providers.selectors_routing import PoolNames, Standing
+from providers.services import routing_lab as lab
+from providers.services import routing_requests
 from providers.services.routing_words import MODES, STRATEGIES, span_in_words
 from usage.models import ClientKey
 

@@ -107,7 +107,7 @@ def test_a_mistake_is_named(
         ("POST", "/routing/draft/rules/1/enable", None),
         ("POST", "/routing/history/7/revert", {}),
         ("GET", "/routing/history/99999999999", None),
-        ("GET", "/routing/explain?model=x&key=nobody", None),
+        ("GET", "/routes/explain?model=x&key=nobody", None),
     ],
 )
 def test_what_is_not_there_is_404(
@@ -121,7 +121,7 @@ def test_the_explainer_takes_the_draft_and_who_is_down(
     operator: Api, viewer: Api
 ) -> None:
     def first(query: str) -> str:
-        found = viewer("GET", f"/routing/explain?model=gpt-a{query}")[1]
+        found = viewer("GET", f"/routes/explain?model=gpt-a{query}")[1]
         tried = [each for each in found["candidates"] if each["place"] == 1]
         provider: str = tried[0]["provider"]
         return provider
@@ -130,8 +130,8 @@ def test_the_explainer_takes_the_draft_and_who_is_down(
     assert first("") == "beta"
     assert first("&down=beta") == "acme"
     assert first("&draft=1") == "acme"
-    assert first("&draft=1&down=acme&down=other&key=ci&needs=tools") == "beta"
-    body = viewer("GET", "/routing/explain?model=nope")[1]
+    assert first("&draft=1&down=acme,other&key=ci&needs=tools") == "beta"
+    body = viewer("GET", "/routes/explain?model=nope")[1]
     assert body["how"] == "nothing"
     assert body["error"]
 

@@ -201,14 +201,13 @@ def test_changes_in_opposite_orders_do_not_wait_in_a_circle() -> None:
         pytest.fail(str(exc))
 
 
+def choose(word: str, tag: str) -> Callable[[], Any]:
+    return lambda: routing.change_settings(CLI, {"strategy": word}, tag=tag)
+
+
 def test_of_changes_to_one_state_of_the_routing_one_wins() -> None:
     tag = routing_selectors.standing().tag
-    found = at_once(
-        *[
-            lambda word=word: routing.change_settings(CLI, {"strategy": word}, tag=tag)
-            for word in ("cost", "latency", "weighted")
-        ]
-    )
+    found = at_once(*[choose(word, tag) for word in ("cost", "latency", "weighted")])
     assert count(found, REFUSED) == 2
     seen = routing_selectors.standing().tag
     found = at_once(*[lambda: routing.publish(CLI, tag=seen)] * 3)

@@ -13,8 +13,8 @@ import pytest
 from poolsite.actor import CLI
 from poolsite.clock import ManualClock
 from providers.models import ProviderModel
+from providers.proxy.explaining import Ask
 from providers.services import routing_lab, routing_requests
-from providers.services.explain import Ask
 from providers.services.routing_replay import facts, replay
 from providers.snapshot.types import RoutingRecord
 from tests.factories import (

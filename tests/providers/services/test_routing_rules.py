@@ -12,8 +12,12 @@ from django.utils import timezone
 from poolsite.actor import CLI
 from providers import selectors_routing as selectors
 from providers.models import AccountStatus
+from providers.routing import rules as meant
+from providers.routing import strategies
+from providers.routing.cooldowns import CooldownSettings
 from providers.selectors_routing import PoolNames
 from providers.services import models, providers, routing_checks, routing_rules
+from providers.services import routing_words as words
 from providers.services.errors import ServiceError
 from providers.services.routing_words import differences, rule_in_words
 from providers.snapshot.types import RoutingRecord, RuleRecord
@@ -228,8 +232,21 @@ def test_flags_cost_five_queries_at_most(
 # In words
 
 
+def test_every_word_and_number_of_routing_has_words() -> None:
+    assert {each.word for each in words.STRATEGIES} == set(strategies.STRATEGIES)
+    assert {each.word for each in words.MODES} == set(strategies.MODES)
+    told = {name: label for name, label, _ in words.cooldown_fields()}
+    assert set(told) == set(CooldownSettings.__struct_fields__)
+    assert set(told) <= set(words._COOLDOWNS)
+    assert len(set(told.values())) == len(told)
+    kinds = {meant.ERROR, meant.RATE_LIMIT, meant.LOW_FUNDS, meant.COST_LIMIT}
+    assert {each.word for each in words.TRIGGERS} == kinds
+    deeds = {meant.SWITCH_PROVIDER, meant.SWITCH_MODEL, meant.WAIT_AND_RETRY}
+    assert {each.word for each in words.ACTIONS} == deeds
+
+
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "sentence"),
     [
         ({}, "When a call fails: ask provider acme."),
         ({"model": "m"}, "When a call fails: ask provider acme for m."),
@@ -255,8 +272,8 @@ def test_flags_cost_five_queries_at_most(
         ),
     ],
 )
-def test_a_rule_in_words(values: dict[str, Any], words: str) -> None:
-    assert rule_in_words(rule(**values)) == words
+def test_a_rule_in_words(values: dict[str, Any], sentence: str) -> None:
+    assert rule_in_words(rule(**values)) == sentence
 
 
 def test_what_differs_is_said_in_words() -> None:
