@@ -3,7 +3,8 @@
 In this order: an alias, an exact model id, ``provider/rest`` when that provider exists
 and serves the rest, an alias that is a pattern (``claude-*opus*``; the longest first), a
 dated variant; otherwise nothing, with names much like it. A request that names no model,
-or ``auto``, gets the pool's default model, or one of a shortlist where none is set.
+or ``auto``, gets the pool's default model, or one of a shortlist where none is set. Of
+those who serve a bare name the pool's default provider goes first.
 Letter case is forgiven after the exact spelling was tried.
 """
 
@@ -87,6 +88,7 @@ class Index:
         "_by_provider",
         "_by_stem",
         "_default",
+        "_first",
         "_folded_aliases",
         "_patterns",
         "_slugs",
@@ -99,6 +101,7 @@ class Index:
         aliases: Mapping[str, AliasRecord],
         *,
         default_model: str = "",
+        default_provider: str = "",
     ) -> None:
         plain = {name for name in aliases if not is_pattern(name)}
         self._aliases = {name: aliases[name] for name in aliases if name in plain}
@@ -108,6 +111,7 @@ class Index:
         )
         self._folded_aliases = {name.casefold(): name for name in self._aliases}
         self._default = default_model
+        self._first = default_provider
         self._by_name: dict[str, list[Offer]] = {}
         self._by_fold: dict[str, str] = {}
         self._by_provider: dict[int, dict[str, Offer]] = {}
@@ -136,7 +140,7 @@ class Index:
             pattern = self._pattern(asked.removeprefix(_MODELS_PREFIX))
             if pattern is not None:
                 return Answer(asked, "alias", True, self._of_alias(pattern))
-        return Answer(asked, how, bool(offers), (offers,) if offers else ())
+        return Answer(asked, how, bool(offers), self._led(how, offers))
 
     def near(self, asked: str) -> tuple[str, ...]:
         """Return at most five names much like one that was not found."""
@@ -180,6 +184,14 @@ class Index:
             if fnmatchcase(folded, pattern):
                 return alias
         return None
+
+    def _led(self, how: Found, offers: Offers) -> tuple[Offers, ...]:
+        """Let the pool's default provider lead those who serve a bare name."""
+        if not self._first or how == "provider":
+            return (offers,) if offers else ()
+        first = tuple(each for each in offers if each.provider.slug == self._first)
+        others = tuple(each for each in offers if each.provider.slug != self._first)
+        return tuple(part for part in (first, others) if part)
 
     def _automatic(self, asked: str) -> Answer:
         """Find who serves a request that leaves the model to the pool."""

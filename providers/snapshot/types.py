@@ -284,6 +284,7 @@ class SettingsRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     connect_deadline_s: float = 30.0
     default_unpriced_price: PriceSpec | None = None
     default_model: str = ""
+    default_provider: str = ""
     media_limit_bytes: int = 20 * 1024 * 1024
     media_timeout_s: float = 20.0
     media_plain_http: bool = False

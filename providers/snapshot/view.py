@@ -290,6 +290,7 @@ def make_index(tables: Tables) -> Index:
         tables.models.values(),
         tables.aliases,
         default_model=tables.settings.default_model,
+        default_provider=tables.settings.default_provider,
     )
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 
 from providers.routing.overrides import OVERRIDES, OverrideError, way_of
+from providers.routing.strategies import MODES, STRATEGIES
 from providers.routing.types import Way
 from providers.snapshot.types import RoutingRecord
 from tests.providers.snapshot.records import client_key
-from usage.services import OVERRIDES as WORDS_OF_KEYS
+from usage import services
 
 ROUTING = RoutingRecord(strategy="cost", mode="cloud")
 
 
 def test_the_words_are_those_a_client_key_is_given() -> None:
-    assert OVERRIDES == WORDS_OF_KEYS
+    assert services.OVERRIDES == OVERRIDES
+    assert services.MODES == MODES
+    assert set(services.STRATEGIES) == set(STRATEGIES)
 
 
 def test_the_key_comes_before_the_pool() -> None:

@@ -20,7 +20,11 @@ from tests.providers.snapshot.records import client_key, model, provider
 
 
 def _pool(
-    served: dict[str, list[str]], *, default: str = "", **aliases: list[str]
+    served: dict[str, list[str]],
+    *,
+    default: str = "",
+    default_provider: str = "",
+    **aliases: list[str],
 ) -> Index:
     """Build an index: models by provider slug, aliases with ``provider/model``."""
     providers: dict[int, ProviderRecord] = {}
@@ -33,7 +37,13 @@ def _pool(
         name: AliasRecord(name, tuple(_target(text) for text in targets))
         for name, targets in aliases.items()
     }
-    return Index(providers, models, records, default_model=default)
+    return Index(
+        providers,
+        models,
+        records,
+        default_model=default,
+        default_provider=default_provider,
+    )
 
 
 def _target(text: str) -> TargetRecord:
@@ -128,6 +138,17 @@ def test_an_exact_model_id_beats_an_alias_of_another_case() -> None:
     index = _pool({"a": ["gpt-4o"]}, **{"GPT-4o": ["a:nothing"]})
     assert index.find("gpt-4o").how == "model"
     assert index.find("GPT-4o").how == "alias"
+
+
+def test_the_default_provider_leads_for_bare_names_only() -> None:
+    served = {"a": ["m-2025-01-01"], "b": ["m-2025-01-01"], "c": ["m-2025-01-01"]}
+    index = _pool(served, default_provider="b", fast=["m"])
+    for asked in ("m-2025-01-01", "m"):
+        routes = _routes(index.find(asked))
+        assert routes == [f"{slug}:m-2025-01-01" for slug in "bac"]
+    assert _routes(index.find("c/m"))[0] == "c:m-2025-01-01"
+    assert _routes(index.find("fast"))[0] == "a:m-2025-01-01"
+    assert _routes(_pool(served, default_provider="gone").find("m"))[0][0] == "a"
 
 
 def test_an_alias_may_hide_a_model_and_lead_to_it() -> None:
