@@ -10,6 +10,7 @@ import statistics
 import threading
 import time
 import urllib.error
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from tests.rig.product import Product
 name = "steady"
 RATE = 200
 SECONDS, SHORT_SECONDS = 600, 20
+MISSED = 0.01
+"""A machine that others use too has moments when it is better to say no."""
 QUICK = "gpt-test"
 STREAM = "fault-len-100-200"
 PASSWORD = "a-long-steady-passphrase-7"
@@ -192,7 +195,7 @@ def _figures(
     log: str,
 ) -> list[Figure]:
     reader, writer = people
-    kinds = [outcome.kind for outcome in outcomes]
+    missed = [outcome for outcome in outcomes if outcome.kind != "answered"]
     locked = log.count(LOCKED) + sum(
         LOCKED in text
         for text in (
@@ -205,7 +208,12 @@ def _figures(
     return [
         equal(f'"{LOCKED}" in logs and answers', locked, 0),
         at_least("requests a second", round(len(outcomes) / took, 1), RATE * 0.98),
-        equal("requests not answered", len(kinds) - kinds.count("answered"), 0),
+        Figure(
+            "requests not answered",
+            f"{len(missed):,}: {_why(missed)}" if missed else "0",
+            f"at most {MISSED:.0%}, each with a reason and in the ledger",
+            len(missed) <= len(outcomes) * MISSED,
+        ),
         at_least("pages read meanwhile", len(reads), 1),
         at_least("changes made meanwhile", writer.writes, 1),
         Figure(
@@ -223,6 +231,11 @@ def _figures(
         ),
         at_most("run, minutes", round(took / 60, 1), 11),
     ]
+
+
+def _why(missed: list[Outcome]) -> str:
+    reasons = Counter(f"{each.status} {each.error}".strip() for each in missed)
+    return ", ".join(f"{reason} x {count}" for reason, count in reasons.most_common(3))
 
 
 def _ledger(report: Report) -> list[Figure]:
