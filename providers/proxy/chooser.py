@@ -44,6 +44,9 @@ class Chooser:
             if is_too_long and not _is_larger(call, following, call.failed[-1][0]):
                 plan.skip(following, _TOO_SMALL)
                 continue
+            health = self._parts.health
+            # What follows may wait, and only one may try who was cooling.
+            health.begin(following.route)
             taken = await self._seats.take(call, following)
             if taken is not None:
                 plan.skip(following, taken.reason)
@@ -53,6 +56,7 @@ class Chooser:
             else:
                 plan.skip(following, OVER_BUDGET)
                 await self._seats.leave(call)
+            health.release(following.route)
 
     def _planned(self, call: Call) -> Candidate | None:
         """Return who comes next: of the plan, or of those a rule led away from."""

@@ -76,6 +76,8 @@ class Entrance:
         candidate = ways.next()
         if candidate is None:
             raise nobody.nothing_left(ways, request.model, way.mode)
+        # What follows may wait, and only one may try who was cooling.
+        self._parts.health.begin(candidate.route)
         tokens = admit.estimate(request)
         request.input_estimate_tokens = tokens
         call.recorder.estimate(tokens)
@@ -83,6 +85,7 @@ class Entrance:
         try:
             await self._admit(call, request, candidate, tokens)
         except LimitReachedError as error:
+            self._parts.health.release(candidate.route)
             if error.limit != _BUDGET:
                 raise
             candidate = await self._affordable(call, ways, candidate, error)

@@ -169,6 +169,9 @@ class Health(Protocol):
     def begin(self, route: Route) -> None:
         """Say that a candidate is about to be tried: after a cooldown, by one only."""
 
+    def release(self, route: Route) -> None:
+        """Say that a candidate is not tried after all."""
+
     def least_bad(self, routes: Iterable[Route]) -> Route | None:
         """Choose whom to try although all of them are cooling."""
 

@@ -34,8 +34,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-import msgspec
-
 from poolsite.clock import Clock
 from providers.routing.cooldowns import (
     CooldownSettings,
@@ -48,6 +46,7 @@ from providers.routing.leases import Leases
 from providers.routing.memory import Memory
 from providers.routing.remembered import (
     COOLDOWN_FACT,
+    Cooling,
     Failures,
     State,
     failures_fact,
@@ -80,17 +79,6 @@ _LEASE_WAIT_S: Final = 0.2
 _FRESH_S: Final = 1.0
 _LONGEST_ERROR: Final = 200
 R = TypeVar("R", bound=RouteLike)
-
-
-class Cooling(msgspec.Struct, frozen=True, gc=False):
-    """Why a route is to be left alone, and for how long.
-
-    Units:   ``left_s`` seconds, None = waiting does not help, a person must act.
-    """
-
-    reason: str
-    left_s: float | None
-    subject: str = ""
 
 
 class Health:
@@ -188,6 +176,13 @@ class Health:
             state = self._states.get(subject)
             if state is not None and state.until > 0:
                 state.probe_until = now + self._memory.settings.probe_s
+
+    def release(self, route: RouteLike) -> None:
+        """Say that a route is not tried after all: another one may."""
+        for subject in self._namer.names(route) if self._states else ():
+            state = self._states.get(subject)
+            if state is not None:
+                state.probe_until = 0.0
 
     def belongs(self, route: RouteLike, account: str) -> None:
         """Learn from an answer which account of the vendor a secret belongs to."""

@@ -29,6 +29,17 @@ _LONGEST_ERROR: Final = 200
 _MOST_COUNT: Final = 1_000_000
 
 
+class Cooling(msgspec.Struct, frozen=True, gc=False):
+    """Why a route is to be left alone, and for how long.
+
+    Units:   ``left_s`` seconds, None = waiting does not help, a person must act.
+    """
+
+    reason: str
+    left_s: float | None
+    subject: str = ""
+
+
 class State(msgspec.Struct):
     """What is remembered of one subject.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.providers.proxy.pool import STREAM, Pool
 from tests.upstream.server import FaultUpstream
+from usage.limits.contract import Ask, Refusal, Ticket
 
 SIX = tuple(f"sk-key-number-{number}-0001" for number in range(6))
 
@@ -84,3 +87,45 @@ async def test_bad_keys_among_good_ones_are_punished_alone(
             assert (await pool.call()).status == 200
         names = sorted(pool.health.states())
         assert [name.partition(":")[0] for name in names] == ["limit", "limit"]
+
+
+async def test_exactly_one_of_a_crowd_tries_who_was_cooling(
+    upstream: FaultUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where taking a limit waits, as for a store elsewhere."""
+    async with Pool() as pool, FaultUpstream(seed=2) as second:
+        pool.add_provider(upstream.base_url, priority=90)
+        pool.add_provider(second.base_url)
+        pool.set_key(rpm=100_000)
+        pool.health.configure({"failure_first_s": 0.02})
+        acquire = pool.limits.acquire
+
+        async def slowly(ask: Ask) -> Ticket | Refusal:
+            await asyncio.sleep(0.01)
+            return await acquire(ask)
+
+        monkeypatch.setattr(pool.limits, "acquire", slowly)
+        fault(upstream, "500")
+        for _ in range(3):
+            await pool.call()
+        assert pool.health.states()
+        before = upstream.control.by_model["gpt-test"]
+        await asyncio.sleep(0.03)
+        answers = await asyncio.gather(*(pool.call() for _ in range(20)))
+        assert {answer.status for answer in answers} == {200}
+        assert upstream.control.by_model["gpt-test"] == before + 1
+
+
+async def test_who_is_not_tried_after_all_leaves_the_try_to_others(
+    upstream: FaultUpstream,
+) -> None:
+    """A refused reservation does not use up the probe."""
+    async with Pool(upstream.base_url) as pool:
+        await _worn_out(pool, upstream)
+        route = next(iter(pool.snapshot().resolve("gpt-test").candidates))
+        pool.health.begin(route)
+        pool.health.release(route)
+        (state,) = pool.health.states().values()
+        assert state.left_s is not None
+        assert state.left_s > 10
+        assert pool.health.cooling(route) is not None
