@@ -113,7 +113,11 @@ async def _fallbacks(seed: int, calls: int) -> list[Figure]:
     return [
         at_least(f"{what}: served", seen.served, 1),
         at_most(f"{what}: spent, nano-USD", seen.spent, seen.limit),
-        equal(f"{what}: budget beside journal, nano-USD", seen.difference, 0),
+        equal(f"{what}: lost", seen.lost, 0),
+        equal(f"{what}: double", seen.double, 0),
+        equal(
+            f"{what}: difference of budget and journal, nano-USD", seen.difference, 0
+        ),
     ]
 
 

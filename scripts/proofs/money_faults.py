@@ -116,7 +116,7 @@ def figures(scene: Stage, trial: Trial, seed: int) -> list[Figure]:
         scene.product.url, scene.keys["load"], trial.mix, seed=seed, timeout_s=30
     )
     asyncio.run(_together(scene, load, trial))
-    report = scene.check(load.outcomes, only=True, within_s=30, quiet_s=2.0)
+    report = scene.check(load.outcomes, only=True, within_s=30, quiet_s=1.0)
     what, error = trial.name, report.estimate_error or 0.0
     return [
         Figure(what, report.line(), "see below", True),

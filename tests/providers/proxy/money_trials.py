@@ -83,7 +83,8 @@ async def desert(upstream: FaultUpstream, *, streams: int, at_once: int = 40) ->
 class Dearer:
     """What became of a budget whose fallback costs ten times as much.
 
-    Units:  nano-USD; ``difference`` lies between the budget and the journal.
+    Shapes:  ``lost`` attempts were asked for and not settled, ``double`` settled twice.
+    Units:   nano-USD; ``difference`` lies between the budget and the journal.
     """
 
     served: int
@@ -91,6 +92,8 @@ class Dearer:
     spent: int
     limit: int
     difference: int
+    lost: int
+    double: int
 
 
 async def fall_back_dearer(upstream: FaultUpstream, *, calls: int = 40) -> Dearer:
@@ -113,12 +116,16 @@ async def fall_back_dearer(upstream: FaultUpstream, *, calls: int = 40) -> Deare
             nano for attempt in pool.attempts for _, _, nano in attempt.budget_deltas
         )
         held = pool.limits._windows[1, "total"]
+        settled = [attempt.attempt_id for attempt in pool.attempts]
+        asked = {intent.attempt_id for intent in pool.intents}
         return Dearer(
             sum(answer.status == 200 for answer in answers),
             sum(answer.status != 200 for answer in answers),
             spent,
             limit,
             abs(charged - spent) + abs(held.spent - spent) + held.reserved,
+            len(asked - set(settled)),
+            len(settled) - len(set(settled)),
         )
 
 
