@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -25,6 +27,12 @@ from usage.services import UsageError
 
 _FORM = require_http_methods(["GET", "POST"])
 _PAGE = "providers:kept"
+_MOST_LAID_OUT: Final = 256 * 1024
+_DEEPEST: Final = 24
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKET: Final = re.compile(r"[\[\]{}]")
+_NO_PROMPT = "It was refused before its body was understood."
+_NO_ANSWER = "Nothing reached the client."
 
 
 class RecordingForm(forms.Form):
@@ -141,7 +149,11 @@ def request_bodies(request: HttpRequest, pk: UUID) -> HttpResponse:
         return refused(request, back, exc.message)
     if found is None:
         return refused(request, back, "Nothing is kept of this request any more.")
-    context = {"found": found, "pk": pk, "back": back}
+    sides = [
+        ("Prompt", found.asked, _laid_out(found.asked), _NO_PROMPT),
+        ("Answer", found.answered, _laid_out(found.answered), _NO_ANSWER),
+    ]
+    context = {"sides": sides, "pk": pk, "back": back}
     response = render(request, "providers/requests/bodies.html", context)
     response["Cache-Control"] = "no-store"
     return response
@@ -164,6 +176,29 @@ def request_forget(request: HttpRequest, pk: UUID) -> HttpResponse:
         return confirm(request, question)
     bodies.forget(actor_of(request), pk)
     return saved(request, back, "The prompt and its answer are removed.")
+
+
+def _laid_out(side: bodies.Side | None) -> str:
+    """Return a text as people read it: JSON over several lines, the rest as it is.
+
+    What is very deep stays too: indented it would be many times as long.
+    """
+    if side is None:
+        return ""
+    if len(side.text) > _MOST_LAID_OUT or _depth(side.text) > _DEEPEST:
+        return side.text
+    try:
+        return msgspec.json.format(side.text, indent=2)
+    except (msgspec.DecodeError, RecursionError):
+        return side.text
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for mark in _BRACKET.findall(_STRING.sub("", text)):
+        depth += 1 if mark in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _show(request: HttpRequest, form: RecordingForm | None) -> HttpResponse:

@@ -106,6 +106,35 @@ def test_prompt_is_shown_behind_a_button_and_the_look_is_audited(
     assert event.object_id == str(request_id)
 
 
+def test_json_is_laid_out_and_streams_stay_as_they_are(
+    as_oskar: Client, request_id: UUID
+) -> None:
+    store(request_id, b'{"model":"m","n":1.10}', b"data: {}\n\ndata: [DONE]\n\n")
+    body = as_oskar.post(f"/requests/{request_id}/bodies/").content.decode()
+    assert "&quot;model&quot;: &quot;m&quot;,\n" in body
+    assert "1.10" in body
+    assert "data: {}\n\ndata: [DONE]" in body
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"[" * 30_000,
+        b"[" * 900 + b"[" + b"1," * 10_000 + b"1]" + b"]" * 900,
+        b"\xff\x00\x1b[31m not text",
+        b'{"a": "' + b"[" * 1_000 + b'"',
+    ],
+    ids=["open", "deep", "bytes", "brackets"],
+)
+def test_hostile_bodies_are_shown_no_longer_than_they_are(
+    as_oskar: Client, request_id: UUID, asked: bytes
+) -> None:
+    store(request_id, asked, None)
+    answer = as_oskar.post(f"/requests/{request_id}/bodies/")
+    assert answer.status_code == 200
+    assert len(answer.content) < len(asked) + 40_000
+
+
 def test_viewers_hear_that_it_is_kept_and_do_not_see_it(
     as_viktor: Client, request_id: UUID
 ) -> None:
