@@ -97,13 +97,17 @@ def choose(
     *,
     op: Op = "chat",
     needs: int = 0,
+    without: frozenset[str] = frozenset(),
 ) -> Way | None:
     """Return how to ask a provider for a model.
 
+    Shapes:  ``without`` are dialects it turned out not to speak.
     Fails:   None when it speaks nothing that can be joined with the client's dialect.
     """
     best: tuple[int, Way] | None = None
     for format_id, base_url in _spoken(provider, model):
+        if format_id in without:
+            continue
         if is_program(format_id) and format_id != provider.format:
             continue  # nothing an address serves is ever run as a program
         bridge = registry.bridge(inbound.id, format_id, model.model_id, op)

@@ -40,6 +40,7 @@ from usage.journal import records
 
 _PAUSE_S: Final = (0.02, 0.15)
 _JITTER: Final = 1.1
+_DIALECT: Final = "dialect"
 _TEACHING: Final = frozenset({400, 422})
 _WAITING: Final = frozenset({"rate_limit", "overloaded", "unavailable"})
 
@@ -230,6 +231,11 @@ class Failover:
         self, call: Call, candidate: Candidate, failure: Failure
     ) -> Candidate | None:
         """Return the same candidate where it is worth another try at once."""
+        if failure.kind == _DIALECT and call.plan is not None:
+            other = call.plan.otherwise(candidate)
+            if other is not None and await self._chooser.afford(call, other):
+                call.note(f"{_named(candidate)} is asked in {other.wire.id} instead")
+                return other
         refreshed = await self._refreshed(call, candidate, failure)
         if refreshed is not None and await self._chooser.afford(call, refreshed):
             call.pause_s = _pause_s()
@@ -321,6 +327,10 @@ class Failover:
             seconds = self._parts.clock.monotonic() - attempt.started_at
             slug = attempt.candidate.target.provider_slug
             self._parts.metrics.attempt_finished(slug, failure.outcome, seconds=seconds)
+
+
+def _named(candidate: Candidate) -> str:
+    return f"{candidate.route.provider.slug}/{candidate.route.model.model_id}"
 
 
 def _pause_s() -> float:

@@ -16,6 +16,7 @@ from poolsite.clock import Clock
 from pricing.cost import UNIT_COLUMNS, PriceSpec
 from providers.formats.base import NEED_NAMES, WRITING_OPS, Op, WireFormat
 from providers.formats.cli_backed.command import is_program
+from providers.proxy import choice
 from providers.proxy.exchange import Caller, Candidate, Skip
 from providers.proxy.ports import Cooling
 from providers.proxy.prepared import ACCOUNT as ACCOUNT
@@ -133,6 +134,13 @@ class Plan:
     def recheck(self, candidate: Candidate) -> Candidate | None:
         """Judge once more somebody who was looked up ahead; None when it is no use."""
         return self._judge(candidate.route)
+
+    def otherwise(self, candidate: Candidate) -> Candidate | None:
+        """Return the same route asked in another dialect, None when it has none."""
+        wish, provider = self.wish, candidate.route.provider
+        if not choice.has_choice(provider, candidate.route.model):
+            return None
+        return self._rules.catalog.otherwise(candidate, wish.wire, wish.op, wish.needs)
 
     def _judge(self, route: Route) -> Candidate | None:
         # First of all: in bad times most of a pool is cooling, and is not worth more.

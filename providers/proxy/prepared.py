@@ -17,6 +17,7 @@ from usage.journal.records import PriceRef, Target
 
 ACCOUNT: Final = "account"
 _MOST_PREPARED: Final = 20_000
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Catalog:
@@ -26,9 +27,10 @@ class Catalog:
     changed provider brings a new record and so a new entry.
     """
 
-    __slots__ = ("_prepared",)
+    __slots__ = ("_mute", "_prepared")
 
     def __init__(self) -> None:
+        self._mute: dict[tuple[int, Op], tuple[ProviderRecord, frozenset[str]]] = {}
         self._prepared: dict[tuple[str, int, int, int, Op, int], Candidate] = {}
 
     def prepare(
@@ -55,21 +57,54 @@ class Catalog:
                 old.provider is provider
                 and old.model is model
                 and old.credential is credential
+                and (not self._mute or known.wire.id not in self._muted(route, op))
             ):
                 return known
-        made = _prepared(route, inbound, op, key[-1])
+        made = _prepared(route, inbound, op, key[-1], self._muted(route, op))
         if made is not None:
             if len(self._prepared) >= _MOST_PREPARED:
                 self._prepared.clear()
             self._prepared[key] = made
         return made
 
+    def otherwise(
+        self, candidate: Candidate, inbound: WireFormat, op: Op, needs: int
+    ) -> Candidate | None:
+        """Return the same route in another dialect, and remember which it lacks.
+
+        What was learned holds until the provider's record changes.
+
+        Fails:   None when it has no other; then nothing is remembered, because it may
+                 be anything else that is wrong.
+        """
+        route = candidate.route
+        key = (route.model.id, op)
+        mute = self._muted(route, op) | {candidate.wire.id}
+        made = _prepared(route, inbound, op, needs, mute)
+        if made is None:
+            self._mute.pop(key, None)
+            return None
+        if len(self._mute) >= _MOST_PREPARED:
+            self._mute.clear()
+        self._mute[key] = (route.provider, mute)
+        return made
+
+    def _muted(self, route: Route, op: Op) -> frozenset[str]:
+        if not self._mute:
+            return _NONE
+        provider, mute = self._mute.get((route.model.id, op), (None, _NONE))
+        return mute if provider is route.provider else _NONE
+
 
 def _prepared(
-    route: Route, inbound: WireFormat, op: Op, needs: int
+    route: Route,
+    inbound: WireFormat,
+    op: Op,
+    needs: int,
+    without: frozenset[str],
 ) -> Candidate | None:
     provider, model, credential = route.provider, route.model, route.credential
-    way = choice.choose(provider, model, inbound, op=op, needs=needs)
+    way = choice.choose(provider, model, inbound, op=op, needs=needs, without=without)
     if way is None:
         return None
     is_shared = len(provider.credentials) > 1

@@ -12,7 +12,7 @@ server_error      candidate   once   the next credential
 timeout           candidate   no     the next credential: the time is spent already
 connect           origin      once   the next provider on another host
 model             candidate   no     the next model or provider
-dialect           origin      no     the next provider on another host
+dialect           origin      no     another dialect of the provider, else another host
 context_overflow  larger      no     a model with a larger known window, else the error
 image_size        request     no     fail fast
 image_dimension   request     no     fail fast

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,9 @@ import pytest
 from providers.proxy.watch import Watch
 from providers.snapshot.types import AliasRecord, RoutingRecord, TargetRecord
 from tests.providers.proxy.pool import CHAT, STREAM, Client, Pool, chat
+from tests.upstream.answer import Answer, Ask, document
+from tests.upstream.dialects.openai_chat import ChatCompletions
+from tests.upstream.scenario import Scenario
 from tests.upstream.server import FaultUpstream
 
 LONG = "400-context"
@@ -164,3 +168,46 @@ async def test_the_wait_for_a_useful_event_ends_with_the_event() -> None:
         assert 9.0 < watch.left_s < 10.0
     finally:
         watch.stop()
+
+
+class NoSuchPath(ChatCompletions):
+    """A vendor that has no chat completions and says so as web servers do."""
+
+    def answer(self, ask: Ask, scenario: Scenario, rng: random.Random) -> Answer:
+        return document(b"404 page not found", status=404, content_type="text/plain")
+
+
+@pytest.fixture
+async def bilingual(upstream: FaultUpstream) -> AsyncIterator[Pool]:
+    """A provider said to speak two dialects, which speaks only the second one."""
+    upstream.dialects.insert(0, NoSuchPath())
+    async with Pool() as pool:
+        pool.add_provider(upstream.base_url, other_formats={"anthropic": ""})
+        yield pool
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM])
+async def test_a_provider_is_asked_in_its_other_dialect(
+    bilingual: Pool, body: dict[str, Any]
+) -> None:
+    answer = await bilingual.call(body)
+    assert answer.status == 200, answer.body
+    assert bilingual.decisions == ["retry_same", "served"]
+    assert [a.error_class for a in bilingual.attempts] == ["dialect", ""]
+    closed = bilingual.request.request
+    assert closed is not None
+    assert closed.notes == ("p1/gpt-test is asked in anthropic instead",)
+    bilingual.journal.records.clear()
+    assert (await bilingual.call(body)).status == 200
+    assert bilingual.decisions == ["served"], "what was learned is kept"
+
+
+async def test_a_provider_that_speaks_nothing_is_told_so(
+    bilingual: Pool,
+) -> None:
+    bilingual.set_provider(1, other_formats={"azure": ""})
+    for _ in range(2):
+        bilingual.journal.records.clear()
+        answer = await bilingual.call()
+        assert (answer.status, answer.error["code"]) == (502, "upstream_error")
+        assert bilingual.decisions == ["retry_same", "exhausted"]
