@@ -16,6 +16,7 @@ from poolsite.clock import SystemClock
 from scripts.proofs.apart import measured
 from scripts.proofs.figure import Figure, at_least, at_most, equal
 from scripts.proofs.money_faults import run_faults
+from scripts.proofs.money_postgres import run_postgres
 from scripts.proofs.setting import Stage, set_stage
 from tests.providers.proxy.money_trials import desert, fall_back_dearer
 from tests.upstream.server import FaultUpstream
@@ -49,6 +50,7 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
         *asyncio.run(_run(seed, short=short)),
         *_rows(seed, SHORT_ROWS if short else ROWS),
         *run_faults(seed, short=short),
+        *run_postgres(seed, short=short),
         *_sessions(seed),
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.proofs import money_faults
+from scripts.proofs import money_faults, money_postgres
 from scripts.proofs.setting import Stage
 
 pytestmark = pytest.mark.process
@@ -28,4 +28,11 @@ def test_faults_under_load_change_no_sum(
     figures = money_faults.figures(scene, trial, SEED)
     for figure in figures:
         print(f"{figure.name}: {figure.value}")
+    assert [figure for figure in figures if not figure.ok] == []
+
+
+@pytest.mark.long
+@pytest.mark.postgres
+def test_t35_postgresql_killed_under_load_loses_nothing() -> None:
+    figures = money_postgres.run_postgres(SEED, short=True)
     assert [figure for figure in figures if not figure.ok] == []
