@@ -221,7 +221,8 @@ def _provider_state(
     others += [row for number in models for row in signs.about("model", number)]
     if resting or others:
         some = [*resting, *others]
-        reasons.append(f"{len(some)} parts of it rest: {_because(some[0])}")
+        what = "A part of it rests" if len(some) == 1 else f"{len(some)} parts rest"
+        reasons.append(f"{what}: {_because(some[0])}")
     if provider.status == Provider.Status.ERROR and provider.last_error:
         reasons.append(provider.last_error)
     return (DEGRADED, reasons) if reasons else (UNKNOWN, ["Nobody asked it lately"])
@@ -293,7 +294,7 @@ def _model_state(
     reasons = []
     limits = signs.about("limit_model", model.pk)
     if limits:
-        reasons.append(f"Rests with {len(limits)} keys: {_because(limits[0])}")
+        reasons.append(f"Rests with {len(limits)} of its keys: {_because(limits[0])}")
     if failures is not None and signs.is_fresh(failures):
         counts = ", ".join(f"{n} x {word}" for word, n in counts_of(failures.payload))
         reasons.append(f"Failed within the hour: {counts}")

@@ -29,6 +29,8 @@ ROUTING = [
     "/routing/draft/replay/", "/routing/history/", "/routing/history/1/",
     "/routing/aliases/", "/routing/aliases/add/", "/routing/default-model/",
     "/routing/simulate/?model=fast&down=openai",
+    "/routing/cooldowns/", "/routing/cooldowns/clear-all/", "/routing/health/",
+    "/routing/health/?models=all",
 ]  # fmt: skip
 
 

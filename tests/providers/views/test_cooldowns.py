@@ -194,7 +194,7 @@ def test_a_resting_provider_cools_and_a_resting_part_degrades_it(
 ) -> None:
     second = make_api_key(acme, "sk-acme-0000000002")
     cool(limit_subject(key, model), "rate_limit")
-    assert state_of("acme") == ("degraded", "1 parts of it rest: Too many requests")
+    assert state_of("acme") == ("degraded", "A part of it rests: Too many requests")
     cool(key_subject(key), "quota")
     cool(key_subject(second), "quota")
     assert state_of("acme")[0] == "cooling"
