@@ -135,14 +135,14 @@ FAULTS: Final = (
     ),
     Fault(
         "429 soon",
-        "too many requests, come back in 2 s: worth waiting for where nobody is left",
+        "too many requests, come back in 4 s: worth waiting for where nobody is left",
         "candidate",
         "rate_limit",
         (429, "rate_limit_exceeded"),
         ANYBODY,
-        whole="first-1+429-retry-after-2",
-        cools=Cooling("limit", "rate_limit", 2),
-        alone=Patience(2, ((FIRST, "rate_limit: wait"), (FIRST, "served"))),
+        whole="first-1+429-retry-after-4",
+        cools=Cooling("limit", "rate_limit", 4),
+        alone=Patience(4, ((FIRST, "rate_limit: wait"), (FIRST, "served"))),
     ),
     # The request itself.
     Fault(
