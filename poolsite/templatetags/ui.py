@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -40,6 +41,12 @@ def share(part: float | None, whole: float | None) -> str:
 @register.simple_tag
 def icon(name: str, size: str = "", label: str = "") -> SafeString:
     """Refer to one icon of the sprite; with a label it is read out, else it is not."""
+    return _icon(static("icons.svg"), name, size, label)
+
+
+@lru_cache(maxsize=512, typed=True)
+def _icon(sprite: str, name: str, size: str, label: str) -> SafeString:
+    """Write an icon; a page holds dozens of the same few."""
     spoken = (
         format_html('role="img" aria-label="{}"', label)
         if label
@@ -49,7 +56,7 @@ def icon(name: str, size: str = "", label: str = "") -> SafeString:
         '<svg class="icon{}" {}><use href="{}#{}"></use></svg>',
         f" icon-{size}" if size else "",
         spoken,
-        static("icons.svg"),
+        sprite,
         name,
     )
 

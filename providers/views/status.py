@@ -28,7 +28,7 @@ def pool_status() -> PoolStatus:
     """Say how many providers can serve; one query unless the page read them."""
     url = url_or_empty("providers:provider-list")
     every = _shown.get()
-    rows = selectors.providers_with_counts() if every is None else every
+    rows = selectors.providers_with_states() if every is None else every
     states = [selectors.provider_state(row) for row in rows if row.enabled]
     usable = sum(state in USABLE for state in states)
     text = f"{usable} of {len(states)} enabled providers can serve."
