@@ -63,6 +63,7 @@ def postgres(kept: Path | None = None) -> Iterator[str]:
     if kept is not None:
         # Rows of a table made in the same transaction then need no log.
         options += " -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=4GB"
+        options += " -c shared_buffers=128MB"
     control = [*as_user, str(home / "pg_ctl"), "-D", str(data)]
     log = directory / "log"
     _call([*control, "-w", "-l", str(log), "-o", options, "start"])
