@@ -27,6 +27,11 @@ from usage.models import Budget, ClientKey
 _MOST_KEYS: Final = 5000
 _TAG_LENGTH: Final = 16
 DEFAULT_MODEL: Final = "proxy.default_model"
+DEFAULT_PROVIDER: Final = "proxy.default_provider"
+_DEFAULTS: Final = {
+    "default_model": DEFAULT_MODEL,
+    "default_provider": DEFAULT_PROVIDER,
+}
 
 
 @dataclass(frozen=True)
@@ -144,10 +149,24 @@ def rule_table(record: RoutingRecord) -> list[dict[str, Any]]:
 
 
 def default_model() -> str:
-    """Return what a request without a model asks for; blank = it is refused."""
-    value = Setting.objects.filter(key=DEFAULT_MODEL, secret=False)
-    found = value.values_list("value", flat=True).first()
-    return found if isinstance(found, str) else ""
+    """Return what a request without a model asks for; blank = one of a shortlist."""
+    return defaults()["default_model"]
+
+
+def default_provider() -> str:
+    """Return who goes first for a bare name; blank = nobody in particular."""
+    return defaults()["default_provider"]
+
+
+def defaults() -> dict[str, str]:
+    """Return both, under the names of their fields.
+
+    Cost:  one query.
+    """
+    rows = Setting.objects.filter(key__in=_DEFAULTS.values(), secret=False)
+    found = dict(rows.values_list("key", "value"))
+    values = {field: found.get(key) for field, key in _DEFAULTS.items()}
+    return {f: value if isinstance(value, str) else "" for f, value in values.items()}
 
 
 class PoolNames:

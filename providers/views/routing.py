@@ -75,15 +75,20 @@ def rule_edit(request: HttpRequest, place: int) -> HttpResponse:
 @access.require_role(access.OPERATOR)
 def default_model(request: HttpRequest) -> HttpResponse:
     """Say what a request asks for that names no model."""
-    was = {"default_model": selectors.default_model()}
-    form = DefaultModelForm(request.POST or None, initial=was)
     names = PoolNames()
+    was = selectors.defaults()
+    form = DefaultModelForm(
+        request.POST or None, initial=was, providers=names.providers
+    )
     if form.is_valid():
         name = form.cleaned_data["default_model"]
         try:
             routing.set_default_model(actor_of(request), name)
+            routing.set_default_provider(
+                actor_of(request), form.cleaned_data["default_provider"]
+            )
         except ServiceError as exc:
-            form.add_error("default_model", exc.message)
+            form.add_error(exc.field or None, exc.message)
         else:
             known = not name or names.serves(name)
             text = "Saved." if known else f"Saved, but nobody offers {name} now."
@@ -165,7 +170,7 @@ def _page(
     context = {
         **_rules_context(standing, names),
         "form": form or RoutingForm(record=standing.edited),
-        "default_model": selectors.default_model(),
+        **selectors.defaults(),
         "simulator": routing_simulator.context(request, standing, names),
     }
     return render(request, "providers/routing/page.html", context)
