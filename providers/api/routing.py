@@ -106,6 +106,12 @@ class RevertIn(Strict):
     note: str = Field("", max_length=200)
 
 
+class DefaultProviderIn(Strict):
+    """A provider's slug; blank = nobody goes first."""
+
+    provider: str = Field(max_length=200)
+
+
 class DefaultModelIn(Strict):
     """A model or alias; blank = a request that names none is refused."""
 
@@ -244,6 +250,21 @@ def revert(request: HttpRequest, number: int, data: RevertIn) -> dict[str, Any]:
 def get_default_model(request: HttpRequest) -> dict[str, str]:
     """Return what a request asks for that names no model."""
     return {"model": selectors.default_model()}
+
+
+@router.get("/routing/default-provider")
+def get_default_provider(request: HttpRequest) -> dict[str, str]:
+    """Return who goes first for a name that names no provider."""
+    return {"provider": selectors.default_provider()}
+
+
+@router.put("/routing/default-provider")
+def set_default_provider(
+    request: HttpRequest, data: DefaultProviderIn
+) -> dict[str, str]:
+    """Say who goes first for a name that names no provider."""
+    routing.set_default_provider(actor_of(request), data.provider)
+    return {"provider": selectors.default_provider()}
 
 
 @router.put("/routing/default-model")

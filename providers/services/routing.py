@@ -20,7 +20,12 @@ from poolsite.columns import is_plain
 from poolsite.models import Setting
 from providers import selectors_routing as selectors
 from providers.models import RoutingRevision
-from providers.selectors_routing import DEFAULT_MODEL, Standing
+from providers.selectors_routing import (
+    DEFAULT_MODEL,
+    DEFAULT_PROVIDER,
+    PoolNames,
+    Standing,
+)
 from providers.services import routing_checks as checks
 from providers.services.errors import ServiceError
 from providers.services.routing_words import differences
@@ -160,18 +165,33 @@ def set_default_model(actor: Actor, name: str) -> None:
     if len(name) > _LONGEST_MODEL or not is_plain(name):
         raise ServiceError("This is no name of a model.", field="default_model")
     before = selectors.default_model()
-    if name == before:
+    _set_default(actor, "default_model", DEFAULT_MODEL, before, name)
+
+
+@one_change
+def set_default_provider(actor: Actor, slug: str) -> None:
+    """Say who goes first for a name that names no provider; blank = nobody.
+
+    It holds at once: it is no part of the draft.
+
+    Errors:  ServiceError for a provider that is not there.
+    """
+    slug = slug.strip()
+    if slug and slug not in PoolNames().providers:
+        raise ServiceError("There is no such provider.", field="default_provider")
+    before = selectors.default_provider()
+    _set_default(actor, "default_provider", DEFAULT_PROVIDER, before, slug)
+
+
+def _set_default(actor: Actor, word: str, key: str, before: str, after: str) -> None:
+    if before == after:
         return
     row, _ = Setting.objects.update_or_create(
-        key=DEFAULT_MODEL, defaults={"value": name, "secret": False}
+        key=key, defaults={"value": after, "secret": False}
     )
     version.bump(row)
     audit.record(
-        actor,
-        "routing.default_model",
-        row,
-        before={"default_model": before},
-        after={"default_model": name},
+        actor, f"routing.{word}", row, before={word: before}, after={word: after}
     )
 
 

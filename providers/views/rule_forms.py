@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -257,7 +257,7 @@ class PublishForm(forms.Form):
 
 
 class DefaultModelForm(forms.Form):
-    """What a request asks for that names no model."""
+    """What a request asks for that names no model, and who serves it first."""
 
     default_model = forms.CharField(
         label="Model or alias",
@@ -267,6 +267,18 @@ class DefaultModelForm(forms.Form):
         "one provider. Empty: the well-known models of the pool share them.",
         widget=forms.TextInput(attrs={"list": "model-names", "autocomplete": "off"}),
     )
+
+    def __init__(
+        self, *args: Any, providers: Iterable[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [("", "Whoever the strategy says"), *((s, s) for s in providers)]
+        self.fields["default_provider"] = forms.ChoiceField(
+            label="Provider to ask first",
+            required=False,
+            choices=choices,
+            help_text="For names that name no provider; whatever the strategy.",
+        )
 
 
 class AliasForm(forms.Form):

@@ -134,6 +134,10 @@ CASES = [
     Case("routing.discard", "DELETE", "/routing/draft", None, False),
     Case("routing.revert", "POST", "/routing/history/{number}/revert", {}),
     Case("routing.default_model", "PUT", "/routing/default-model", {"model": "best"}),
+    Case(
+        "routing.default_provider", "PUT", "/routing/default-provider",
+        {"provider": "acme"},
+    ),
     Case("cooldown.clear", "DELETE", "/cooldowns/{cooldown}"),
     Case("cooldown.clear_all", "DELETE", "/cooldowns"),
     Case("pool.import", "POST", "/import", {"format": "provider-pool", "version": 1}, False),

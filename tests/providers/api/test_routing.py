@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from providers.snapshot.records import routing_record
+from tests import factories
 from tests.factories import make_client_key, make_provider, make_requests
 from tests.providers.api.conftest import Api
 
@@ -134,6 +135,15 @@ def test_the_explainer_takes_the_draft_and_who_is_down(
     body = viewer("GET", "/routes/explain?model=nope")[1]
     assert body["how"] == "nothing"
     assert body["error"]
+
+
+def test_the_default_provider_is_read_and_set(operator: Api) -> None:
+    factories.make_provider("acme")
+    assert operator("GET", "/routing/default-provider")[1] == {"provider": ""}
+    sent = {"provider": "acme"}
+    assert operator("PUT", "/routing/default-provider", sent) == (200, sent)
+    status, _ = operator("PUT", "/routing/default-provider", {"provider": "no"})
+    assert status == 422
 
 
 @pytest.mark.usefixtures("pool")

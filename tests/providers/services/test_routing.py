@@ -18,6 +18,7 @@ from providers.services import routing, routing_rules
 from providers.services.errors import ServiceError
 from providers.snapshot.records import routing_record, settings_record
 from providers.snapshot.types import RoutingRecord, RuleRecord
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 RULE = RuleRecord(trigger="error", action="switch_provider", provider="acme")
@@ -241,6 +242,16 @@ def test_a_note_is_one_short_line(note: str) -> None:
     with pytest.raises(ServiceError, match="one line"):
         routing.publish(CLI, note=note)
     assert selectors.standing().published is None
+
+
+def test_the_default_provider_holds_at_once_and_must_be_there() -> None:
+    factories.make_provider("acme")
+    routing.set_default_provider(SYSTEM, "acme")
+    assert settings_record().default_provider == "acme"
+    with pytest.raises(ServiceError):
+        routing.set_default_provider(SYSTEM, "nobody")
+    routing.set_default_provider(SYSTEM, "")
+    assert settings_record().default_provider == ""
 
 
 def test_the_default_model_holds_at_once() -> None:
