@@ -1,8 +1,9 @@
 """Two workers share their limits exactly, and go on when Redis is killed.
 
 First a burst against each kind of limit, with both workers up. Then load while Redis
-is killed and started again, in turns with old data and with none: clients, upstream
-and ledger are compared call by call, and what Redis holds with the ledger's sums.
+is killed and started again, in turns with old data and with none, and the long way now
+and then a worker too: clients, upstream and ledger are compared call by call, and what
+Redis holds with the ledger's sums.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SLOW = "fault-slow-first-900"
 DEAR = "fault-slow-first-500"
 CENT = "fault-slow-first-20"
 STREAM = "fault-len-100-300+gap-4"
-_SPENT_WITHIN_S = 60
+_SPENT_WITHIN_S = 90
 SHARE_USED_UP = "budget_share_used_up"
 
 
@@ -50,16 +51,18 @@ class Plan:
     """How often to kill Redis, how long it is away, and how long it lives.
 
     Shapes:  the budget that is spent to its end meanwhile pays for ``calls``; a share
-             of it for a hundredth.
+             of it for a hundredth. After so many kills of Redis ``worker_every`` kills
+             a worker, 0 never.
     """
 
     kills: int
     calls: int
     away_s: tuple[float, float]
     alive_s: tuple[float, float]
+    worker_every: int = 0
 
 
-LONG = Plan(10, 5_000, (0.1, 8.0), (3.0, 12.0))
+LONG = Plan(10, 5_000, (0.1, 8.0), (3.0, 12.0), worker_every=3)
 SHORT = Plan(2, 400, (0.2, 0.8), (0.8, 1.2))
 
 
@@ -132,7 +135,7 @@ def killed(town: Town, plan: Plan, seed: int) -> list[Figure]:
     tight = Load(url, keys["tight"], [Shape(CENT)], seed=seed, timeout_s=30)
     asyncio.run(_under_load(town, [load, tight], plan, seed))
     outcomes = [*load.outcomes, *tight.outcomes]
-    report = scene.check(outcomes, only=True, within_s=20, quiet_s=1.5)
+    report = scene.check(outcomes, within_s=20, quiet_s=1.5)
     return _figures(town, plan, report, load.outcomes, tight.outcomes)
 
 
@@ -151,6 +154,8 @@ async def _under_load(town: Town, loads: list[Load], plan: Plan, seed: int) -> N
         await asyncio.sleep(pick.uniform(*plan.away_s))
         town.server.is_kept = number % 2 == 1
         await asyncio.to_thread(town.server.start)
+        if plan.worker_every and number % plan.worker_every == 1:
+            town.scene.product.processes("data")[number % 2].kill()
     # Until the budget is spent to the end, which the shares held by others allow.
     for _ in range(_SPENT_WITHIN_S):
         if _served(loads[1].outcomes) >= plan.calls:
@@ -171,13 +176,16 @@ def _figures(
 ) -> list[Figure]:
     what = f"{plan.kills} kills of Redis"
     alone = sum(each.error == SHARE_USED_UP for each in [*load, *tight])
+    failed = [each for each in [*load, *tight] if each.kind == "failed"]
+    # A killed worker ends its calls without an answer, or in the middle of one.
     others = [
         each
-        for each in [*load, *tight]
-        if each.kind == "failed" and each.error != SHARE_USED_UP
+        for each in failed
+        if each.error != SHARE_USED_UP
+        and not (plan.worker_every and each.status in (0, 200))
     ]
     refused = [each for each in load if each.kind == "refused"]
-    spent = _served(tight)
+    limit, spent = plan.calls * NANO // 100, _by_key(town.scene)["tight"]
     return [
         Figure(what, report.line(), "see below", True),
         equal(f"{what}: lost", len(report.lost), 0),
@@ -188,10 +196,10 @@ def _figures(
         ),
         equal(f"{what}: failed for another reason", len(others), 0),
         equal(f"{what}: refused with room in every limit", len(refused), 0),
-        at_most(f"{what}: calls of a budget for {plan.calls}", spent, plan.calls),
-        equal(
-            f"{what}: money of that budget left unused, calls", plan.calls - spent, 0
+        at_most(
+            f"{what}: spent of {limit / NANO:g} USD, USD", spent / NANO, limit / NANO
         ),
+        at_most(f"{what}: of it left unused, USD", (limit - spent) / NANO, 0.01),
         equal(
             f"{what}: spent in Redis beside the ledger, nano-USD",
             _difference(town),
@@ -214,9 +222,13 @@ def _difference(town: Town, *, within_s: float = 10) -> int:
 
 def _unlimited(scene: Stage) -> int:
     """Return what keys without a budget spent."""
-    groups = scene.product.usage("--by", "key")["groups"]
     limited = {"money", "load", "tight"}
-    return sum(each["cost_nano_usd"] for each in groups if each["name"] not in limited)
+    return sum(cost for key, cost in _by_key(scene).items() if key not in limited)
+
+
+def _by_key(scene: Stage) -> dict[str, int]:
+    groups = scene.product.usage("--by", "key")["groups"]
+    return {each["name"]: each["cost_nano_usd"] for each in groups}
 
 
 def _in_redis(town: Town) -> int:
