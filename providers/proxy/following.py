@@ -78,7 +78,7 @@ class HealthFollower:
             _log.warning("facts_unreadable", extra={"reason": str(error)})
             return []
         self._seen = seen
-        self._health.merge(facts)
+        self._health.merge(facts, passes_on=True)
         return facts
 
     def tell(self) -> None:

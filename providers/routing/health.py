@@ -35,11 +35,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from poolsite.clock import Clock
-from providers.routing.cooldowns import (
-    CooldownSettings,
-    rules_of,
-    settings_of,
-)
+from providers.routing.cooldowns import CooldownSettings, rules_of, settings_of
 from providers.routing.diagnosis import Place
 from providers.routing.events import Events
 from providers.routing.leases import Leases
@@ -274,15 +270,22 @@ class Health:
         """
         return self._memory.load(facts)
 
-    def merge(self, facts: Iterable[Fact]) -> int:
+    def merge(self, facts: Iterable[Fact], *, passes_on: bool = False) -> int:
         """Take over what others learnt, or a person said; return how many still hold.
 
         Of what is told about a subject the latest holds, whoever told it.
+
+        Shapes:  ``passes_on`` = tell other processes what a person cleared.
         """
-        found = list(facts)
-        if any(fact.key == EVERYTHING for fact in found):
+        cleared = self._memory.cleared
+        before = dict(cleared)
+        taken = self._memory.merge(facts)
+        new = [fact for key, fact in cleared.items() if before.get(key) is not fact]
+        if any(fact.key == EVERYTHING for fact in new):
             self._events.forget()
-        return self._memory.merge(found)
+        if passes_on and self.leases.is_on:
+            self._news += new
+        return taken
 
     def told(self) -> list[Fact]:
         """Return everything that is cooling now as facts, for who knows nothing yet."""

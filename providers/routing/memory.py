@@ -29,13 +29,14 @@ _MOST_ENDED: Final = 5_000
 class Memory:
     """What one process remembers, by subject."""
 
-    __slots__ = ("_clock", "_ended", "settings", "states")
+    __slots__ = ("_clock", "_ended", "cleared", "settings", "states")
 
     def __init__(self, clock: Clock, settings: CooldownSettings) -> None:
         self._clock = clock
         self.settings = settings
         self.states = States()
         self._ended: dict[str, int] = {}
+        self.cleared: dict[str, Fact] = {}
 
     def punish(
         self, subject: str, rule: Rule, kind: str, hint_s: float | None, error: str
@@ -77,7 +78,7 @@ class Memory:
         """End the cooldown of a known subject and word that."""
         state = self.states.pop(subject)
         fact = self._fact(subject, state, None)
-        self._ended[subject] = fact.at_ns
+        self._note_end(subject, fact.at_ns)
         return fact
 
     def shorten(self, subject: str, wait_s: float) -> Fact:
@@ -100,7 +101,11 @@ class Memory:
         Shapes:  pairs of fact key and payload, as ``report`` made them. What cannot
                  be read is skipped.
         """
-        return sum(self._take(subject, payload, 0) for subject, payload in facts)
+        now_ns = self._clock.time_ns()
+        return sum(
+            self._take(subject, payload, _at_ns(payload, now_ns))
+            for subject, payload in facts
+        )
 
     def merge(self, facts: Iterable[Fact]) -> int:
         """Take over what others learnt, or a person said; return how many still hold.
@@ -109,9 +114,10 @@ class Memory:
         """
         taken = 0
         for fact in facts:
-            if fact.kind == RECOVERY_FACT or (
-                fact.kind == COOLDOWN_FACT and fact.payload.get("until_s") is None
-            ):
+            if fact.kind == RECOVERY_FACT:
+                if self._forget(fact.key, fact.at_ns):
+                    self.cleared[fact.key] = fact
+            elif fact.kind == COOLDOWN_FACT and fact.payload.get("until_s") is None:
                 self._forget(fact.key, fact.at_ns)
             elif fact.kind == COOLDOWN_FACT:
                 taken += self._take(fact.key, fact.payload, fact.at_ns)
@@ -120,7 +126,7 @@ class Memory:
     def _take(self, subject: str, payload: Mapping[str, Any], at_ns: int) -> bool:
         known = self.states.get(subject)
         ended_ns = max(self._ended.get(subject, 0), self._ended.get(EVERYTHING, 0))
-        if at_ns and (ended_ns >= at_ns or (known and known.at_ns >= at_ns)):
+        if ended_ns >= at_ns or (known is not None and known.at_ns >= at_ns):
             return False
         state = state_of(
             payload,
@@ -134,23 +140,29 @@ class Memory:
         self.states[subject] = state
         return True
 
-    def _forget(self, subject: str, at_ns: int) -> None:
-        if len(self._ended) >= _MOST_ENDED:
-            self._ended.clear()
+    def _forget(self, subject: str, at_ns: int) -> bool:
+        """Let what was before count no more; tell whether that is news."""
         if self._ended.get(subject, 0) >= at_ns:
-            return
-        self._ended[subject] = at_ns
+            return False
+        self._note_end(subject, at_ns)
         names = list(self.states) if subject == EVERYTHING else [subject]
         for name in names:
             state = self.states.get(name)
             if state is not None and state.at_ns < at_ns:
                 del self.states[name]
+        return True
+
+    def _note_end(self, subject: str, at_ns: int) -> None:
+        if len(self._ended) >= _MOST_ENDED:
+            self._ended.clear()
+            self.cleared.clear()
+        self._ended[subject] = at_ns
 
     def told(self) -> list[Fact]:
-        """Word everything that is cooling now, as it was when it last changed."""
+        """Word what is cooling now and what a person cleared, each as of its time."""
         now = self._clock.monotonic()
         now_ns = self._clock.time_ns()
-        found = []
+        found = list(self.cleared.values())
         for subject, state in self.states.items():
             if state.until > now:
                 passed_s = (now_ns - state.at_ns) / NANOSECONDS_PER_SECOND
@@ -168,3 +180,9 @@ class Memory:
     def _fact(self, subject: str, state: State, wait_s: float | None) -> Fact:
         at_ns = state.at_ns = self._clock.time_ns()
         return fact_of(subject, state, at_ns=at_ns, wait_s=wait_s)
+
+
+def _at_ns(payload: Mapping[str, Any], default: int) -> int:
+    """Return when a fact was learnt; rows of releases before do not say."""
+    told = payload.get("at_ns")
+    return told if isinstance(told, int) and told > 0 else default

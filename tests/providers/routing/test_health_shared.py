@@ -170,6 +170,40 @@ def test_a_person_clears_one_or_all_and_what_fails_later_counts(
     assert reason(here, first) == "auth"
 
 
+def test_what_a_person_cleared_is_passed_on_once(
+    here: Health, there: Health, clock: ManualClock
+) -> None:
+    """Whoever starts later and reads old news must not bring it back."""
+    here.leases.is_on = True
+    opened = here.report(routes()[0], "quota")
+    clock.advance(1)
+    here.take_news()
+    for _ in range(3):
+        here.merge([recovery(clock)], passes_on=True)
+    (told,) = here.take_news()
+    assert told.kind == RECOVERY_FACT
+    assert sent(here.told()) == [told]
+    there.merge(sent([told, *opened]))
+    assert not there.states()
+
+
+def test_rows_say_when_so_a_key_revived_before_may_fail_after(
+    here: Health, clock: ManualClock
+) -> None:
+    route = routes()[0]
+    assert route.credential is not None
+    revived_at_s = clock.time_ns() / 1e9
+    revived = msgspec.structs.replace(
+        route,
+        credential=msgspec.structs.replace(route.credential, revived_at_s=revived_at_s),
+    )
+    clock.advance(5)
+    (fact,) = here.report(route, "auth")
+    there = Health(clock)
+    assert there.load([(fact.key, fact.payload)]) == 1
+    assert reason(there, revived) == "auth"
+
+
 def test_counts_that_were_not_enough_yet_are_cleared_too(
     here: Health, clock: ManualClock
 ) -> None:
