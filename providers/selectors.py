@@ -107,7 +107,7 @@ def _reason_to_rest() -> QuerySet[Fact, Any]:
     """Look up why a provider, or a key of it, is not asked now."""
     number = Cast(OuterRef("pk"), CharField())
     own = Q(key=Concat(Value("provider:"), number))
-    for what in ("credential:", "limit:"):
+    for what in ("credential:", "limit:", "account:"):
         own |= Q(key__startswith=Concat(Value(what), number, Value(":")))
     facts = Fact.objects.filter(own, kind="cooldown", expires_at__gt=timezone.now())
     return facts.values_list(KT("payload__reason"), flat=True)[:1]
