@@ -17,6 +17,7 @@ from tests.usage.limits.contract import (
     ask,
     money,
 )
+from tests.usage.limits.trials import LIMIT, race
 from usage.limits.contract import (
     Refusal,
     RequestCount,
@@ -381,3 +382,13 @@ async def test_fallback_is_paid_from_the_share_too(server):
         await fleet.tell()
         (status,) = await node.status(scope)
         assert status.remaining + status.reserved == 100 * USD - 25 * CENT
+
+
+async def test_t45_race_of_a_fleet_that_tells_meanwhile(server):
+    async with Fleet(server) as fleet:
+        for seed in range(3):
+            seen = await race([*fleet.nodes], seed=seed, each_round=fleet.tell)
+            print(seen)
+            assert max(seen.peak, seen.spent) <= LIMIT
+            assert seen.served >= 98
+            assert seen.difference == 0

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from redis.asyncio import Redis
 
 from poolsite.clock import ManualClock, SystemClock
 from tests.usage.limits import trials
@@ -125,6 +126,21 @@ async def test_t53_clock_wanders_over_window_edges(
     zone: str, kind: str, start: datetime
 ) -> None:
     _check_walk(await trials.walk(zone, kind, start), zone, kind)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(("zone", "kind", "start"), PLACES)
+async def test_t53_clock_wanders_over_window_edges_in_redis(
+    zone: str, kind: str, start: datetime, redis_socket: str
+) -> None:
+    prefix = f"test:{{{uuid.uuid4().hex}}}:"
+    client = Redis(unix_socket_path=redis_socket)
+
+    def make(clock: ManualClock) -> RedisLimits:
+        return RedisLimits(client, origin="walk", prefix=prefix, clock=clock)
+
+    _check_walk(await trials.walk(zone, kind, start, make=make), zone, kind)
+    await client.aclose()
 
 
 @pytest.mark.long

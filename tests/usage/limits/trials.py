@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -40,12 +40,17 @@ class Race:
 
 
 async def race(
-    stores: Sequence[LimitStore], *, calls: int = 100, clients: int = 64, seed: int = 1
+    stores: Sequence[LimitStore],
+    *,
+    calls: int = 100,
+    clients: int = 64,
+    seed: int = 1,
+    each_round: Callable[[], Awaitable[object]] | None = None,
 ) -> Race:
     """Let clients race for a hard budget of exactly so many calls (T45).
 
     Shapes:  a client stays until it is refused for good; ``stores`` are nodes of one
-             state, or one store.
+             state, or one store. ``each_round`` is done again and again meanwhile.
     """
     pick = random.Random(seed)
     price = LIMIT // calls
@@ -74,7 +79,15 @@ async def race(
             result.served += 1
             result.spent += price
 
+    async def rounds() -> None:
+        while each_round is not None:
+            await each_round()
+            await asyncio.sleep(0.01)
+
+    beside = asyncio.ensure_future(rounds())
     await asyncio.gather(*(client(number) for number in range(clients)))
+    beside.cancel()
+    await asyncio.gather(beside, return_exceptions=True)
     [status] = await stores[0].status(scope)
     left = status.remaining + status.reserved
     result.difference = budget.limit_nano - left - result.spent
@@ -149,17 +162,25 @@ _DAY = timedelta(days=1)
 
 
 async def walk(
-    zone: str, kind: str, start: datetime, *, steps: int = 300, seed: int = 1
+    zone: str,
+    kind: str,
+    start: datetime,
+    *,
+    steps: int = 300,
+    seed: int = 1,
+    make: Callable[[ManualClock], LimitStore] | None = None,
 ) -> Walk:
     """Spend in a budget's windows while the wall clock jumps back and forth (T53).
 
     It is set a day on and a day back, at any moment and over the nights of a clock
     change: a window found again is the window left, with what it had spent.
+
+    Shapes:  ``make`` makes the store that follows the clock, the in-process one else.
     """
     pick = random.Random(seed)
     clock = ManualClock(start - timedelta(hours=2))
     offset = timedelta(0)
-    store = MemoryLimits(clock, origin="walk")
+    store = MemoryLimits(clock, origin="walk") if make is None else make(clock)
     limit, price = 1_000, 100
     result = Walk()
     spans: dict[str, tuple[datetime | None, datetime | None]] = {}
