@@ -6,8 +6,9 @@ dialect; it ends at a bound, and what happens to it later is not waited for.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from providers.snapshot.types import ClientKeyRecord, SettingsRecord
 from usage.bodies.record import RAW_FACTOR
@@ -15,6 +16,8 @@ from usage.bodies.spool import Raw
 
 if TYPE_CHECKING:
     from providers.proxy.call import Call
+
+_log: Final = logging.getLogger("providers.proxy")
 
 
 class BodyPort(Protocol):
@@ -60,21 +63,29 @@ def copy_for(key: ClientKeyRecord, settings: SettingsRecord) -> Copy | None:
 
 
 def hand_over(port: BodyPort | None, call: Call) -> None:
-    """Give away what was copied of a call, once."""
+    """Give away what was copied of a call, once.
+
+    Fails:   never: a body that cannot be kept is no reason to fail its request.
+    """
     copy = call.reply.copy
     if copy is None or port is None:
         return
     call.reply.copy = None
+    try:
+        port.keep(_raw(call, copy))
+    except Exception:  # noqa: BLE001 - a thread that cannot start, no memory left
+        _log.exception("body_not_kept", extra={"id": call.inbound.request_id})
+
+
+def _raw(call: Call, copy: Copy) -> Raw:
     request = getattr(call, "request", None)
     asked: bytes | None = None if request is None else request.body
-    port.keep(
-        Raw(
-            call.inbound.request_id,
-            call.inbound.received_at_ns,
-            copy.keep,
-            None if asked is None else asked[: copy.keep * RAW_FACTOR],
-            0 if asked is None else len(asked),
-            copy.begun if copy.size else None,
-            copy.size,
-        )
+    return Raw(
+        call.inbound.request_id,
+        call.inbound.received_at_ns,
+        copy.keep,
+        None if asked is None else asked[: copy.keep * RAW_FACTOR],
+        0 if asked is None else len(asked),
+        copy.begun if copy.size else None,
+        copy.size,
     )

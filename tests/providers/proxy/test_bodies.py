@@ -9,6 +9,7 @@ import pytest
 
 from tests.providers.proxy.pool import CHAT, STREAM, Client, Pool, chat
 from tests.upstream.server import FaultUpstream
+from usage.bodies.spool import Raw
 
 
 def switch_on(pool: Pool, keep: int = 4096) -> None:
@@ -89,6 +90,23 @@ async def test_client_that_leaves_has_what_it_got_kept(
     [kept] = pool.bodies.kept
     assert kept.answered is not None
     assert kept.answered.startswith(client.answer.body)
+
+
+async def test_store_that_fails_costs_the_body_and_nothing_else(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(raw: Raw) -> None:
+        raise RuntimeError("can't start new thread")
+
+    switch_on(pool)
+    pool.set_key(concurrency=1)
+    monkeypatch.setattr(pool.bodies, "keep", fail)
+    for _ in range(3):
+        # Each call needs the place the one before gave back.
+        assert (await pool.call(CHAT)).status == 200
+    assert len(pool.settles) == 3
+    assert "body_not_kept" in caplog.text
+    assert "Hello" not in caplog.text
 
 
 async def test_lists_of_models_keep_nothing(pool: Pool) -> None:
