@@ -118,16 +118,10 @@ def rules_of(settings: CooldownSettings) -> dict[str, Rule]:
         reset_after_s=settings.hint_max_s,
         is_sticky=True,
     )
-    failure = Rule(
-        subject=LIMIT,
-        first_s=settings.failure_first_s,
-        max_s=settings.failure_max_s,
-        reset_after_s=settings.reset_after_s,
-        after=settings.failure_after,
-    )
     return {
         "auth": attention,
         "unreadable": attention,
+        **_rules_of_outages(settings),
         "quota": Rule(
             subject=CREDENTIAL,
             first_s=settings.quota_first_s,
@@ -144,6 +138,26 @@ def rules_of(settings: CooldownSettings) -> dict[str, Rule]:
             hint_max_s=settings.hint_max_s,
             is_sticky=True,
         ),
+        "model": Rule(
+            subject=MODEL,
+            first_s=settings.model_first_s,
+            max_s=settings.model_max_s,
+            reset_after_s=settings.model_max_s,
+            factor=5.0,
+        ),
+    }
+
+
+def _rules_of_outages(settings: CooldownSettings) -> dict[str, Rule]:
+    """Return the rules of what may have passed by the next call: after several only."""
+    failure = Rule(
+        subject=LIMIT,
+        first_s=settings.failure_first_s,
+        max_s=settings.failure_max_s,
+        reset_after_s=settings.reset_after_s,
+        after=settings.failure_after,
+    )
+    return {
         "unavailable": Rule(
             subject=LIMIT,
             first_s=settings.transient_first_s,
@@ -155,11 +169,4 @@ def rules_of(settings: CooldownSettings) -> dict[str, Rule]:
         "server_error": failure,
         "timeout": failure,
         "connect": msgspec.structs.replace(failure, subject=PROVIDER),
-        "model": Rule(
-            subject=MODEL,
-            first_s=settings.model_first_s,
-            max_s=settings.model_max_s,
-            reset_after_s=settings.model_max_s,
-            factor=5.0,
-        ),
     }
