@@ -109,7 +109,6 @@ class Delivery:
                 now_s=parts.clock.time_ns() / 1e9,
             )
             first = clean(first)
-            call.watch.useful_within(None)
             tally.first_event_at = parts.clock.monotonic()
             call.waited_s += tally.first_event_at - asked_at
             call.tail = first

@@ -155,6 +155,7 @@ async def first_useful(
                 if tap.error is not None and not tap.useful:
                     raise AttemptFailedError(verdict.judge_body(tap.error, now_s=now_s))
                 if tap.useful:
+                    watch.useful_within(None)
                     return out
                 if not data:
                     raise AttemptFailedError(verdict.broken("an empty stream"))
