@@ -98,10 +98,11 @@ def check_rule(rule: RuleRecord) -> None:
 def flags(record: RoutingRecord, names: PoolNames) -> list[Flag]:
     """Say which rules would do nothing and why; those switched off are not judged.
 
-    Cost:  a query for each table a rule asks about, five at most.
+    Cost:  a query for each table a rule asks about, six at most.
     """
     found = []
     seen: list[RuleRecord] = []
+    names.expect(rule.model for rule in record.rules if rule.model)
     for place, rule in enumerate(record.rules, start=1):
         if not rule.enabled:
             continue
@@ -200,7 +201,7 @@ def _target_problems(rule: RuleRecord, names: PoolNames) -> list[str]:
             return [f"The provider {rule.provider} is switched off."]
         if rule.model and not names.serves(rule.model, rule.provider):
             return [f"{rule.provider} does not offer {rule.model}."]
-    if rule.action != "switch_model" or rule.model in names.models:
+    if rule.action != "switch_model" or names.offers_id(rule.model):
         return []
     if rule.model in names.aliases:
         return [f"{rule.model} is an alias; name a model of the same provider."]

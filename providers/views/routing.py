@@ -90,6 +90,7 @@ def default_model(request: HttpRequest) -> HttpResponse:
         except ServiceError as exc:
             form.add_error(exc.field or None, exc.message)
         else:
+            names.expect([name])
             known = not name or names.serves(name)
             text = "Saved." if known else f"Saved, but nobody offers {name} now."
             return saved(request, _HERE, text)
@@ -185,7 +186,7 @@ def _rules_piece(request: HttpRequest) -> HttpResponse:
         "providers/routing/_rules.html",
         context,
         piece="providers/routing/_rules.html",
-        oob=["providers/routing/_draft.html"],
+        oob=["providers/routing/_draft.html", "providers/routing/_tag.html"],
     )
 
 

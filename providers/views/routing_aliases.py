@@ -26,7 +26,8 @@ _HERE: Final = "providers:alias-list"
 @require_GET
 def alias_list(request: HttpRequest) -> HttpResponse:
     """List aliases; a target nobody serves any more is marked."""
-    names = PoolNames()
+    names, listed = PoolNames(), selectors.live_aliases()
+    names.expect(row.model_id for each in listed for row in each.targets.all())
     rows = [
         {
             "alias": alias,
@@ -35,7 +36,7 @@ def alias_list(request: HttpRequest) -> HttpResponse:
                 for target in map(_target, alias.targets.all())
             ],
         }
-        for alias in selectors.live_aliases()
+        for alias in listed
     ]
     return render(request, "providers/routing/aliases.html", {"rows": rows})
 

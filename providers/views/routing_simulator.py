@@ -124,9 +124,8 @@ def context(
 
 
 def some_names(names: PoolNames) -> list[str]:
-    """Return names clients may ask for, aliases first, to choose from."""
-    listed = [*sorted(names.aliases), *sorted(names.models - names.aliases)]
-    return listed[:_MOST_NAMES]
+    """Return names clients may ask for, to choose from."""
+    return names.some(_MOST_NAMES)
 
 
 def _asked(request: HttpRequest) -> Asked:

@@ -215,7 +215,7 @@ def test_a_rule_behind_one_that_always_comes_first_is_flagged() -> None:
     assert twice == ["2: An earlier rule does the same."]
 
 
-def test_flags_cost_five_queries_at_most(
+def test_flags_cost_six_queries_at_most(
     django_assert_max_num_queries: Any,
 ) -> None:
     rules = [

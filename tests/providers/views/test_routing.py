@@ -142,6 +142,8 @@ def test_rules_move_by_buttons_and_by_place(as_oskar: Client) -> None:
     body = text_of(answer)
     assert "<html" not in body
     assert 'hx-swap-oob="true"' in body
+    # The form beside it may be sent from this very page.
+    assert f'id="settings-tag" value="{selectors.standing().tag}"' in body
     sent = {"place": "1", "to": "3", "tag": selectors.standing().tag}
     assert as_oskar.post("/routing/rules/move/", sent).status_code == 302
     order = [each.provider for each in selectors.standing().edited.rules]
@@ -249,6 +251,18 @@ def test_a_draft_is_discarded_after_a_question(as_oskar: Client) -> None:
     assert selectors.standing().draft is None
 
 
+def test_a_draft_that_cannot_be_in_force_is_not_published(as_oskar: Client) -> None:
+    routing.change_settings(CLI, {"strategy": "cost"})
+    RoutingRevision.objects.update(document={"strategy": "best"})
+    body = text_of(as_oskar.get("/routing/draft/"))
+    assert "It cannot be published" in body
+    sent = {"tag": selectors.standing().tag}
+    answer = as_oskar.post("/routing/draft/publish/", sent)
+    assert answer.status_code == 422
+    assert "It is one of priority" in text_of(answer)
+    assert routing_record().strategy == "priority"
+
+
 def test_an_overtaken_draft_says_so(as_oskar: Client) -> None:
     for word in ("cost", "latency"):
         routing.change_settings(CLI, {"strategy": word})
@@ -308,6 +322,7 @@ def test_every_routing_page_within_twelve_queries(
     models.set_alias(CLI, "fast", ["big", "acme/gpt-5-mini"])
     for trigger, more in (
         ("error", {"models": ("gpt-*",), "keys": ("ci",)}),
+        ("rate_limit", {"model": "big"}),
         ("low_funds", {"below_nano_usd": 5}),
         ("cost_limit", {}),
     ):
