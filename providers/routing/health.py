@@ -52,7 +52,6 @@ from providers.routing.subjects import (
     CREDENTIAL,
     EGRESS,
     EVERYTHING,
-    LIMIT,
     Namer,
     Names,
 )
@@ -67,12 +66,11 @@ PROBING: Final = "probing"
 
 _SEVERITY: Final = {"quota": 2, "auth": 3, "unreadable": 4}
 _NEEDS_PERSON: Final = frozenset({"auth", "unreadable"})
-_LIMITED: Final = frozenset({"rate_limit", "quota"})
+_SIGN_IN: Final = "account"
 _MOST_STATES: Final = 50_000
 _MOST_FAILURES: Final = 5_000
 _MOST_ENDED: Final = 5_000
 _LEASE_WAIT_S: Final = 0.2
-_FRESH_S: Final = 1.0
 _LONGEST_ERROR: Final = 200
 R = TypeVar("R", bound=RouteLike)
 
@@ -219,23 +217,18 @@ class Health:
         An answer given since the cooldown began knows better than the hint did: room
         that is there again ends it, an earlier reset shortens it.
 
-        Shapes:  ``left`` is the fraction that remains, None = not told.
+        Shapes:  ``left`` is the fraction that remains, None = not told. A sign-in has
+                 one allowance for all its models.
         """
         if not self._states:
             return
-        now = self._clock.monotonic()
-        facts: list[Fact] = []
-        names = self._namer.names(route)
-        for subject in (names[CREDENTIAL], names[LIMIT], names[ACCOUNT]):
-            state = self._states.get(subject)
-            if state is None or state.until <= now or state.reason not in _LIMITED:
-                continue
-            if now - state.last < _FRESH_S:
-                continue
-            if left is not None and left > 0:
-                facts.append(self._memory.end(subject))
-            elif reset_s is not None and 0 <= reset_s < state.until - now:
-                facts.append(self._memory.shorten(subject, reset_s))
+        credential = route.credential
+        facts = self._memory.hear(
+            self._namer.names(route),
+            left=left,
+            reset_s=reset_s,
+            is_whole=credential is not None and credential.kind == _SIGN_IN,
+        )
         self._untold.extend(facts)
         if self.leases.is_on:
             self._news.extend(facts)

@@ -19,11 +19,22 @@ from providers.routing.remembered import (
     state_of,
 )
 from providers.routing.states import States
-from providers.routing.subjects import CREDENTIAL, EGRESS, EVERYTHING
+from providers.routing.subjects import (
+    ACCOUNT,
+    CREDENTIAL,
+    EGRESS,
+    EVERYTHING,
+    LIMIT,
+    Names,
+)
 from usage.journal.records import Fact
 
 _MOST_STATES: Final = 50_000
 _MOST_ENDED: Final = 5_000
+_MOST_LOOKED_AT: Final = 500
+_LIMITED: Final = frozenset({"rate_limit", "quota"})
+_FRESH_S: Final = 1.0
+"""An answer that comes this soon was asked for before the limit was met."""
 
 
 class Memory:
@@ -86,6 +97,31 @@ class Memory:
         state = self.states[subject]
         state.until = self._clock.monotonic() + wait_s
         return self._fact(subject, state, wait_s)
+
+    def hear(
+        self, names: Names, *, left: float | None, reset_s: float | None, is_whole: bool
+    ) -> list[Fact]:
+        """End or shorten the limits an answer knows better about, and word that.
+
+        Shapes:  ``is_whole`` = what it says holds for every model of the secret.
+        """
+        now = self._clock.monotonic()
+        subjects = {names[CREDENTIAL], names[LIMIT], names[ACCOUNT]}
+        if is_whole and len(self.states) <= _MOST_LOOKED_AT:
+            start = names[LIMIT].rpartition(":")[0] + ":"
+            subjects.update(name for name in self.states if name.startswith(start))
+        facts = []
+        for subject in subjects:
+            state = self.states.get(subject)
+            if state is None or state.until <= now or state.reason not in _LIMITED:
+                continue
+            if now - state.last < _FRESH_S:
+                continue
+            if left is not None and left > 0:
+                facts.append(self.end(subject))
+            elif reset_s is not None and 0 <= reset_s < state.until - now:
+                facts.append(self.shorten(subject, reset_s))
+        return facts
 
     def revive(self, names: Sequence[str], at_s: float) -> None:
         """Forget what a credential did before a person said that it works."""

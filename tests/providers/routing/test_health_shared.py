@@ -295,6 +295,24 @@ def test_an_earlier_reset_shortens_and_a_later_one_changes_nothing(
     assert cooling.left_s == pytest.approx(60)
 
 
+def test_a_sign_in_has_one_allowance_for_all_its_models(
+    here: Health, clock: ManualClock
+) -> None:
+    def of_kind(kind: str, model_number: int) -> Route:
+        route = routes(model_number=model_number)[0]
+        assert route.credential is not None
+        credential = msgspec.structs.replace(route.credential, kind=kind)
+        return msgspec.structs.replace(route, credential=credential)
+
+    for kind in ("account", "api_key"):
+        here.report(of_kind(kind, 1), "rate_limit", retry_after_s=5 * HOUR)
+    clock.advance(30)
+    for kind in ("account", "api_key"):
+        here.hear(of_kind(kind, 2), left=1.0)
+    assert reason(here, of_kind("account", 1)) == ""
+    assert reason(here, of_kind("api_key", 1)) == "rate_limit"
+
+
 def test_what_is_no_limit_is_not_ended_by_room(
     here: Health, clock: ManualClock
 ) -> None:
