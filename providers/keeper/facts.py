@@ -63,7 +63,7 @@ class Facts:
         for record in found:
             if isinstance(record, records.Fact) and record.kind == FAILURES:
                 _add_failures(record)
-        self._is_changed = self._is_changed or bool(latest)
+        self._is_changed |= any(kind in _TOLD for kind, _ in latest)
 
     def write_file(self) -> bool:
         """Write what is still in force, if something changed; three queries."""
