@@ -3,8 +3,8 @@
     python -m bench.plan_cost
 
 A pool serves ten models at each of its providers; half of the providers are cooling,
-drawn at random. What is timed is what a request does: resolve the name, line up the
-routes, plan, and take the first candidate. Processor time is counted, and sizes are
+drawn at random. What is timed is what a request does: read its wishes, resolve the name,
+line up the routes, plan, and take the first candidate. Processor time is counted, and sizes are
 measured in turns; where others use the machine's caches too, the large pool suffers more.
 """
 
@@ -25,6 +25,7 @@ from providers.proxy.exchange import Caller
 from providers.routing.health import Health
 from providers.routing.lineups import line_up
 from providers.routing.order import Turns
+from providers.routing.overrides import way_of
 from providers.routing.pulse import Pulse
 from providers.routing.strategies import STRATEGIES
 from providers.routing.types import Way
@@ -38,6 +39,12 @@ LIMIT_US: Final = 30.0
 MOST_GROWTH: Final = 0.15
 _DRAWS: Final = 5
 _KEY: Final = types.ClientKeyRecord(1, "k", "", "", "bench")
+_FIELDS: Final = {
+    b"authorization": b"Bearer x",
+    b"content-type": b"application/json",
+    b"user-agent": b"bench",
+    b"accept": b"*/*",
+}
 _QUOTA: Final = {"reason": "quota", "count": 1}
 _COOLED_S: Final = 3600.0
 _PRICE: Final = PriceSpec(input=1_000_000_000, output=2_000_000_000)
@@ -91,6 +98,7 @@ class Rig:
     def first(self, name: str, way: Way) -> plan.Plan:
         """Do what a request does up to its first candidate."""
         found = nobody.resolve(self._snapshot, self._caller, name)
+        way_of(_KEY, self._snapshot.settings.routing, _FIELDS)
         now = self._clock.monotonic()
         lineup = line_up(found, way, found.take_turn(), pulse=self._pulse, now=now)
         wish = plan.Wish(self._wire, name, needs_price=False)

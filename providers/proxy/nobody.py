@@ -33,7 +33,8 @@ def resolve(snapshot: SnapshotPort, caller: Caller, model: str) -> Resolution:
     """Find what a requested name leads to.
 
     Errors:  ClientError 404 with near names the key may see; 403 for a key that may
-             use no model at all; UpstreamError 503 when nobody serves it now;
+             use no model at all; UpstreamError 503 when nobody serves it now, or none
+             of them has a credential;
              InternalError 503 when a call of our own is bound to what is not served.
     """
     if caller.model_row is not None:
@@ -45,6 +46,13 @@ def resolve(snapshot: SnapshotPort, caller: Caller, model: str) -> Resolution:
     found = snapshot.resolve(model)
     if not found.is_known:
         raise unknown_model(snapshot, caller, model)
+    if not found.is_served and found.some(1):
+        raise UpstreamError(
+            f"Nobody who serves the model '{model}' has a usable key or sign-in here.",
+            status=503,
+            code="no_credential",
+            retry_after_s=_DEFAULT_RETRY_S,
+        )
     if not found.is_served:
         raise UpstreamError(
             f"No provider serves the model '{model}' at the moment.",

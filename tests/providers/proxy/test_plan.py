@@ -79,6 +79,13 @@ async def test_a_name_nobody_serves_now_is_503(pool: Pool) -> None:
     assert answer.error["code"] == "no_provider"
 
 
+async def test_a_model_whose_providers_lack_keys_says_so(pool: Pool) -> None:
+    pool.set_provider(1, credentials=())
+    answer = await pool.call()
+    assert (answer.status, answer.error["code"]) == (503, "no_credential")
+    assert answer.header("retry-after")
+
+
 async def test_a_format_nobody_can_join_is_passed_over(pool: Pool) -> None:
     pool.set_provider(1, format="martian")
     answer = await pool.call()
