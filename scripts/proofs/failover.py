@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from scripts.proofs.figure import Figure, equal
 from scripts.proofs.setting import set_stage
 from tests.providers.failover.expected import CELLS, expected
-from tests.providers.failover.hosts import Impostor, impostor
+from tests.providers.failover.hosts import DeadHosts, dead_hosts
 from tests.providers.failover.jumping import run_jumping
 from tests.providers.failover.product import Tried, arrange, try_streets, without_times
 from tests.providers.failover.table import Observed
@@ -32,15 +32,15 @@ def run(seed: int, *, short: bool = False) -> list[Figure]:
     random.Random(seed).shuffle(cells)
     cells = cells[:_SHORT] if short else cells
     with (
-        listening_impostor() as false,
+        open_dead_hosts() as dead,
         set_stage(seed=seed, arguments=["--no-worker"]) as scene,
     ):
-        streets = arrange(scene, cells, false.base_url)
+        streets = arrange(scene, cells, dead.urls)
         scene.open(within_s=60)
         tried = try_streets(scene, streets)
         report = scene.check([each.seen for each in tried], only=True)
         ledger = scene.product.ledger()
-    heard = equal("bytes told to an untrusted host", len(false.heard), 0)
+    heard = equal("bytes told to an untrusted host", len(dead.impostor.heard), 0)
     figures = [*_of_pipeline(observed), *_of_product(tried)]
     return [*figures, *_of_ledger(report, ledger), heard]
 
@@ -89,14 +89,14 @@ def _of_ledger(report: Report, ledger: Ledger) -> list[Figure]:
 
 
 @contextmanager
-def listening_impostor() -> Iterator[Impostor]:
-    """Run the untrusted TLS host on a loop of its own."""
+def open_dead_hosts() -> Iterator[DeadHosts]:
+    """Run the hosts that listen on a loop of their own."""
     loop = asyncio.new_event_loop()
     started, stop = threading.Event(), asyncio.Event()
-    made: list[Impostor] = []
+    made: list[DeadHosts] = []
 
     async def serve() -> None:
-        async with impostor() as one:
+        async with dead_hosts() as one:
             made.append(one)
             started.set()
             await stop.wait()

@@ -1,4 +1,4 @@
-"""Hosts at which no call ever arrives: a closed port, a lost name, a false certificate."""
+"""Hosts at which no call ever arrives: nobody there, no name, no trust."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,22 +19,11 @@ from cryptography.x509.oid import NameOID
 from tests.rig.ports import closed_port
 
 
-def refusing() -> str:
-    """Return a base URL where a connection is refused."""
-    return f"http://127.0.0.1:{closed_port()}/v1"
-
-
-def nameless() -> str:
-    """Return a base URL whose name leads to no address (RFC 2606)."""
-    return "https://nobody.invalid:443/v1"
-
-
 class Impostor:
     """A TLS server with a certificate nobody signed; ``heard`` is what it was told."""
 
     def __init__(self) -> None:
         self.heard = b""
-        self.base_url = ""
 
     async def serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -43,20 +33,33 @@ class Impostor:
         writer.close()
 
 
+@dataclass(frozen=True)
+class DeadHosts:
+    """Base URLs by the name of the fault, and the host that listens."""
+
+    urls: dict[str, str]
+    impostor: Impostor
+
+
 @asynccontextmanager
-async def impostor() -> AsyncIterator[Impostor]:
-    """Listen on loopback under a self-signed certificate."""
-    made = Impostor()
+async def dead_hosts() -> AsyncIterator[DeadHosts]:
+    """Open, on loopback, what a call may run into before it arrives anywhere."""
+    false = Impostor()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory(prefix="pool-tls-") as name:
         path = Path(name) / "self-signed.pem"
         path.write_bytes(_self_signed())
         context.load_cert_chain(path)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        made.base_url = f"https://127.0.0.1:{port}/v1"
-        yield made
+    untrusted = await asyncio.start_server(false.serve, "127.0.0.1", 0, ssl=context)
+    async with untrusted:
+        port = untrusted.sockets[0].getsockname()[1]
+        urls = {
+            "refused": f"http://127.0.0.1:{closed_port()}/v1",
+            # A name that is never given to anybody (RFC 2606).
+            "DNS": "https://nobody.invalid:443/v1",
+            "TLS": f"https://127.0.0.1:{port}/v1",
+        }
+        yield DeadHosts(urls, false)
 
 
 def _self_signed() -> bytes:

@@ -8,6 +8,9 @@ from typing import Final
 from tests.providers.failover.faults import FAULTS
 from tests.providers.failover.table import FIRST, LEFT, Cell, Cooling, Fault, Outcome
 
+_COLUMNS: Final = (
+    "| Left | Call | Client | Attempts | Left alone afterwards | The same call again |"
+)
 _STRIKES: Final = {
     "host": "Whoever lives on that host is down with it.",
     "key": "It strikes whatever that key may ask.",
@@ -37,6 +40,9 @@ at another provider; all of them are well. A number after *served* counts the at
 *limit* is one key at one model. An error "in the stream" follows what had already been
 sent, after a 200; such a stream has no regular end.
 
+The last column is the trail of the same call made once more at once: who is left alone is
+not asked again, and the failure that opens a cooldown is not repeated.
+
 The calls run with 1 s for the first byte, the first token and each silence; the pauses
 between two tries of the same candidate are those of the product.
 
@@ -55,8 +61,8 @@ def render(look: Look) -> str:
         lines.append(f"| {fault.name} | " + " | ".join(cells) + " |")
     for fault in FAULTS:
         lines += ["", f"## {fault.name}", "", _sentence(fault), ""]
-        lines.append("| Left | Call | Client | Attempts | Left alone afterwards |")
-        lines.append("|---|---|---|---|---|")
+        lines.append(_COLUMNS)
+        lines.append("|---" * _COLUMNS.count(" | ") + "|---|")
         for left in LEFT:
             lines += _rows(fault, left, look)
     return "\n".join(lines) + "\n"
@@ -84,11 +90,17 @@ def _rows(fault: Fault, left: str, look: Look) -> list[str]:
 
 
 def _row(left: str, call: str, outcome: Outcome) -> str:
-    trail = ", then ".join(f"{who}: {step}" for who, step in outcome.trail)
+    trail = _trail(outcome.trail)
     if outcome.seconds:
         trail += f" ({outcome.seconds} s)"
     cooling = "; ".join(map(_cooling, outcome.cooling)) or "nobody"
-    return f"| {left} | {call} | {_client(outcome)} | {trail} | {cooling} |"
+    again = "the same" if outcome.again == outcome.trail else _trail(outcome.again)
+    cells = (left, call, _client(outcome), trail, cooling, again)
+    return "| " + " | ".join(cells) + " |"
+
+
+def _trail(trail: tuple[tuple[str, str], ...]) -> str:
+    return ", then ".join(f"{who}: {step}" for who, step in trail) or "nobody is asked"
 
 
 def _client(outcome: Outcome) -> str:

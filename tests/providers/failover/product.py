@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from tests.providers.failover.hosts import nameless, refusing
 from tests.providers.failover.stage import SECRET
 from tests.providers.failover.table import FIRST, Cell, Cooling, Outcome
 from tests.providers.failover.trial import told
@@ -77,7 +76,7 @@ class Street:
         self.first = SECRET.format(self.slug, FIRST)
         self.left = SECRET.format(self.slug, cell.left.replace(" ", "-"))
 
-    def arrange(self, scene: Town, impostor: str) -> None:
+    def arrange(self, scene: Town, dead: dict[str, str]) -> None:
         """Ask for providers and alias, and tell the vendor whom the fault strikes."""
         left = self.cell.left
         models = list(self.models) if left == "other model" else [self.models[0]]
@@ -86,7 +85,7 @@ class Street:
             self.slug,
             models=models,
             api_keys=keys,
-            base_url=self._host(impostor),
+            base_url=self._host(dead),
             priority=90,
             timeouts=DEADLINES,
         )
@@ -131,11 +130,9 @@ class Street:
             return self.cell.left
         return FIRST if credential == first else self.cell.left
 
-    def _host(self, impostor: str) -> str:
-        if self.cell.fault.where != "host":
-            return ""
-        hosts = {"refused": refusing(), "DNS": nameless(), "TLS": impostor}
-        return hosts[self.cell.fault.name]
+    def _host(self, dead: dict[str, str]) -> str:
+        fault = self.cell.fault
+        return dead[fault.name] if fault.where == "host" else ""
 
     def _struck(self) -> Iterable[str]:
         fault = self.cell.fault
@@ -148,11 +145,11 @@ class Street:
         return (self.first,)
 
 
-def arrange(scene: Town, cells: Iterable[Cell], impostor: str) -> list[Street]:
+def arrange(scene: Town, cells: Iterable[Cell], dead: dict[str, str]) -> list[Street]:
     """Prepare the product for cells; it is not started yet."""
     streets = [Street(cell) for cell in cells]
     for street in streets:
-        street.arrange(scene, impostor)
+        street.arrange(scene, dead)
     scene.price("*", input_usd="3", output_usd="15")
     scene.setting(keepalive_after_s=0)
     scene.routing(first_token_s=FIRST_TOKEN_S)
@@ -238,9 +235,9 @@ def _cooldowns(database: Path, slug: str) -> Iterable[Cooling]:
 
 
 def without_times(outcome: Outcome) -> Outcome:
-    """Return an expected outcome without what a running product only comes close to."""
+    """Return an expected outcome without times and without the second call."""
     cooling = tuple(replace(each, seconds=0) for each in outcome.cooling)
-    return replace(outcome, cooling=cooling, seconds=0)
+    return replace(outcome, cooling=cooling, seconds=0, again=())
 
 
 def _rows(database: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from providers.snapshot import types
-from tests.providers.failover.hosts import Impostor, impostor, nameless, refusing
+from tests.providers.failover.hosts import DeadHosts, dead_hosts
 from tests.providers.failover.table import FIRST, Cell
 from tests.providers.proxy.pool import Pool
 from tests.upstream.server import FaultUpstream
@@ -29,11 +29,11 @@ _OTHER_MODEL: Final = ("other model", "other model elsewhere")
 
 @dataclass(frozen=True)
 class Town:
-    """Two vendors that do as they are told, and one that is not who it says."""
+    """Two vendors that do as they are told, and hosts where nobody is reached."""
 
     main: FaultUpstream
     other: FaultUpstream
-    impostor: Impostor
+    dead: DeadHosts
 
 
 @asynccontextmanager
@@ -42,9 +42,9 @@ async def town() -> AsyncIterator[Town]:
     async with (
         FaultUpstream(seed=1) as main,
         FaultUpstream(seed=1) as other,
-        impostor() as false,
+        dead_hosts() as dead,
     ):
-        yield Town(main, other, false)
+        yield Town(main, other, dead)
 
 
 class Stage:
@@ -145,9 +145,4 @@ class Stage:
     def _main_url(self) -> str:
         if self.cell.fault.where != "host":
             return self.town.main.base_url
-        hosts = {
-            "refused": refusing(),
-            "DNS": nameless(),
-            "TLS": self.town.impostor.base_url,
-        }
-        return hosts[self.cell.fault.name]
+        return self.town.dead.urls[self.cell.fault.name]

@@ -55,6 +55,7 @@ class Outcome:
     Shapes:  ``code`` is the error's, empty when it was served, also inside a stream
              that had begun; ``served_by`` FIRST or one of LEFT; ``trail`` one pair a
              attempt: who, and the failure's kind with the decision after it.
+             ``again`` is the trail of the same call made once more, at once.
              ``broken`` names promises that did not hold; an expected one has none.
     Units:   ``seconds`` the call took, pauses below one rounded away.
     """
@@ -66,6 +67,7 @@ class Outcome:
     trail: tuple[tuple[str, str], ...]
     cooling: tuple[Cooling, ...]
     seconds: int = 0
+    again: tuple[tuple[str, str], ...] = ()
     broken: tuple[str, ...] = ()
 
 

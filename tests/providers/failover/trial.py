@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 import aiohttp
@@ -47,12 +48,14 @@ class Trial:
             fields = {"stream": True} if self.cell.is_stream else {}
             began = clock.monotonic()
             answer = await pool.call(chat(ASKED, **fields))
-            took_s = clock.monotonic() - began
-            cooling = cooling_of(pool)
+            seconds = round(clock.monotonic() - began)
+            outcome = self._outcome(pool, answer, await self._healthy(answer))
+            attempts = len(outcome.trail)
+            await pool.call(chat(ASKED, **fields))
+            again = trail_of(self.stage, pool)[attempts:]
             left = self.stage.left_over(pool)
-        healthy = await self._healthy(answer)
-        outcome = self._outcome(pool, answer, cooling, healthy, round(took_s))
-        return Observed(outcome, left is not None and await self._serves(*left))
+        could_serve = left is not None and await self._serves(*left)
+        return Observed(replace(outcome, seconds=seconds, again=again), could_serve)
 
     async def _healthy(self, answer: Answered) -> bytes:
         """Ask for what the vendor that served says when it is well."""
@@ -84,9 +87,7 @@ class Trial:
         self,
         pool: Pool,
         answer: Answered,
-        cooling: tuple[Cooling, ...],
         healthy: bytes,
-        seconds: int,
     ) -> Outcome:
         trail = trail_of(self.stage, pool)
         served_by = next((who for who, step in trail if step == "served"), "")
@@ -98,8 +99,7 @@ class Trial:
             retry_after=answer.header("retry-after") or "",
             served_by=served_by,
             trail=trail,
-            cooling=cooling,
-            seconds=seconds,
+            cooling=cooling_of(pool),
             broken=tuple(self._broken(pool, answer, error, healthy)),
         )
 
@@ -122,7 +122,7 @@ class Trial:
         yield from unsettled(pool)
         if error is not None and not self.cell.fault.is_verbatim:
             yield from _untold(pool, error)
-        if self.stage.town.impostor.heard:
+        if self.stage.town.dead.impostor.heard:
             yield "an impostor is told nothing"
 
 
