@@ -36,7 +36,9 @@ _SECRETS: Final = re.compile(
     rb"|\beyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"  # JSON web tokens
 )
 _SCHEMES: Final = re.compile(
-    rb"\b((?:bearer|basic|token)\s+)[0-9A-Za-z._~+/=-]{12,}", re.IGNORECASE
+    # A word without a digit is a word, however long.
+    rb"\b((?:bearer|basic|token)\s+)(?=[A-Za-z._~+/-]*[0-9=])[0-9A-Za-z._~+/=-]{12,}",
+    re.IGNORECASE,
 )
 # The value of a member or variable that is named like a secret; quotation marks may
 # themselves be quoted, as they are in a prompt that holds JSON.
@@ -44,7 +46,7 @@ _NAMED: Final = re.compile(
     rb"((?:api[_-]?key|authorization|passw(?:or)?d|passphrase|client[_-]?secret"
     rb"|secret[_-]?(?:access[_-]?)?key|access[_-]?token|refresh[_-]?token"
     rb"|auth[_-]?token)"
-    rb"(?:\\*[\"'])?\s*[:=]\s*(?:\\*[\"'])?)"
+    rb"(?:\\*[\"'])?\s*[:=]\s*(?:\\*[\"'])?(?:(?:bearer|basic|token)\s+)?)"
     rb"(?![\s\"'\\{\[]|(?:bearer|basic|token)\s)[^\s\"'\\,;&]{6,}",
     re.IGNORECASE,
 )

@@ -96,13 +96,13 @@ class Spool:
             self._thread.start()
         self._wake.set()
 
-    def close(self) -> None:
+    def close(self, *, within_s: float = _END_S) -> None:
         """Write what waits, for a moment, and end."""
         with self._lock:
             self._is_ending = True
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(_END_S)
+            self._thread.join(within_s)
 
     def _run(self) -> None:
         while True:
