@@ -7,6 +7,7 @@ import pytest
 from providers import selectors_routing as selectors
 from providers.models import Provider, ProviderModel
 from providers.snapshot.records import routing_record
+from tests.factories import make_requests
 from tests.providers.commands.conftest import Pool
 
 pytestmark = pytest.mark.django_db
@@ -87,3 +88,36 @@ def test_a_models_deadline_is_set(pool: Pool, acme: Provider) -> None:
         "model", "set", "acme", "a/b", "--timeout", "86401"
     )
     assert "has no model" in pool.refused("model", "set", "acme", "nope")
+
+
+def test_settings_are_changed_replayed_and_published(
+    pool: Pool, acme: Provider
+) -> None:
+    pool.ok(
+        "routing", "set", "--strategy", "cost", "--groups", "free", "*",
+        "--sticky", "60", "--format-affinity", "off", "--queue-length", "9",
+        "--cooldown", "rate_first_s=60", "failure_after=4",
+    )  # fmt: skip
+    draft = pool.ok("routing", "show", "--draft").json
+    assert (draft["strategy"], draft["sticky_s"]) == ("cost", 60)
+    assert draft["cooldown"] == {"rate_first_s": 60, "failure_after": 4}
+    assert pool.ok("routing", "show").json["strategy"] == "priority"
+    make_requests(acme, "a/b", 2)
+    assert "0 of 2" in pool.ok("routing", "replay").out
+    pool.ok("routing", "set", "--mode", "local")
+    assert "2 of 2" in pool.ok("routing", "replay").out
+    assert pool.ok("routing", "replay", "--json").json["refused_on_draft"] == 2
+    pool.ok("rule", "publish")
+    assert (routing_record().groups, routing_record().mode) == (("free", "*"), "local")
+    assert "Say what to change" in pool.refused("routing", "set")
+    assert "NAME=NUMBER" in pool.refused("routing", "set", "--cooldown", "x")
+    assert "no number" in pool.refused("routing", "set", "--cooldown", "x=1")
+    assert "between 0" in pool.refused("routing", "set", "--sticky", "nan")
+
+
+def test_the_defaults_are_set(pool: Pool, acme: Provider) -> None:
+    assert "one of a shortlist" in pool.ok("routing", "default").out
+    ran = pool.ok("routing", "default", "--model", "a/b", "--provider", "acme")
+    assert "Model: a/b" in ran.out
+    assert "Provider: acme" in ran.out
+    assert "no such provider" in pool.refused("routing", "default", "--provider", "x")
