@@ -278,7 +278,7 @@ def test_every_change_is_audited() -> None:
             body = inspect.getsource(inspect.unwrap(getattr(module, change)))
             helpers = (
                 "put_terms(", "_remove(", "add_key(", "create_provider(", "edit(",
-                "_put_in_force(",
+                "_put_in_force(", "_set_default(",
             )  # fmt: skip
             is_audited = "audit.record(" in body or any(h in body for h in helpers)
             assert "audit" in source or name.endswith("onboard")

@@ -26,7 +26,7 @@ from providers.services import (
     routing_rules,
 )
 from providers.services.routing_words import Difference, differences, rule_in_words
-from providers.snapshot.types import RuleRecord
+from providers.snapshot.types import RoutingRecord, RuleRecord
 from usage.models import ClientKey
 
 router = Router(tags=["routing"])
@@ -233,7 +233,7 @@ def get_revision(request: HttpRequest, number: int) -> dict[str, Any]:
     record = selectors.record_of(row)
     return {
         **selectors.revision_facts(row),
-        "routing": selectors.routing_facts(record),
+        "routing": _told(record),
     }
 
 
@@ -306,14 +306,19 @@ def _facts(standing: Standing) -> dict[str, Any]:
             **selectors.revision_facts(standing.draft),
             "based_on": edited.revision,
             "is_overtaken": standing.is_overtaken,
-            "routing": selectors.routing_facts(edited),
+            "routing": _told(edited),
             "changes": [_line(each) for each in differences(standing.in_force, edited)],
             "warnings": [each._asdict() for each in flags],
         }
-    in_force = selectors.routing_facts(standing.in_force)
-    for facts, rule in zip(in_force["rules"], standing.in_force.rules, strict=True):
-        facts["words"] = rule_in_words(rule)
+    in_force = _told(standing.in_force)
     return {"tag": standing.tag, "in_force": in_force, "draft": draft}
+
+
+def _told(record: RoutingRecord) -> dict[str, Any]:
+    facts = selectors.routing_facts(record)
+    for told, rule in zip(facts["rules"], record.rules, strict=True):
+        told["words"] = rule_in_words(rule)
+    return facts
 
 
 def _words(text: str) -> list[str]:

@@ -45,6 +45,7 @@ def test_a_draft_is_read_published_and_put_back(operator: Api, viewer: Api) -> N
     assert status == 201
     [rule] = body["draft"]["routing"]["rules"]
     assert (rule["place"], rule["below_nano_usd"]) == (1, 2_500_000_000)
+    assert rule["words"] == "When less than $2.50 is left: ask provider acme."
     assert "no account reports" in body["draft"]["warnings"][0]["reason"]
     status, found = viewer("GET", "/routing/draft/replay")
     assert (found["requests"], found["elsewhere"]) == (3, 3)
