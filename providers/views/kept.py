@@ -204,10 +204,11 @@ def _depth(text: str) -> int:
 def _show(request: HttpRequest, form: RecordingForm | None) -> HttpResponse:
     now = bodies.recording()
     initial = {"is_on": now.is_on, "keep_kb": now.keep_kb}
+    table = selectors.table()
     context = {
         "form": form or RecordingForm(initial=initial),
         "recording": now,
-        "rows": [row for row in selectors.table() if row["days"] is not None],
-        "stays": [row for row in selectors.table() if row["days"] is None],
+        "rows": [row for row in table if row["days"] is not None],
+        "stays": [row for row in table if row["days"] is None],
     }
     return render(request, "providers/kept/page.html", context)
