@@ -101,19 +101,7 @@ def provider_record(
         origin = origin_or_address(base_url)
     except ValueError:
         return None
-    credentials = [
-        *(
-            _api_key(key, funds.get(f"key:{key.pk}"))
-            for key in keys
-            if key.origin == origin
-        ),
-        *(
-            account_credential(account, funds.get(f"account:{account.pk}"))
-            for account in accounts
-            if account.origin == origin
-        ),
-    ]
-    credentials.sort(key=lambda each: -each.priority)
+    credentials = _credentials(keys, accounts, origin, funds)
     return types.ProviderRecord(
         id=row.pk,
         slug=row.slug,
@@ -123,7 +111,7 @@ def provider_record(
         origin=origin,
         location=row.location,
         priority=row.priority,
-        credentials=tuple(credentials),
+        credentials=credentials,
         weight=row.weight,
         headers=_words(row.headers),
         timeouts=_timeouts(row.timeouts),
@@ -141,6 +129,29 @@ def provider_record(
         auth_scheme=row.auth_scheme,
         options=_words(row.options),
     )
+
+
+def _credentials(
+    keys: Sequence[ApiKey],
+    accounts: Sequence[Account],
+    origin: str,
+    funds: Mapping[str, int],
+) -> tuple[types.CredentialRecord, ...]:
+    """Return what is bound to an origin, best first."""
+    found = [
+        *(
+            _api_key(key, funds.get(f"key:{key.pk}"))
+            for key in keys
+            if key.origin == origin
+        ),
+        *(
+            account_credential(account, funds.get(f"account:{account.pk}"))
+            for account in accounts
+            if account.origin == origin
+        ),
+    ]
+    found.sort(key=lambda each: -each.priority)
+    return tuple(found)
 
 
 def _needs_key(row: Provider) -> bool:
