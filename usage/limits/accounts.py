@@ -76,16 +76,19 @@ class Account(Spending):
 
 
 class Holding:
-    """A ticket, its lease here, and what of it the share pays.
+    """A ticket, its lease here, its budgets, and what of it the share pays.
 
     Units:   ``from_share`` in nano-USD, the same in each hard budget of the ticket;
              ``granted`` is the rest, known once it is closed.
     """
 
-    __slots__ = ("expires_us", "from_share", "granted", "is_open", "ticket")
+    __slots__ = ("accounts", "expires_us", "from_share", "granted", "is_open", "ticket")
 
-    def __init__(self, ticket: Ticket, expires_us: int) -> None:
+    def __init__(
+        self, ticket: Ticket, expires_us: int, accounts: list[Account]
+    ) -> None:
         self.ticket = ticket
+        self.accounts = accounts
         self.expires_us = expires_us
         self.from_share = 0
         self.granted = 0

@@ -100,6 +100,8 @@ class FleetLimits:
     async def run(self) -> None:
         """Tell Redis for ever what this node holds."""
         while True:
+            if _is_cancelled():
+                raise asyncio.CancelledError
             pause = TELL_S if self.is_whole else _AGAIN_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), pause)
@@ -191,7 +193,7 @@ class FleetLimits:
         if holding is None:
             return False
         if self.is_shared and ticket.id not in self._own.untold:
-            run, counted = self._redis.run, self._own.counted(ticket)
+            run, counted = self._redis.run, self._own.counted(holding)
             try:
                 await self._redis.settle(ticket, used, counted=counted)
             except LimitStoreError as error:
@@ -311,3 +313,9 @@ class FleetLimits:
             self.losses += 1
             _log.warning("limits_alone", extra={"reason": str(error)})
         self._lost.set()
+
+
+def _is_cancelled() -> bool:
+    """Tell whether this task shall end: ``wait_for`` of Python 3.11 may hide it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

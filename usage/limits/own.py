@@ -33,7 +33,9 @@ from usage.limits.gcra import Rate
 from usage.limits.refusals import MICRO, longest
 from usage.limits.state import Moment, Subject
 
-_KEEP_EXPIRED_US: Final = 3_600 * MICRO
+_KEEP_EXPIRED_US: Final = 1_800 * MICRO
+"""Shorter than an idle window is kept: a late settle still finds its account."""
+
 _SWEPT: Final = 64
 
 
@@ -72,12 +74,13 @@ class Own:
         """Note a ticket that was granted."""
         now = self.now()
         ask = ticket.ask
-        holding = Holding(ticket, now.us + self._lease_us)
+        accounts = self._accounts_of(ask, now)
+        holding = Holding(ticket, now.us + self._lease_us, accounts)
         for scope in ask.scopes:
             part, subject = self._part(scope), self._subject(scope.key)
             subject.take(part, _cost(scope, part, ask.tokens), now.us)
             self._cap(subject, part, now.us)
-        for account in self._accounts_of(ask, now):
+        for account in accounts:
             account.reserve(ticket.reserve_nano, now.us)
         self._holdings[ask.ticket_id] = holding
         self._expired.pop(ask.ticket_id, None)
@@ -107,7 +110,7 @@ class Own:
         """Note that a ticket holds another amount now."""
         now = self.now()
         more = ticket.reserve_nano - holding.nano
-        for account in self._accounts_of(ticket.ask, now):
+        for account in holding.accounts:
             account.reserve(more, now.us)
         holding.ticket = ticket
 
@@ -127,7 +130,7 @@ class Own:
                 self._cap(subject, part, now.us)
         if cost:
             beyond = max(0, cost - holding.granted) if holding.from_share else 0
-            for account in self._accounts_of(ask, now):
+            for account in holding.accounts:
                 account.local += cost
                 account.share_used += beyond
         holding.from_share = 0
@@ -156,7 +159,7 @@ class Own:
 
     def disown(self, ask: Ask) -> None:
         """Have a ticket closed that the shared store may have granted unheard."""
-        holding = Holding(Ticket(ask=ask, reserve_nano=0), 0)
+        holding = Holding(Ticket(ask=ask, reserve_nano=0), 0, [])
         holding.is_open = False
         self.untold[ask.ticket_id] = holding
 
@@ -166,11 +169,11 @@ class Own:
         if account is not None:
             self.unsaid[key] = account
 
-    def counted(self, ticket: Ticket) -> dict[Key, int]:
+    def counted(self, holding: Holding) -> dict[Key, int]:
         """Return what this node settled itself in each window of a ticket."""
         return {
             (account.budget.budget_id, account.budget.window_id): account.local
-            for account in self._accounts_of(ticket.ask, self.now())
+            for account in holding.accounts
         }
 
     def learn(
@@ -203,7 +206,7 @@ class Own:
         self._check_shares(ask, ask.reserve_nano, now)
         ticket = Ticket(ask=ask, reserve_nano=ask.reserve_nano, warnings=warnings)
         holding = self.take(ticket, is_told=False)
-        self._charge(holding, ask.reserve_nano, now)
+        self._charge(holding, ask.reserve_nano)
         return ticket
 
     def re_reserve(self, holding: Holding, reserve_nano: int) -> Ticket | Refusal:
@@ -218,7 +221,7 @@ class Own:
                 return longest(found)
             self._check_shares(ask, more, now)
         ticket = Ticket(ask=ask, reserve_nano=reserve_nano, warnings=warnings)
-        self._charge(holding, max(more, -holding.from_share), now)
+        self._charge(holding, max(more, -holding.from_share))
         self.change(holding, ticket)
         self.doubt(holding)
         return ticket
@@ -296,14 +299,14 @@ class Own:
         ask = holding.ticket.ask
         for scope in ask.scopes:
             self._subject(scope.key).leases -= 1
-        for account in self._accounts_of(ask, now):
+        for account in holding.accounts:
             account.reserve(-holding.nano, now.us)
             account.share_used -= holding.from_share
 
-    def _charge(self, holding: Holding, nano: int, now: Moment) -> None:
+    def _charge(self, holding: Holding, nano: int) -> None:
         """Take an amount from the shares a ticket draws on; a negative one returns."""
         holding.from_share += nano
-        for account in self._accounts_of(holding.ticket.ask, now):
+        for account in holding.accounts:
             account.share_used += nano
 
     def _check_money(

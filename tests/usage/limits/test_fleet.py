@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 
 import pytest
 
@@ -12,8 +11,6 @@ from tests.rig.redis_server import RedisServer, need_redis
 from tests.usage.limits.contract import (
     CENT,
     USD,
-    Bench,
-    LimitStoreContract,
     ask,
     money,
 )
@@ -31,57 +28,6 @@ from usage.limits.gcra import per_minute
 from usage.limits.redis_fleet import RedisFleet
 
 pytestmark = pytest.mark.redis
-LONG_S = 1e7
-
-
-class TestFleetLimits(LimitStoreContract):
-    follows_monotonic = False
-
-    @pytest.fixture
-    async def bench(self, redis_socket):
-        clock = ManualClock()
-        prefix = f"test:{{{uuid.uuid4().hex}}}:"
-        url = f"unix://{redis_socket}"
-        store = RedisFleet.connect(url, origin="me", prefix=prefix)
-        store._clock = clock
-        # The tests' clock leaps, and nobody tells meanwhile.
-        store.silence_s, store.rebuild_s = LONG_S, -LONG_S
-        fleet = FleetLimits(store, clock)
-        assert await fleet.open(wait_s=0)
-        yield Bench(fleet, clock, 60)
-        await fleet.close()
-
-
-class TestAloneLimits(LimitStoreContract):
-    """Without Redis a node keeps the contract as far as it is alone with it."""
-
-    @pytest.fixture
-    async def bench(self, tmp_path):
-        clock = ManualClock()
-        store = RedisFleet.connect(f"unix://{tmp_path}/nobody.sock", origin="me")
-        fleet = FleetLimits(store, clock)
-        yield Bench(_Rich(fleet), clock, 60)
-        await fleet.close()
-
-
-class _Rich:
-    """A node that starts with a share of every budget as large as the budget."""
-
-    def __init__(self, fleet):
-        self._fleet = fleet
-
-    async def acquire(self, wanted):
-        self._lend(wanted)
-        return await self._fleet.acquire(wanted)
-
-    def _lend(self, wanted):
-        own = self._fleet._own
-        now = own.now()
-        for account in own._accounts_of(wanted, now):
-            account.lend((2**53, 2**53), now.us, 10**15)
-
-    def __getattr__(self, name):
-        return getattr(self._fleet, name)
 
 
 @pytest.fixture
@@ -392,3 +338,15 @@ async def test_t45_race_of_a_fleet_that_tells_meanwhile(server):
             assert max(seen.peak, seen.spent) <= LIMIT
             assert seen.served >= 98
             assert seen.difference == 0
+
+
+async def test_who_tells_ends_when_cancelled_whatever_it_waits_for(server):
+    async with Fleet(server) as fleet:
+        for pause_s in (0, 0.001, 0.003, 0.01, 0.03):
+            task = asyncio.ensure_future(fleet.nodes[0].run())
+            fleet.nodes[0]._lost.set()
+            await asyncio.sleep(pause_s)
+            while not task.done():
+                task.cancel()
+                await asyncio.sleep(0)
+            assert task.cancelled()

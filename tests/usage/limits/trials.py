@@ -79,15 +79,17 @@ async def race(
             result.served += 1
             result.spent += price
 
+    is_over = False
+
     async def rounds() -> None:
-        while each_round is not None:
+        while each_round is not None and not is_over:
             await each_round()
             await asyncio.sleep(0.01)
 
     beside = asyncio.ensure_future(rounds())
     await asyncio.gather(*(client(number) for number in range(clients)))
-    beside.cancel()
-    await asyncio.gather(beside, return_exceptions=True)
+    is_over = True
+    await beside
     [status] = await stores[0].status(scope)
     left = status.remaining + status.reserved
     result.difference = budget.limit_nano - left - result.spent
