@@ -48,7 +48,8 @@ class Again(Struct, frozen=True):
 class Call:
     """One authenticated client call.
 
-    Shapes:  ``seat`` is the place the candidate's own limits gave it. ``later`` are the
+    Shapes:  ``seat`` is the place the candidate's own limits gave it, ``before_seat``
+             the attempt that was over by then. ``later`` are the
              plans a rule led away from, ``set_aside`` a candidate it passed over, which
              is asked when the rule's own targets fail; ``again`` whom a rule repeats.
              ``ahead`` was planned already; ``waited_for`` are routes a wait was spent on.
@@ -65,6 +66,7 @@ class Call:
         "again",
         "ahead",
         "attempt",
+        "before_seat",
         "caller",
         "decision",
         "error_headers",
@@ -150,6 +152,8 @@ class Call:
 
         # Set once the body was read; who needs it comes later.
         self.request: ChatRequest
+        # Set together with a seat.
+        self.before_seat: Attempt | None
 
     def note(self, words: str) -> None:
         """Keep what the trail shall tell beside the attempts."""

@@ -51,7 +51,7 @@ class Chooser:
             if taken is not None:
                 plan.skip(following, taken.reason)
                 full.append(taken)
-            elif await self._pays(call, following):
+            elif await self.pays(call, following):
                 return following
             else:
                 plan.skip(following, OVER_BUDGET)
@@ -75,9 +75,9 @@ class Chooser:
                 return following
             if not call.later:
                 return None
-            skipped = call.plan.skipped
-            call.plan = call.later.pop()
-            call.plan.skipped = skipped
+            earlier = call.later.pop()
+            earlier.follow(call.plan)
+            call.plan = earlier
         return None
 
     async def after_waiting(self, call: Call, full: list[Full]) -> Candidate | None:
@@ -90,7 +90,7 @@ class Chooser:
             return None
         call.note(f"waited {waited_ms} ms for a free place")
         is_free = self._parts.health.cooling(following.route) is None
-        if is_free and await self._pays(call, following):
+        if is_free and await self.pays(call, following):
             return following
         await self._seats.leave(call)
         return None
@@ -105,12 +105,17 @@ class Chooser:
         """Take a place at a candidate, and reserve what it may cost."""
         if await self._seats.take(call, candidate) is not None:
             return False
-        if await self._pays(call, candidate):
+        if await self.pays(call, candidate):
             return True
         await self._seats.leave(call)
         return False
 
-    async def _pays(self, call: Call, candidate: Candidate) -> bool:
+    async def seat(self, call: Call, candidate: Candidate) -> bool:
+        """Take a place at one that is paid for, in line where it is full."""
+        taken = await self._seats.take(call, candidate)
+        return taken is None or await self._seats.wait(call, [taken]) is not None
+
+    async def pays(self, call: Call, candidate: Candidate) -> bool:
         """Reserve what the next candidate may cost beside what was spent."""
         admission, limited = call.admission, call.limited
         if admission is None or limited is None:  # pragma: no cover - admitted before

@@ -172,7 +172,7 @@ class Detours:
                 continue
             wish = replace(plan.wish, model=name)
             made = Plan(routes, call.caller, wish, self._plan_rules)
-            made.skipped = plan.skipped
+            made.follow(plan)
             call.later.append(plan)
             call.plan = made
             call.note(f"{met.name}: {met.rule.trigger} leads to {name}")

@@ -92,7 +92,8 @@ class Failover:
                  came free in time.
         """
         full: list[Full] = []
-        if call.settings.routing.rules and await self._detours.before(call, candidate):
+        if _has_rules(call) and await self._detours.before(call, candidate):
+            self._parts.health.release(candidate.route)
             found = await self._chooser.seated(call, full)
         elif not seats.is_limited(candidate):
             return candidate
@@ -102,6 +103,7 @@ class Failover:
             if taken is None or plan is None:
                 return candidate
             plan.skip(candidate, taken.reason)
+            self._parts.health.release(candidate.route)
             full.append(taken)
             found = await self._chooser.seated(call, full)
         if found is None and full:
@@ -114,7 +116,7 @@ class Failover:
         self, call: Call, error: LimitReachedError
     ) -> Candidate | None:
         """Find who may serve although a budget refused; None when no rule says so."""
-        if not call.settings.routing.rules:
+        if not _has_rules(call):
             return None
         return await self._detours.at_the_limit(call, error)
 
@@ -151,7 +153,9 @@ class Failover:
             began = self._parts.clock.monotonic()
             await asyncio.sleep(call.pause_s)
             call.waited_s += self._parts.clock.monotonic() - began
-        return following
+        if call.decision != records.WAIT or await self._chooser.seat(call, following):
+            return following
+        return None
 
     async def leave(self, call: Call) -> None:
         """Give back what the candidate of a call held: its place, and being busy."""
@@ -252,9 +256,9 @@ class Failover:
         self, call: Call, candidate: Candidate, failure: Failure
     ) -> Candidate | None:
         """Return whom a fallback rule leads to, None when none does."""
-        routing = call.settings.routing
-        if not routing.rules:
+        if not _has_rules(call):
             return None
+        routing = call.settings.routing
         while decision := self._detours.after(call, candidate, failure):
             call.decision = decision
             again = call.again
@@ -265,7 +269,7 @@ class Failover:
                 continue
             cap_s = min(routing.wait_cap_s, call.watch.left_s)
             call.pause_s = rules.pause_s(again.met.rule, again.tries, cap_s=cap_s)
-            if await self._chooser.afford(call, again.candidate):
+            if await self._chooser.pays(call, again.candidate):
                 return again.candidate
             call.again, call.pause_s = None, 0.0
         return None
@@ -273,7 +277,8 @@ class Failover:
     async def _waited(self, call: Call) -> Candidate | None:
         """Wait as a vendor asked and return it, when that is soon and worth a try.
 
-        Each candidate is waited for once, the one that is ready first.
+        Each candidate is waited for once, the one that is ready first; its place is
+        taken when the wait is over, since others may use it until then.
         """
         best: tuple[float, Candidate] | None = None
         for candidate, failure in call.failed:
@@ -288,7 +293,7 @@ class Failover:
             return None
         wait_s = best[0] * random.uniform(1.0, _JITTER)  # noqa: S311 - jitter
         cap_s = min(call.settings.routing.wait_cap_s, call.watch.left_s)
-        if best[0] > cap_s or not await self._chooser.afford(call, best[1]):
+        if best[0] > cap_s or not await self._chooser.pays(call, best[1]):
             return None
         call.waited_for.add(mark_of(best[1].route))
         call.decision = records.WAIT
@@ -327,6 +332,11 @@ class Failover:
             seconds = self._parts.clock.monotonic() - attempt.started_at
             slug = attempt.candidate.target.provider_slug
             self._parts.metrics.attempt_finished(slug, failure.outcome, seconds=seconds)
+
+
+def _has_rules(call: Call) -> bool:
+    """Tell whether rules may lead a call elsewhere; one of ours is bound to a model."""
+    return bool(call.settings.routing.rules) and call.caller.model_row is None
 
 
 def _named(candidate: Candidate) -> str:

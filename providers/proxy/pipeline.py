@@ -212,9 +212,11 @@ class Pipeline:
             fault = InternalError("The pool failed to serve this request.")
             await closing.refused(call, fault)
         finally:
-            await self._failover.leave(call)
-            if not call.is_detached:
-                await closing.release(call)
+            try:
+                await self._failover.leave(call)
+            finally:
+                if not call.is_detached:
+                    await closing.release(call)
 
     async def _run(self, call: Call, receive: Receive) -> None:
         """The order of the rooms."""
@@ -277,9 +279,7 @@ class Pipeline:
 
     def _is_stale(self, snapshot: SnapshotPort) -> bool:
         limit_s = self._parts.snapshot_max_age_s
-        if limit_s <= 0:
-            return False
-        return self._parts.clock.time_ns() / 1e9 - snapshot.made_at > limit_s
+        return 0 < limit_s < self._parts.clock.time_ns() / 1e9 - snapshot.made_at
 
     async def _attempt(self, call: Call, candidate: Candidate) -> Failure | None:
         """Ask one candidate and deliver its answer; return how it failed, if it did.

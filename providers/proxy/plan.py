@@ -69,7 +69,7 @@ class Plan:
     """Yield the candidates of one request, best first, each when it is asked for.
 
     Shapes:  ``skipped`` names who was passed over so far, and why. ``condemn`` takes a
-             host out of the rest of the plan.
+             host out of the rest of the plan, and of those that follow it.
     """
 
     __slots__ = (
@@ -99,7 +99,7 @@ class Plan:
         self._cooled: list[Route] = []
         self._lacking: list[Route] = []
         self._takes_anybody = False
-        self._tried = 0
+        self._tried: tuple[int, ...] = ()
         self.skipped: list[Skip] = []
         self._routes: Iterator[Route] = (
             routes.walk(self._is_usable) if isinstance(routes, Lineup) else iter(routes)
@@ -115,7 +115,7 @@ class Plan:
         for route in self._routes:
             candidate = self._judge(route)
             if candidate is not None:
-                self._tried += 1
+                self._tried += (route.provider.id,)
                 return candidate
         if self._lacking and not self._tried:
             return self._next_lacking()
@@ -126,6 +126,11 @@ class Plan:
     def condemn(self, candidate: Candidate) -> None:
         """Pass over whoever else lives on this candidate's host."""
         self._condemned.add(candidate.route.provider.origin)
+
+    def follow(self, earlier: Plan) -> None:
+        """Go on after another plan of the call: what that found out holds here too."""
+        self.skipped = earlier.skipped
+        self._condemned = earlier._condemned
 
     def skip(self, candidate: Candidate, reason: str) -> None:
         """Note that a candidate was not asked after all."""
@@ -226,7 +231,7 @@ class Plan:
         """Try the one nearest to recovery, of those who could serve but for cooling."""
         cooled, self._cooled = self._cooled, []
         barred: dict[int, str] = {}
-        soft = []
+        soft, suspected = [], []
         for each in cooled:
             reason = self._objection(each)
             if reason is None and self._prepared(each) is None:
@@ -235,6 +240,8 @@ class Plan:
                 barred[id(each)] = reason
             elif self._is_worth_a_try(each):
                 soft.append(each)
+            elif self._is_only_suspected(each):
+                suspected.append(each)
         if barred:
             # That they are cooling too is no news to anybody.
             self.skipped = [
@@ -243,10 +250,13 @@ class Plan:
                 else skip
                 for skip in self.skipped
             ]
+        if not soft and suspected:
+            # Each of them is asked before the call fails for their neighbours' sake.
+            soft, self._cooled = suspected[:1], suspected[1:]
         route = self._rules.health.least_bad(soft)
         if route is None:
             return None
-        self._tried += 1
+        self._tried += (route.provider.id,)
         self._unskip(route)
         candidate = self._prepared(route)
         cooling = self._rules.health.cooling(route)
@@ -262,6 +272,12 @@ class Plan:
         """Tell a fault that may have passed from a refusal that will be repeated."""
         cooling = self._rules.health.cooling(route)
         return cooling is None or cooling.reason not in _REPEATED
+
+    def _is_only_suspected(self, route: Route) -> bool:
+        """Tell whether a route rests for what its neighbours did in this very call."""
+        cooling = self._rules.health.cooling(route)
+        is_shared = cooling is not None and cooling.subject.startswith(_SHARED)
+        return is_shared and route.provider.id in self._tried
 
     def _unskip(self, route: Route) -> None:
         self.skipped = [skip for skip in self.skipped if skip.route is not route]
@@ -314,3 +330,4 @@ def _has_price(price: PriceSpec | None, op: Op) -> bool:
 
 
 _REPEATED: Final = frozenset({"auth", "unreadable", "quota", "rate_limit"})
+_SHARED: Final = ("provider:", "model:")

@@ -159,6 +159,10 @@ class Cooling(Protocol):
     def left_s(self) -> float | None:
         """Seconds until it may be tried again; None = not by waiting."""
 
+    @property
+    def subject(self) -> str:
+        """What is left alone, as ``providers.routing.subjects`` names it."""
+
 
 class Health(Protocol):
     """Live cooldowns; in process here, shared once there is Redis."""

@@ -22,6 +22,7 @@ from typing import Final
 from msgspec import Struct
 
 from poolsite.clock import Clock
+from providers.proxy import record
 from providers.proxy.background import Background
 from providers.proxy.call import Call
 from providers.proxy.errors import InternalError, ProxyError, UpstreamError
@@ -121,23 +122,26 @@ class Seats:
             is_parallel = answer.limit == _CONCURRENCY
             wait_s = None if is_parallel else answer.retry_after_s
             return Full(candidate, answer.limit, wait_s)
-        call.seat = answer
+        call.seat, call.before_seat = answer, call.attempt
         call.watch.on_beat(partial(self._background.renew, call), RENEW_S)
         return None
 
     async def leave(self, call: Call) -> None:
-        """Give back the place of a call, if it has one, and wake who is next."""
+        """Give back the place of a call, if it has one, and wake who is next.
+
+        What no call was sent for gives its rates back too.
+        """
         ticket, call.seat = call.seat, None
         if ticket is None:
             return
         attempt = call.attempt
+        is_own = attempt is not None and attempt is not call.before_seat
+        happened = is_own and attempt is not None and attempt.tally.is_sent
+        settle = record.settle_limits
+        if self._is_shared:
+            settle = record.shielded_settle
         try:
-            if attempt is None or not attempt.tally.is_sent:
-                await self._store.release(ticket)
-            else:
-                await self._store.settle(ticket, _used(call))
-        except LimitStoreError:
-            pass
+            await settle(self._store, ticket, _used(call), happened=happened)
         finally:
             for scope in ticket.ask.scopes:
                 self._wake(scope.key)

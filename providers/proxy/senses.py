@@ -65,6 +65,8 @@ class Senses:
         self._quota(candidate, failure.signal)
         word = health_word(failure)
         if not word:
+            # Where this was the one try after a cooldown, the next is anybody's.
+            self._parts.health.release(candidate.route)
             return
         self._parts.pulse.failed(candidate.route)
         facts = self._parts.health.report(
