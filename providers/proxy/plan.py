@@ -21,7 +21,7 @@ from providers.proxy.exchange import Caller, Candidate, Skip
 from providers.proxy.ports import Cooling
 from providers.proxy.prepared import ACCOUNT as ACCOUNT
 from providers.proxy.prepared import Catalog as Catalog
-from providers.routing.access import may_use_model, may_use_provider
+from providers.routing.access import ALL, may_use_model, may_use_provider
 from providers.routing.health import PROBING
 from providers.routing.order import Lineup
 from providers.routing.strategies import AUTO, is_in
@@ -182,9 +182,12 @@ class Plan:
         """Say what speaks against a route whatever its health."""
         provider, model, credential = route.provider, route.model, route.credential
         key, wish = self._caller.key, self.wish
-        if not may_use_model(key, wish.model, (provider.slug, model.model_id)):
+        # Most keys may use everything; then not even a name is looked at.
+        if key.model_access != ALL and not may_use_model(
+            key, wish.model, (provider.slug, model.model_id)
+        ):
             return NO_MODEL_ACCESS
-        if not may_use_provider(key, provider.slug):
+        if key.provider_access != ALL and not may_use_provider(key, provider.slug):
             return NO_PROVIDER_ACCESS
         if is_program(provider.format) and not wish.runs_programs:
             return PROGRAMS_OFF

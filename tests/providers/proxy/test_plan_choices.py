@@ -13,6 +13,7 @@ from pricing.cost import PriceSpec
 from providers.formats import registry
 from providers.proxy import plan
 from providers.proxy.exchange import Caller
+from providers.routing.strategies import STRATEGIES
 from providers.snapshot.types import RoutingRecord
 from tests.providers.proxy.pool import Answered, Pool, chat
 from tests.upstream.server import FaultUpstream
@@ -194,3 +195,16 @@ async def test_whoever_brings_routes_the_mode_and_the_exclusions_hold(
     ways = plan.Plan(list(found.candidates), caller, wish, rules)
     assert ways.next() is None
     assert {skip.reason for skip in ways.skipped} == {"not_in_mode"}
+
+
+async def test_who_is_cooling_never_goes_first_while_another_is_usable(
+    trio: Pool,
+) -> None:
+    await _call(trio, session="talk", prefer="p2")
+    for route in list(trio.snapshot().resolve("gpt-test").candidates):
+        if route.provider.slug == "p2":
+            trio.health.report(route, "quota")
+    for strategy in STRATEGIES:
+        for options in ({"prefer": "p2"}, {"session": "talk"}, {}):
+            answer = await _call(trio, strategy=strategy, **options)
+            assert _provider(answer) != "p2"
