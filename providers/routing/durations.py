@@ -15,7 +15,8 @@ def parse_duration(text: str) -> float | None:
     """Read ``6m0s``, ``500ms``, ``1h2m3s`` or a bare number of seconds."""
     text = text.strip().lower()
     if _DURATION.fullmatch(text):
-        return sum(float(n) * UNIT_S[unit] for n, unit in _PART.findall(text))
+        total = sum(float(n) * UNIT_S[unit] for n, unit in _PART.findall(text))
+        return total if math.isfinite(total) else None
     return number(text)
 
 

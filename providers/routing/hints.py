@@ -83,7 +83,7 @@ def _retry_after(headers: Headers, text: str, now_s: float) -> float | None:
         return value
     try:
         moment = parsedate_to_datetime(raw)
-    except ValueError:
+    except (ValueError, OverflowError):
         return parse_duration(raw)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

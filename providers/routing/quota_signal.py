@@ -36,13 +36,15 @@ _CODEX: Final = tuple(
 )
 _OF_STATUS: Final = {"allowed": 1.0, "allowed_warning": 0.1, "rejected": 0.0}
 _EPOCH_S: Final = 1_000_000_000.0
+_LONGEST_S: Final = 31 * 86_400.0
 
 
 class QuotaSignal(msgspec.Struct, frozen=True, gc=False):
     """What is left of the scarcest allowance.
 
     Shapes:  ``remaining`` is a fraction from 0 to 1.
-    Units:   ``reset_s`` seconds until it is whole again, None = not told.
+    Units:   ``reset_s`` seconds until it is whole again, at most 31 days; None = not
+             told.
     """
 
     remaining: float
@@ -114,6 +116,10 @@ def _wait_s(text: str, now_s: float | None) -> float | None:
     else:
         seconds = parse_duration(text)
         if seconds is None or seconds < _EPOCH_S:
-            return None if seconds is None else max(seconds, 0.0)
+            return None if seconds is None else _waited(seconds)
         moment = seconds
-    return None if now_s is None else max(moment - now_s, 0.0)
+    return None if now_s is None else _waited(moment - now_s)
+
+
+def _waited(seconds: float) -> float:
+    return min(max(seconds, 0.0), _LONGEST_S)

@@ -14,6 +14,7 @@ from providers.routing.hints import LEAST_S, MOST_S, read_hint
 from providers.routing.quota_signal import QuotaSignal, quota_signal
 
 NOW = 1_800_000_000.0
+_WORDS = ("remaining", "limit", "reset")
 
 
 @pytest.mark.parametrize(
@@ -206,3 +207,36 @@ def test_nothing_told_of_a_quota_breaks_its_reader(
     }
     found = quota_signal(headers, now_s=NOW)
     assert found is None or 0.0 <= found.remaining <= 1.0
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "9" * 400,
+        "9" * 400 + "s",
+        "9" * 5000 + "d",
+        "1e308",
+        "-1e308",
+        "inf",
+        "999999999",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59",
+        "Mon, 01 Jan 99999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999",
+    ],
+)
+def test_no_number_a_vendor_sends_breaks_or_outlasts_anything(hostile: str) -> None:
+    left, most, reset = (f"x-ratelimit-{w}-requests" for w in _WORDS)
+    for headers in (
+        {"retry-after": hostile},
+        {"retry-after-ms": hostile},
+        {"anthropic-ratelimit-unified-reset": hostile},
+        {left: "0", most: "10", reset: hostile},
+        {left: hostile, most: hostile, reset: hostile},
+        {"x-codex-primary-used-percent": hostile, "x-codex-primary-reset-at": hostile},
+    ):
+        hint = read_hint(headers, "", now_s=NOW)
+        assert hint is None or LEAST_S <= hint <= MOST_S
+        told = quota_signal(headers, now_s=NOW)
+        assert told is None or 0.0 <= told.remaining <= 1.0
+        assert told is None or told.reset_s is None or 0 <= told.reset_s <= 31 * 86_400
