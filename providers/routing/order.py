@@ -301,4 +301,7 @@ def _stride(total: int) -> int:
 
 def _start(group: Group, turn: int) -> int:
     total = group.weights[-1]
-    return bisect_right(group.weights, turn * group.stride % total)
+    drawn = turn * group.stride % total
+    # Without weights the number drawn is the place itself.
+    is_even = total == len(group.routes)
+    return drawn if is_even else bisect_right(group.weights, drawn)
