@@ -10,6 +10,7 @@ from operator import add, attrgetter
 from typing import Any, Final
 
 import msgspec
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import (
     Case,
@@ -320,10 +321,16 @@ def _read(
     texts: list[str] = []
     values: list[Any] = []
     for place, rows in parts:
-        sql, params = rows.order_by().values_list(*names).query.sql_with_params()
+        query = rows.order_by().values_list(*names).query
+        try:
+            sql, params = query.sql_with_params()
+        except EmptyResultSet:
+            continue  # a filter that finds nobody
         # Numbers and column names of ours; what came from people travels as values.
         texts.append(f"SELECT {place}, {chosen} FROM ({sql}) AS part{tail}")  # noqa: S608
         values += params
+    if not texts:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(texts), values)
         found: list[Any] = cursor.fetchall()
