@@ -24,11 +24,11 @@ from poolsite.addresses import IPAddress, Reach, embedded_addresses, reach_of
 
 __all__ = [
     "Category",
-    "ConnectTimeoutError",
     "Destination",
     "EgressError",
     "EgressRefusedError",
     "HostPort",
+    "NotConnectedError",
     "OriginMismatchError",
     "Scope",
     "Vetter",
@@ -92,8 +92,8 @@ class EgressError(Exception):
         self.category = category
 
 
-class ConnectTimeoutError(EgressError):
-    """No connection came about in time: not a byte was sent."""
+class NotConnectedError(EgressError):
+    """No connection came about, in time or at all: not a byte was sent."""
 
 
 class EgressRefusedError(EgressError, OSError):

@@ -28,11 +28,11 @@ from yarl import URL
 
 from poolsite.destinations import (
     Category,
-    ConnectTimeoutError,
     Destination,
     EgressError,
     EgressRefusedError,
     HostPort,
+    NotConnectedError,
     OriginMismatchError,
     Vetter,
     require_origin,
@@ -50,11 +50,11 @@ from poolsite.egress_wire import Headers, WireAnswer, request_head, request_pref
 
 __all__ = [
     "Category",
-    "ConnectTimeoutError",
     "Destination",
     "EgressError",
     "EgressRefusedError",
     "HostPort",
+    "NotConnectedError",
     "OriginMismatchError",
     "Timeouts",
     "UpstreamClient",
@@ -182,7 +182,12 @@ class UpstreamClient:
                 destination, connect_s=timeouts.connect_s, tls_s=timeouts.tls_s
             )
         except TimeoutError as error:
-            raise ConnectTimeoutError(Category.TIMEOUT, _NO_CONNECTION) from error
+            raise NotConnectedError(Category.TIMEOUT, _NO_CONNECTION) from error
+        except OSError as error:
+            # Nobody was told anything yet; from here on a break may have cost something.
+            if category_of(error) is not Category.RESET:
+                raise
+            raise NotConnectedError(Category.RESET, _BROKE_OFF) from error
         try:
             return await connection.ask(head, body)
         except BaseException:
@@ -269,6 +274,7 @@ class _AsEgressError:
 
 
 _NO_CONNECTION: Final = "The host did not accept a connection in time."
+_BROKE_OFF: Final = "The host broke the connection off before it was usable."
 _AS_EGRESS_ERROR: Final = _AsEgressError()
 
 

@@ -7,10 +7,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from poolsite.destinations import (
-    ConnectTimeoutError,
+    Category,
     Destination,
     EgressRefusedError,
     HostPort,
+    NotConnectedError,
     OriginMismatchError,
 )
 from poolsite.egress import EgressError
@@ -69,9 +70,11 @@ class Sender:
         except OriginMismatchError as error:
             tally.is_sent = False
             raise AttemptFailedError(verdict.unreadable()) from error
-        except ConnectTimeoutError as error:
+        except NotConnectedError as error:
             tally.is_sent = False
-            raise AttemptFailedError(verdict.unreachable("timeout")) from error
+            reason, is_reset = error.category.value, error.category is Category.RESET
+            failure = verdict.unreachable(reason, is_transient=is_reset)
+            raise AttemptFailedError(failure) from error
         except EgressError as error:
             failure = verdict.judge_transport(error.category, before_head=True)
             if failure.kind == "connect":

@@ -84,6 +84,28 @@ def test_t03_handshake_that_stalls_is_given_up(stream: bool) -> None:
     assert b"Hello" not in seen.heard
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_handshake_that_breaks_off_costs_nothing(stream: bool) -> None:
+    async def call() -> tuple[list[str], list[int | None]]:
+        server = await asyncio.start_server(_break_off, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        clock = LoopClock(asyncio.get_running_loop())
+        async with server, Pool(clock=clock) as pool:
+            pool.add_provider(f"https://127.0.0.1:{port}/v1")
+            await pool.call(chat(stream=stream))
+            kinds = [each.error_class for each in pool.attempts]
+            return kinds, [each.cost_nano for each in pool.attempts]
+
+    assert run_jumping(call()) == (["connect", "connect"], [0, 0])
+
+
+async def _break_off(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    await reader.read(1)
+    writer.transport.abort()
+
+
 def test_trusted_host_is_told(authority: Authority) -> None:
     papers = authority.issue(Papers())
     seen = run_jumping(_call(server_context(papers), stream=False))
