@@ -310,11 +310,20 @@ class RollupCube(RollupColumns):
                 name="rollupcube_once",
             )
         ]
-        # A filtered view reads one value over many days, not all of every day.
+        # A filtered view reads one value over many days, not all of every day; with
+        # several filters it reads what fits all of them.
         indexes = [
             models.Index(fields=["provider_dim", "bucket"], name="cube_provider"),
             models.Index(fields=["model_dim", "bucket"], name="cube_model"),
             models.Index(fields=["client_key_id", "bucket"], name="cube_key"),
+            models.Index(
+                fields=["provider_dim", "model_dim", "bucket"],
+                name="cube_provider_model",
+            ),
+            models.Index(
+                fields=["client_key_id", "provider_dim", "model_dim", "bucket"],
+                name="cube_key_provider",
+            ),
         ]
 
     def __str__(self) -> str:
