@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from tests.providers.failover.faults import FAULTS
 from tests.providers.failover.hosts import dead_hosts
@@ -22,6 +23,16 @@ MOST_KEYS = 4
 VENDORS = 3
 """At most 4 keys, so that 3 that fail twice and 1 that serves are within 8 attempts."""
 
+STRATEGIES = (
+    "priority",
+    "cost",
+    "latency",
+    "round_robin",
+    "weighted",
+    "least_busy",
+    "quota_aware",
+)
+
 
 @dataclass
 class Pile:
@@ -31,20 +42,22 @@ class Pile:
     """
 
     number: int
-    is_stream: bool = False
+    is_stream: bool
+    strategy: str
     keys: list[tuple[int, Fault | None]] = field(default_factory=list)
     served_by: str = ""
     broken: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         names = [f"{at}:{fault.name if fault else 'well'}" for at, fault in self.keys]
-        return f"{self.number} stream={self.is_stream} {', '.join(names)}"
+        form = "stream" if self.is_stream else "whole"
+        return f"{self.number} {form} {self.strategy} {', '.join(names)}"
 
 
 def pile_of(number: int) -> Pile:
     """Draw a pool from its number."""
     rng = random.Random(number)
-    pile = Pile(number, is_stream=rng.random() < 0.5)
+    pile = Pile(number, is_stream=rng.random() < 0.5, strategy=rng.choice(STRATEGIES))
     faults = [fault for fault in FAULTS if _is_fit(fault, pile.is_stream)]
     count = rng.randint(2, MOST_KEYS)
     well = rng.randrange(count)
@@ -93,7 +106,7 @@ async def _try(pile: Pile, vendors: list[FaultUpstream], dead: dict[str, str]) -
             pool.add_provider(
                 url, secrets=tuple(secrets), models=(model,), timeouts=DEADLINES
             )
-        pool.set(routing=ROUTING)
+        pool.set(routing=replace(ROUTING, strategy=pile.strategy))
         answer = await pool.call(chat(model, stream=pile.is_stream))
         pile.broken = [*unsettled(pool)]
         if not _is_clean(pile, answer):
