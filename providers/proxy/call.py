@@ -5,7 +5,7 @@ It belongs to the pipeline: rooms get the parts they need and never the whole.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -35,6 +35,7 @@ from usage.limits.contract import Ticket
 
 _MOST_NOTES: Final = 20
 _LONGEST_NOTE: Final = 200
+_NOTHING: Final[frozenset[Any]] = frozenset()
 
 
 class Again(Struct, frozen=True):
@@ -129,9 +130,9 @@ class Call:
         self.failed: list[Failed] = []
         self.error_headers: Headers = []
         self.limit_headers: Headers = []
-        self.refreshed: set[int] = set()
+        self.refreshed: frozenset[int] = _NOTHING
         self.sent: UpstreamRequest | None = None
-        self.taught: frozenset[str] = frozenset()
+        self.taught: frozenset[str] = _NOTHING
         self.decision = ""
         self.seat: Ticket | None = None
         self.felt: Route | None = None
@@ -139,8 +140,8 @@ class Call:
         self.set_aside: Candidate | None = None
         self.later: list[Plan] = []
         self.again: Again | None = None
-        self.rules_used: set[int] = set()
-        self.waited_for: set[Mark] = set()
+        self.rules_used: frozenset[int] = _NOTHING
+        self.waited_for: frozenset[Mark] = _NOTHING
         self.pause_s = 0.0
         self.stream: ClientStream | None = None
         self.tail = b""

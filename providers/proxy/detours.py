@@ -70,7 +70,7 @@ class Detours:
                 met = rules.for_cost(listed, asked, rules.SOFT, call.rules_used)
             if met is None:
                 return False
-            call.rules_used.add(met.place)
+            call.rules_used |= {met.place}
             if self._lead(call, met, candidate.route):
                 if call.set_aside is None:
                     call.set_aside = candidate
@@ -92,7 +92,7 @@ class Detours:
             met = rules.for_cost(listed, _asked(call), rules.HARD, call.rules_used)
             if met is None:
                 return None
-            call.rules_used.add(met.place)
+            call.rules_used |= {met.place}
             if not self._lead(call, met, route) or call.plan is None:
                 continue
             while (candidate := call.plan.next()) is not None:
@@ -134,7 +134,7 @@ class Detours:
             )
             if met is None:
                 return ""
-            call.rules_used.add(met.place)
+            call.rules_used |= {met.place}
             if met.rule.action == rules.WAIT_AND_RETRY:
                 if met.rule.max_retries < 1:
                     continue

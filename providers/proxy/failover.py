@@ -295,7 +295,7 @@ class Failover:
         cap_s = min(call.settings.routing.wait_cap_s, call.watch.left_s)
         if best[0] > cap_s or not await self._chooser.pays(call, best[1]):
             return None
-        call.waited_for.add(mark_of(best[1].route))
+        call.waited_for |= {mark_of(best[1].route)}
         call.decision = records.WAIT
         call.pause_s = wait_s
         return best[1]
@@ -318,7 +318,7 @@ class Failover:
             return None
         if credential.id in call.refreshed:
             return None
-        call.refreshed.add(credential.id)
+        call.refreshed |= {credential.id}
         newer = await self._parts.tokens.refresh(
             credential.id, seen_version=credential.token_version
         )

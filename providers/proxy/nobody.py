@@ -46,20 +46,8 @@ def resolve(snapshot: SnapshotPort, caller: Caller, model: str) -> Resolution:
     found = snapshot.resolve(model)
     if not found.is_known:
         raise unknown_model(snapshot, caller, model)
-    if not found.is_served and found.some(1):
-        raise UpstreamError(
-            f"Nobody who serves the model '{model}' has a usable key or sign-in here.",
-            status=503,
-            code="no_credential",
-            retry_after_s=_DEFAULT_RETRY_S,
-        )
     if not found.is_served:
-        raise UpstreamError(
-            f"No provider serves the model '{model}' at the moment.",
-            status=503,
-            code="no_provider",
-            retry_after_s=_DEFAULT_RETRY_S,
-        )
+        raise _unserved(model, has_offers=bool(found.some(1)))
     return found
 
 
@@ -76,6 +64,21 @@ def _bound(snapshot: SnapshotPort, model_row: int) -> Resolution:
             code="model_not_served",
         )
     return found
+
+
+def _unserved(model: str, *, has_offers: bool) -> UpstreamError:
+    if has_offers:
+        words = (
+            f"Nobody who serves the model '{model}' has a usable key or sign-in here."
+        )
+    else:
+        words = f"No provider serves the model '{model}' at the moment."
+    return UpstreamError(
+        words,
+        status=503,
+        code="no_credential" if has_offers else "no_provider",
+        retry_after_s=_DEFAULT_RETRY_S,
+    )
 
 
 def is_forbidden(ways: Plan) -> bool:

@@ -352,19 +352,19 @@ class Pipeline:
     async def _exchange(self, call: Call, attempt: Attempt, out: UpstreamCall) -> None:
         """Send one call and deliver what comes back."""
         parts = self._parts
-        limits = attempt.candidate.route.provider.timeouts
+        route = attempt.candidate.route
+        limits = route.provider.timeouts
         first_byte_s = limits.first_byte_s
         # An upstream that does not stream says nothing before it is done.
-        is_streamed = out.sent.is_stream or attempt.candidate.is_relay
-        is_primary = attempt.number == 1 and call.has_alternatives
-        if call.request.stream and is_streamed:
-            if is_primary:
+        if call.request.stream and (out.sent.is_stream or attempt.candidate.is_relay):
+            if attempt.number == 1 and call.has_alternatives:
                 first_byte_s = min(first_byte_s, call.settings.connect_deadline_s)
             soon_s = call.settings.routing.first_token_s
             if soon_s > 0 and self._chooser.has_another(call):
                 call.watch.useful_within(soon_s)
         call.watch.end_within(limits.total_s)
-        call.watch.attempt_within(attempt.candidate.route.model.timeout_s)
+        if route.model.timeout_s is not None:
+            call.watch.attempt_within(route.model.timeout_s)
         asked_at = parts.clock.monotonic()
         answer = await self._sender.send(
             out, attempt.tally, call.watch, first_byte_s=first_byte_s

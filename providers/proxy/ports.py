@@ -179,6 +179,10 @@ class Health(Protocol):
     def least_bad(self, routes: Iterable[Route]) -> Route | None:
         """Choose whom to try although all of them are cooling."""
 
+    @property
+    def is_calm(self) -> bool:
+        """Tell whether nothing is held against anybody: nothing heard would matter."""
+
     def belongs(self, route: Route, account: str) -> None:
         """Learn from an answer which vendor account a secret is of; blank = untold."""
 

@@ -3,7 +3,8 @@
 A failure goes to the cooldowns and makes a route count as slower. A success goes there
 with its wait for the first useful event: an upstream that serves but slowly is not
 cooled, it only loses to faster equals wherever routes are compared by their pulse.
-Whatever a vendor says of its allowance is noted with either.
+Whatever a vendor says of its allowance is noted with either. Where nobody listens, as
+in a pool that compares nothing and in which nothing failed, nothing is said.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _UNTOLD_S: Final = 60.0
 
 
 class Senses:
-    """One object a process; every member costs a microsecond or two."""
+    """One object a process; members cost a microsecond or two, less where all is well."""
 
     __slots__ = ("_parts",)
 
@@ -34,8 +35,10 @@ class Senses:
     def begin(self, call: Call, candidate: Candidate) -> None:
         """Note that a candidate is about to be asked."""
         self._parts.health.begin(candidate.route)
-        self._parts.pulse.begin(candidate.route)
-        call.felt = candidate.route
+        pulse = self._parts.pulse
+        if pulse.is_wanted:
+            pulse.begin(candidate.route)
+            call.felt = candidate.route
         if candidate.panic:
             name = f"{candidate.target.provider_slug}/{candidate.target.upstream_model}"
             call.note(f"panic: {name} is asked although it rests ({candidate.panic})")
@@ -49,14 +52,15 @@ class Senses:
     def served(self, attempt: Attempt, headers: Mapping[str, str]) -> None:
         """Learn from an answer that is good so far."""
         route, first = attempt.candidate.route, attempt.tally.first_event_at
-        if first is not None:
-            self._parts.pulse.served(route, first - attempt.started_at)
-        now_s = self._parts.clock.time_ns() / 1e9
-        signal = quota_signal(headers, now_s=now_s)
-        self._quota(attempt.candidate, signal)
-        health = self._parts.health
+        health, pulse = self._parts.health, self._parts.pulse
+        if pulse.is_wanted and first is not None:
+            pulse.served(route, first - attempt.started_at)
         if len(route.provider.credentials) > 1:
             health.belongs(route, account_of(headers))
+        if health.is_calm and not pulse.is_wanted:
+            return
+        signal = quota_signal(headers, now_s=self._parts.clock.time_ns() / 1e9)
+        self._quota(attempt.candidate, signal)
         if signal is not None:
             health.hear(route, left=signal.remaining, reset_s=signal.reset_s)
 
@@ -78,7 +82,7 @@ class Senses:
         call.recorder.facts(facts)
 
     def _quota(self, candidate: Candidate, signal: QuotaSignal | None) -> None:
-        if signal is None:
+        if signal is None or not self._parts.pulse.is_wanted:
             return
         left_s = _UNTOLD_S if signal.reset_s is None else signal.reset_s
         until = self._parts.clock.monotonic() + left_s

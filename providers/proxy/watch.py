@@ -107,9 +107,9 @@ class Watch:
             if at < self.due:
                 self.due = at
 
-    def attempt_within(self, seconds: float | None) -> None:
-        """Bound one attempt, whatever it waits for; None = no bound of its own."""
-        self._attempt_at = inf if seconds is None else self._now() + seconds
+    def attempt_within(self, seconds: float) -> None:
+        """Bound one attempt, whatever it waits for, until the next ``rest``."""
+        self._attempt_at = self._now() + seconds
         self.due = min(self.due, self._attempt_at)
 
     def useful_within(self, seconds: float | None) -> None:

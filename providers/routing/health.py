@@ -112,6 +112,11 @@ class Health:
         self._namer.forget_names()
         self._is_alone = providers is not None and providers <= 1
 
+    @property
+    def is_calm(self) -> bool:
+        """Tell whether nothing is held against anybody, so that no news matter."""
+        return not self._states
+
     def cooling(self, route: RouteLike) -> Cooling | None:
         """Return what keeps a route from being tried now, None when nothing does.
 

@@ -53,6 +53,7 @@ def line_up(
 
 def _measure(dynamic: str, pulse: Pulse, now: float) -> Measure:
     """Return what makes one of two equals the better one: less of it."""
+    pulse.is_wanted = True
     if dynamic == strategies.LATENCY:
         return _by_latency(pulse)
     if dynamic == strategies.LEAST_BUSY:

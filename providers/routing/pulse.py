@@ -35,13 +35,16 @@ class Beat(msgspec.Struct, gc=False):
 class Pulse:
     """The live figures of one process, by route.
 
+    Shapes:  ``is_wanted`` turns True with the first request whose routes are compared
+             by it; until then nobody need tell it anything.
     Cost:  every member one dictionary read; at most 20,000 routes are remembered.
     """
 
-    __slots__ = ("_beats",)
+    __slots__ = ("_beats", "is_wanted")
 
     def __init__(self) -> None:
         self._beats: dict[Mark, Beat] = {}
+        self.is_wanted = False
 
     def __len__(self) -> int:
         return len(self._beats)

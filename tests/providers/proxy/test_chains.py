@@ -63,6 +63,7 @@ async def test_who_can_serve_serves(upstream: FaultUpstream, seed: int) -> None:
     async with Pool() as pool:
         is_healthy = build(pool, upstream, draw)
         # Seven candidates, two of them repeated at most twice.
+        pool.pulse.is_wanted = True
         pool.set(max_attempts=20)
         body: dict[str, Any] = draw.choice([CHAT, STREAM])
         answer = await pool.call(body)

@@ -34,6 +34,23 @@ def senses(health: Health, clock: ManualClock) -> Senses:
     return Senses(parts)
 
 
+def test_nothing_is_felt_before_anybody_compares_it(
+    health: Health, clock: ManualClock
+) -> None:
+    pulse = Pulse()
+    parts: Any = SimpleNamespace(health=health, pulse=pulse, clock=clock)
+    headers = {
+        "x-ratelimit-remaining-requests": "3",
+        "x-ratelimit-limit-requests": "10",
+    }
+    route = sign_in(1)
+    served(Senses(parts), route, headers)
+    assert len(pulse) == 0
+    pulse.is_wanted = True
+    served(Senses(parts), route, headers)
+    assert pulse.remaining(route, clock.monotonic()) == 0.3
+
+
 def served(senses: Senses, route: Route, headers: dict[str, str]) -> None:
     """Let an attempt end well with these headers."""
     attempt: Any = SimpleNamespace(
