@@ -15,6 +15,7 @@ from poolsite import audit, version
 from poolsite.actor import Actor
 from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
+from poolsite.columns import is_plain
 from providers.models import AccountStatus, ApiKey, Fact
 from providers.routing.remembered import COOLDOWN_FACT, RECOVERY_FACT
 from providers.routing.subjects import EVERYTHING, parse
@@ -31,9 +32,10 @@ def clear(actor: Actor, subject: str, *, clock: Clock = _CLOCK) -> None:
 
     Errors:  ServiceError for a subject that is not cooling.
     """
-    rows = Fact.objects.filter(kind=COOLDOWN_FACT, key=subject)
-    row = rows.first()
-    if row is None or parse(subject) is None:
+    row = None
+    if is_plain(subject) and parse(subject) is not None:
+        row = Fact.objects.filter(kind=COOLDOWN_FACT, key=subject).first()
+    if row is None:
         raise ServiceError("This is not cooling down any more.", field="subject")
     _clear(subject, clock)
     _free_keys(row.payload.get("credential_kind"), row.payload.get("credential_id"))

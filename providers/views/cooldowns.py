@@ -28,7 +28,7 @@ _LIST: Final = "providers:cooldown-list"
 def cooldown_list(request: HttpRequest) -> HttpResponse:
     """List what is cooling, of one reason where one is asked for."""
     now = timezone.now()
-    wanted = request.GET.get("reason", "")[:40]
+    wanted = request.GET.get("reason", "")[:40].replace("\x00", "")
     counts = cooling.reasons_now(now=now)
     rows = cooling.cooldowns(now=now, reason=wanted)
     context = {

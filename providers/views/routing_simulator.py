@@ -134,7 +134,7 @@ def _asked(request: HttpRequest) -> Asked:
     modes = [each.word for each in MODES]
     return Asked(
         model=sent.get("model", "").strip()[:_LONGEST],
-        key=sent.get("key", "").strip()[:_LONGEST],
+        key=sent.get("key", "").strip()[:_LONGEST].replace("\x00", ""),
         needs=tuple(n for n in dict.fromkeys(sent.getlist("needs")) if n in NEED_NAMES),
         strategy=s if (s := sent.get("strategy", "")) in strategies else "",
         mode=m if (m := sent.get("mode", "")) in modes else "",

@@ -248,3 +248,9 @@ def test_health_of_many_stays_within_the_budgets(as_olivia: Client, query: str) 
     assert answer.status_code == 200
     assert len(queries) <= 12, "\n".join(each["sql"][:150] for each in queries)
     assert len(answer.content) < 90 * 1024
+
+
+def test_a_reason_or_subject_nobody_can_store_is_answered(as_oskar: Client) -> None:
+    assert as_oskar.get("/routing/cooldowns/?reason=%00").status_code == 200
+    sent = {"subject": "account:1:a\x00b"}
+    assert as_oskar.post("/routing/cooldowns/clear/", sent).status_code == 302

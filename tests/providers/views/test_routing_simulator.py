@@ -191,3 +191,9 @@ def test_hostile_names_are_shown_as_text(as_oskar: Client, name: str) -> None:
         body = text_of(as_oskar.get(f"/routing/{path}"))
         assert "<script>alert" not in body, path
         assert "<img" not in body, path
+
+
+def test_a_key_nobody_can_store_is_answered(as_viktor: Client) -> None:
+    answer = as_viktor.get("/routing/simulate/?model=m&key=%00ci")
+    assert answer.status_code == 200
+    assert "No live client key is named ci" in answer.content.decode()
