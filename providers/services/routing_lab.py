@@ -83,6 +83,7 @@ def explainers(
         settings = msgspec.structs.replace(tables.settings, routing=record)
         own = msgspec.structs.replace(tables, settings=settings)
         health = Health(clock)
+        health.configure(record.cooldown, providers=len(tables.providers))
         health.load(known)
         seen = Pretended(health, names) if names else health
         snapshot = Snapshot(ClientKeys(), own, index, Turns())

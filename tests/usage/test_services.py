@@ -141,15 +141,15 @@ def test_bad_budget_is_refused(terms: services.BudgetTerms) -> None:
 
 
 def test_budgets_of_pool_and_team_reach_the_keys_below_them() -> None:
-    from providers.services.explain import _snapshot
+    from providers.snapshot.build import client_key_records
 
     team = services.create_team(CLI, slug="core")
     inside, _ = factories.make_client_key("inside", team=team)
     outside, _ = factories.make_client_key("outside")
     whole = add_budget(CLI, Whose("pool"), services.BudgetTerms(9))
     part = add_budget(CLI, Whose("team", team=team), services.BudgetTerms(5))
-    clock = ManualClock()
-    found = {key.name: _snapshot(key, clock)[1].budget_ids for key in (inside, outside)}
+    records = client_key_records([inside.pk, outside.pk], ManualClock().now())
+    found = {each.name: each.budget_ids for each in records.values()}
     assert found == {"inside": (part.pk, whole.pk), "outside": (whole.pk,)}
 
 

@@ -10,8 +10,9 @@ from django.core.management.base import CommandError
 
 from providers.formats.base import NEED_NAMES
 from providers.management.base import PoolCommand, action, get_client_key
+from providers.proxy.explaining import Explanation, Verdict
 from providers.routing.strategies import MODES, STRATEGIES
-from providers.services.explain import Explanation, Verdict, explain
+from providers.services.explain import explain
 
 
 class Command(PoolCommand):

@@ -72,10 +72,11 @@ def test_facts_of_cooldowns_are_seen_by_route_explain(
 
 
 def _route(provider: Provider) -> Any:
-    from poolsite.clock import SystemClock
-    from providers.services import explain
+    from providers.routing.order import Turns
+    from providers.services.routing_lab import prepared
+    from providers.snapshot.view import ClientKeys, Snapshot
 
-    snapshot, _ = explain._snapshot(None, SystemClock())
+    snapshot = Snapshot(ClientKeys(), *prepared(), Turns())
     return snapshot.resolve("gpt-5-mini").candidates[0]
 
 

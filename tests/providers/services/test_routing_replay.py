@@ -13,8 +13,9 @@ import pytest
 from poolsite.actor import CLI
 from poolsite.clock import ManualClock
 from providers.models import ProviderModel
-from providers.proxy.explaining import Ask
-from providers.services import routing_lab, routing_requests
+from providers.proxy.explaining import WOULD_SERVE, Ask
+from providers.services import providers, routing_lab, routing_requests
+from providers.services.explain import explain
 from providers.services.routing_replay import facts, replay
 from providers.snapshot.types import RoutingRecord
 from tests.factories import (
@@ -27,6 +28,7 @@ from tests.factories import (
     ship,
     try_at,
 )
+from tests.providers.cooling import cool, key_subject
 from usage import services
 
 pytestmark = pytest.mark.django_db
@@ -148,3 +150,16 @@ def test_a_key_that_may_nothing_is_told_so(pool: dict[str, Any]) -> None:
     found = routing_lab.explain(NOW, Ask(model="m"), key=pool["key"])
     assert found.error
     assert not [each for each in found.candidates if each.place]
+
+
+def test_the_only_key_of_the_only_provider_rests_for_nobody(
+    pool: dict[str, Any],
+) -> None:
+    """As ``pool route explain`` says, and as workers do."""
+    providers.remove_provider(CLI, pool["acme"])
+    [row] = pool["beta"].api_keys.all()
+    cool(key_subject(row), "quota")
+    [told] = routing_lab.explain(NOW, Ask(model="m")).candidates
+    assert told.verdict == WOULD_SERVE
+    [said] = explain("m").candidates
+    assert said == told
