@@ -142,9 +142,14 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VendorSettings(Quiet, frozen=True, kw_only=True):
-    """The settings in force, every knob of the vendor present."""
+    """The settings in force, every knob of the vendor present.
+
+    Shapes: ``allow_private`` holds the host and port pairs of the operator's own
+        addresses that may be private.
+    """
 
     values: dict[str, str]
+    allow_private: frozenset[tuple[str, int]] = frozenset()
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]
@@ -170,19 +175,39 @@ class Vendor(Protocol):
     """
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Its name in rows and settings."""
+        ...
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name on screens."""
+        ...
+
     @property
-    def catalogue_ids(self) -> tuple[str, ...]: ...
+    def catalogue_ids(self) -> tuple[str, ...]:
+        """The catalogue entries it signs in to."""
+        ...
+
     @property
-    def methods(self) -> tuple[Method, ...]: ...
+    def methods(self) -> tuple[Method, ...]:
+        """How a sign-in can be made."""
+        ...
+
     @property
-    def lead_s(self) -> int: ...
+    def lead_s(self) -> int:
+        """Seconds before expiry at which a refresh is due."""
+        ...
+
     @property
-    def is_template(self) -> bool: ...
+    def is_template(self) -> bool:
+        """Whether it is only shown."""
+        ...
+
     @property
-    def knobs(self) -> tuple[Knob, ...]: ...
+    def knobs(self) -> tuple[Knob, ...]:
+        """Its settings."""
+        ...
 
     def refresh(
         self, settings: VendorSettings, refresh_token: str, extra: Mapping[str, Any]
