@@ -44,6 +44,8 @@ class Answer(msgspec.Struct, frozen=True):
     """What a name leads to: offers, by the targets of an alias in their order.
 
     Shapes:  ``is_known`` without offers = the name exists, nothing can serve it now.
+             ``is_served`` = somebody could serve it at all, in whatever mode; it follows
+             from the targets.
              ``orders`` remembers each order that was asked for; it belongs to
              ``order``.
     """
@@ -53,15 +55,16 @@ class Answer(msgspec.Struct, frozen=True):
     is_known: bool
     targets: tuple[Offers, ...] = ()
     orders: dict[tuple[str, str], Order] = {}
+    is_served: bool = False
 
-    @property
-    def is_served(self) -> bool:
-        """Tell whether somebody could serve it at all, in whatever mode."""
-        return any(
+    def __post_init__(self) -> None:
+        """Find out once what each request asks."""
+        is_served = any(
             offer.provider.credentials or not offer.provider.needs_key
             for offers in self.targets
             for offer in offers
         )
+        msgspec.structs.force_setattr(self, "is_served", is_served)
 
     def order(self, strategy: str, mode: str, routing: RoutingRecord) -> Order:
         """Return the routes in the order of a strategy, for one mode.
