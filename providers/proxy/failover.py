@@ -291,13 +291,13 @@ class Failover:
                 best = (hint, candidate)
         if best is None:
             return None
-        wait_s = best[0] * random.uniform(1.0, _JITTER)  # noqa: S311 - jitter
         cap_s = min(call.settings.routing.wait_cap_s, call.watch.left_s)
         if best[0] > cap_s or not await self._chooser.pays(call, best[1]):
             return None
         call.waited_for |= {mark_of(best[1].route)}
         call.decision = records.WAIT
-        call.pause_s = wait_s
+        jitter = random.uniform(1.0, _JITTER)  # noqa: S311 - no secret
+        call.pause_s = min(best[0] * jitter, cap_s)
         return best[1]
 
     def _may_retry(self, call: Call, candidate: Candidate, failure: Failure) -> bool:

@@ -246,7 +246,7 @@ class Pipeline:
             inbound.wire,
             purpose=call.caller.purpose,
             wait_s=self._failover.wait_s(call),
-            skipped=[] if call.plan is None else call.plan.skipped,
+            skipped=[] if call.plan is None else call.plan.passed_over(),
         )
 
     async def _admitted(self, call: Call, found: Resolution) -> Candidate:

@@ -136,6 +136,14 @@ class Plan:
         """Note that a candidate was not asked after all."""
         self.skipped.append(Skip(candidate.route, reason))
 
+    def passed_over(self) -> list[Skip]:
+        """Return who was passed over, of those the client may know of."""
+        return [
+            skip
+            for skip in self.skipped
+            if may_use_provider(self._caller.key, skip.route.provider.slug)
+        ]
+
     def recheck(self, candidate: Candidate) -> Candidate | None:
         """Judge once more somebody who was looked up ahead; None when it is no use."""
         return self._judge(candidate.route)

@@ -286,3 +286,23 @@ async def test_a_redirect_is_never_followed(
     await asyncio.sleep(0)
     assert answer.status == 502
     assert upstream.control.canary_hits == 0
+
+
+async def test_a_client_is_told_of_no_provider_its_key_may_not_use(
+    pair: Pool, upstream: FaultUpstream, second: FaultUpstream
+) -> None:
+    """It rests, which is seen first, and the call ends before anybody looks again."""
+    fault(upstream, "500")
+    for _ in range(2):
+        await pair.call()
+    pair.set_key(provider_access="only", providers_allowed=("p2",))
+    fault(upstream, "ok")
+    fault(second, "401")
+    pair.set(max_attempts=1)
+    answer = await pair.call()
+    assert answer.status == 503
+    assert "p2: 401 auth" in answer.error["message"]
+    assert "p1" not in answer.error["message"]
+    closed = pair.settles[-1].request
+    assert closed is not None
+    assert closed.skipped == ("p1/gpt-test sk-…0001: cooling:server_error",)
