@@ -2,7 +2,7 @@
 
 A file is checked as a whole before anything is written, and written in one
 transaction: a bad file changes nothing. People, client keys and budgets stay behind,
-as they belong to one installation.
+as they belong to one installation; so do a draft of the routing and its history.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from pricing.services import PriceError, columns_of
 from pricing.versions import spec_of
 from providers import selectors
 from providers.models import Alias, Provider, ProviderModel
-from providers.services import models, providers
+from providers.selectors_routing import defaults
+from providers.services import models, providers, routing, routing_documents
 from providers.services.errors import ServiceError
 from providers.services.models import Target
 from providers.services.values import EDITABLE
@@ -35,6 +36,10 @@ from providers.services.values import EDITABLE
 FORMAT: Final = "provider-pool"
 VERSION: Final = 1
 _MAX_BYTES: Final = 64 * 1024 * 1024
+_SET_DEFAULT: Final = {
+    "default_model": routing.set_default_model,
+    "default_provider": routing.set_default_provider,
+}
 _MODEL_FACTS: Final = (
     "enabled",
     "source",
@@ -120,6 +125,9 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     providers: list[_Provider] = []
     aliases: list[_Alias] = []
     prices: list[_Price] = []
+    routing: dict[str, Any] | None = None
+    default_model: str = ""
+    default_provider: str = ""
 
 
 @dataclass
@@ -136,12 +144,18 @@ def export_text(actor: Actor) -> str:
 
     Cost: two queries a provider.
     """
+    listed = selectors.providers_with_counts()
+    first = defaults()
+    if first["default_provider"] not in {row.slug for row in listed}:
+        first["default_provider"] = ""  # it was removed; no pool could take it
     data = _File(
         format=FORMAT,
         version=VERSION,
-        providers=[_provider(row) for row in selectors.providers_with_counts()],
+        providers=[_provider(row) for row in listed],
         aliases=[_alias(row) for row in selectors.live_aliases()],
         prices=[_price(row) for row in price_selectors.custom_prices()],
+        routing=routing_documents.document(),
+        **first,
     )
     audit.record(actor, "pool.export", after=_counts(data))
     return msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
@@ -171,6 +185,8 @@ def _put_all(actor: Actor, data: _File, *, dry_run: bool) -> Report:
     for price in data.prices:
         with _naming(f"Price of {price.model}"):
             _put_price(actor, price, report)
+    with _naming("Routing"):
+        _put_routing(actor, data, report)
     audit.record(actor, "pool.import", after=_counts(data))
     if dry_run:
         transaction.set_rollback(True)
@@ -323,6 +339,20 @@ def _put_price(actor: Actor, price: _Price, report: Report) -> None:
     _note(report, f"price {price.model}", known=known)
 
 
+def _put_routing(actor: Actor, data: _File, report: Report) -> None:
+    """Put routing and defaults in force; what the file leaves out stays as it is."""
+    if data.routing is not None:
+        row = routing_documents.adopt(actor, data.routing, note="Imported")
+        if row is not None:
+            _note(report, f"routing {row.number}", known=row.number > 1)
+    before = defaults()
+    for name, value in before.items():
+        wanted: str = getattr(data, name)
+        if wanted and wanted != value:
+            _SET_DEFAULT[name](actor, wanted)
+            _note(report, name.replace("_", " "), known=bool(value))
+
+
 def _note(report: Report, what: str, *, known: bool) -> None:
     (report.updated if known else report.created).append(what)
 
@@ -332,4 +362,5 @@ def _counts(data: _File) -> dict[str, int]:
         "providers": len(data.providers),
         "aliases": len(data.aliases),
         "prices": len(data.prices),
+        "rules": len((data.routing or {}).get("rules", ())),
     }

@@ -144,13 +144,21 @@ def revert(
         raise ServiceError(f"There is no published routing {number}.")
     if number == now.number:
         raise ServiceError(f"Routing {number} is in force already.")
-    record = selectors.record_of(old)
-    checks.check(record)
-    row = RoutingRevision(
-        number=_next_number(), document=_document(record), created_at=clock.now()
-    )
     note = note or (f"Back to {number}" if number else "Back to the defaults")
-    return _put_in_force(actor, row, now, note, "routing.revert", clock)
+    record = selectors.record_of(old)
+    return _publish_anew(actor, record, now, note, "routing.revert", clock)
+
+
+@one_change
+def publish_record(
+    actor: Actor, record: RoutingRecord, *, note: str = "", clock: Clock = _CLOCK
+) -> RoutingRevision:
+    """Publish a routing from elsewhere, under a new number; a draft stays as it is.
+
+    Errors:  ServiceError when it cannot be in force.
+    """
+    now = selectors.standing()
+    return _publish_anew(actor, record, now, note, "routing.publish", clock)
 
 
 @one_change
@@ -193,6 +201,21 @@ def _set_default(actor: Actor, word: str, key: str, before: str, after: str) -> 
     audit.record(
         actor, f"routing.{word}", row, before={word: before}, after={word: after}
     )
+
+
+def _publish_anew(
+    actor: Actor,
+    record: RoutingRecord,
+    now: Standing,
+    note: str,
+    action: str,
+    clock: Clock,
+) -> RoutingRevision:
+    checks.check(record)
+    row = RoutingRevision(
+        number=_next_number(), document=_document(record), created_at=clock.now()
+    )
+    return _put_in_force(actor, row, now, note, action, clock)
 
 
 def _put_in_force(

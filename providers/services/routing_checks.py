@@ -32,6 +32,7 @@ _LONGEST_GLOB: Final = 200
 _GROUP: Final = re.compile(r"[a-z0-9*?._\-\[\]!]{1,64}")
 _WEEK_S: Final = 7 * 86_400
 _MOST_IN_A_ROW: Final = 1000
+_MOST_NANO_USD: Final = 10**18
 _RANGES: Final = {
     "sticky_s": (0.0, float(_WEEK_S)),
     "first_token_s": (0.0, 3600.0),
@@ -84,7 +85,8 @@ def check_rule(rule: RuleRecord) -> None:
             field="action",
         )
     _check_action(rule)
-    if rule.trigger == "low_funds" and (rule.below_nano_usd or 0) <= 0:
+    below = rule.below_nano_usd or 0
+    if rule.trigger == "low_funds" and not 0 < below <= _MOST_NANO_USD:
         raise ServiceError("Say below which balance.", field="below_usd")
     if rule.limit not in ("soft", "hard"):
         raise ServiceError("The limit is soft or hard.", field="limit")
@@ -170,7 +172,9 @@ def _check_cooldown(numbers: dict[str, float]) -> None:
     known = CooldownSettings.__struct_fields__
     for name, value in numbers.items():
         if name not in known:
-            raise ServiceError(f"{name} is no number of cooldowns.", field="cooldown")
+            raise ServiceError(
+                f"{name[:40]!r} is no number of cooldowns.", field="cooldown"
+            )
         most = _WEEK_S if name.endswith("_s") else _MOST_IN_A_ROW
         if not 1 <= value <= most:
             raise ServiceError(

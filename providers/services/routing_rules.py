@@ -39,7 +39,7 @@ def add_rule(
     Errors:  ServiceError naming the field; StaleError.
     """
     checks.check_rule(rule)
-    rule = _plain(rule)
+    rule = plain(rule)
 
     def change(rules: Rules) -> None:
         if len(rules) >= checks.MOST_RULES:
@@ -64,7 +64,7 @@ def set_rule(
     Errors:  ServiceError naming the field, or for a place without a rule; StaleError.
     """
     checks.check_rule(rule)
-    rule = _plain(rule)
+    rule = plain(rule)
 
     def change(rules: Rules) -> None:
         rules[_at(rules, place)] = rule
@@ -139,6 +139,18 @@ def rule_at(record: RoutingRecord, place: int) -> RuleRecord:
     return record.rules[_at(list(record.rules), place)]
 
 
+def plain(rule: RuleRecord) -> RuleRecord:
+    """Blank what the rule does not use, so that equal rules are equal."""
+    usual = RuleRecord(trigger=rule.trigger, action=rule.action)
+    unused = [*_UNUSED[rule.action]]
+    if rule.trigger != "low_funds":
+        unused.append("below_nano_usd")
+    if rule.trigger != "cost_limit":
+        unused.append("limit")
+    blank = {name: getattr(usual, name) for name in unused}
+    return msgspec.structs.replace(rule, **blank)
+
+
 def _edit(
     actor: Actor,
     action: str,
@@ -160,15 +172,3 @@ def _at(rules: Rules, place: int) -> int:
     if not 1 <= place <= len(rules):
         raise ServiceError(f"There is no rule {place}.")
     return place - 1
-
-
-def _plain(rule: RuleRecord) -> RuleRecord:
-    """Blank what the rule does not use, so that equal rules are equal."""
-    usual = RuleRecord(trigger=rule.trigger, action=rule.action)
-    unused = [*_UNUSED[rule.action]]
-    if rule.trigger != "low_funds":
-        unused.append("below_nano_usd")
-    if rule.trigger != "cost_limit":
-        unused.append("limit")
-    blank = {name: getattr(usual, name) for name in unused}
-    return msgspec.structs.replace(rule, **blank)

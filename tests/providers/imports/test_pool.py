@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import transaction
 from hypothesis import given, settings
@@ -19,9 +20,12 @@ from poolsite.models import AuditEvent
 from pricing import services as prices
 from pricing.cost import PriceSpec
 from pricing.models import CustomPrice
+from providers import selectors_routing
 from providers.imports import pool
-from providers.models import Alias, Provider, ProviderModel
-from providers.services import models, providers
+from providers.models import Alias, Provider, ProviderModel, RoutingRevision
+from providers.services import models, providers, routing, routing_rules
+from providers.snapshot.records import routing_record
+from providers.snapshot.types import RoutingRecord, RuleRecord
 from tests import factories
 from tests.providers.dump import dump
 
@@ -76,6 +80,16 @@ def furnish() -> None:
     prices.set_price(
         CLI, "gpt-5-mini", PriceSpec(input=0, output=0), provider_slug="acme"
     )
+    routing.change_settings(CLI, {"strategy": "cost", "cooldown": {"rate_first_s": 9}})
+    for rule in (
+        RuleRecord("low_funds", "switch_provider", provider="acme", below_nano_usd=5),
+        RuleRecord("error", "wait_and_retry", name="n", enabled=False, models=("g*",)),
+    ):
+        routing_rules.add_rule(CLI, rule)
+    routing.publish(CLI, note="ours")
+    routing.change_settings(CLI, {"mode": "local"})
+    routing.set_default_model(CLI, "fast")
+    routing.set_default_provider(CLI, "acme")
 
 
 def empty() -> None:
@@ -85,6 +99,9 @@ def empty() -> None:
         providers.remove_provider(CLI, provider)
     for price in CustomPrice.objects.filter(deleted_at=None):
         prices.remove_price(CLI, price)
+    RoutingRevision.objects.all().delete()
+    routing.set_default_model(CLI, "")
+    routing.set_default_provider(CLI, "")
 
 
 def without_masks(text: str) -> Any:
@@ -102,8 +119,50 @@ def test_export_of_an_import_into_an_empty_pool_is_the_same() -> None:
     report = pool.import_bytes(CLI, first.encode())
     assert without_masks(pool.export_text(CLI)) == without_masks(first)
     assert report.need_keys == ["acme"]
-    assert len(report.created) == 6
+    assert len(report.created) == 9
     assert report.updated == []
+
+
+def test_the_routing_travels_without_its_draft() -> None:
+    furnish()
+    text = pool.export_text(CLI)
+    ours = routing_record()
+    empty()
+    assert routing_record() == RoutingRecord()
+    report = pool.import_bytes(CLI, text.encode())
+    assert report.created[-3:] == ["routing 1", "default model", "default provider"]
+    assert routing_record() == msgspec.structs.replace(ours, revision=1)
+    assert (routing_record().mode, len(routing_record().rules)) == ("auto", 2)
+    assert selectors_routing.standing().draft is None
+    assert selectors_routing.defaults() == {
+        "default_model": "fast",
+        "default_provider": "acme",
+    }
+
+
+def test_an_import_leaves_the_draft_and_what_the_file_does_not_name() -> None:
+    furnish()
+    before = selectors_routing.standing()
+    silent = {"format": "provider-pool", "version": 1}
+    pool.import_bytes(CLI, json.dumps(silent).encode())
+    assert selectors_routing.standing().tag == before.tag
+    data = {**silent, "routing": {"strategy": "latency"}}
+    report = pool.import_bytes(CLI, json.dumps(data).encode())
+    assert report.updated[-1] == "routing 3"
+    now = selectors_routing.standing()
+    assert (now.in_force.strategy, now.edited.mode) == ("latency", "local")
+    assert now.is_overtaken
+    assert selectors_routing.default_model() == "fast"
+
+
+def test_a_default_provider_that_is_gone_stays_behind() -> None:
+    furnish()
+    providers.remove_provider(CLI, Provider.objects.get(slug="acme", deleted_at=None))
+    assert selectors_routing.default_provider() == "acme"
+    text = pool.export_text(CLI)
+    empty()
+    pool.import_bytes(CLI, text.encode())
+    assert selectors_routing.default_provider() == ""
 
 
 def test_second_import_of_the_same_file_changes_nothing_but_the_trail() -> None:
@@ -146,7 +205,7 @@ def test_dry_run_tells_and_writes_nothing() -> None:
     empty()
     before = dump()
     report = pool.import_bytes(CLI, text.encode(), dry_run=True)
-    assert len(report.created) == 6
+    assert len(report.created) == 9
     assert dump() == before
 
 
@@ -168,6 +227,13 @@ def good() -> dict[str, Any]:
         ],
         "aliases": [{"name": "a", "targets": [{"model": "m1", "provider": "new"}]}],
         "prices": [{"model": "m1", "columns": {"input": 1, "output": 2}}],
+        "routing": {
+            "strategy": "cost",
+            "sticky_s": 60,
+            "rules": [{"trigger": "error", "action": "switch_model", "model": "m2"}],
+        },
+        "default_model": "a",
+        "default_provider": "new",
     }
 
 
@@ -210,6 +276,14 @@ BAD = [
     bad("prices.0.columns", {"input": 10**19, "output": 1}),
     bad("prices.0.columns", {"nope": 1}), bad("prices.0.model", " "),
     bad("prices.0.model", "x" * 201), bad("prices.0.provider", "x" * 65),
+    bad("routing", []), bad("routing.strategy", "nope"), bad("routing.sticky_s", -1),
+    bad("routing.revision", 7), bad("routing.x" + "y\n" * 500, 1), bad("routing.groups", 5),
+    bad("routing.cooldown", {"nope\n" * 500: 1}), bad("routing.rules", [None]),
+    bad("routing.rules.0.unknown", 1), bad("routing.rules.0.trigger", "nope"),
+    bad("routing.rules.0.model", ""), bad("routing.rules.0.name", "nul\x00"),
+    bad("routing.rules.0", {"trigger": "low_funds", "action": "switch_provider",
+                            "provider": "new", "below_nano_usd": 2**70}),
+    bad("default_model", "nul\x00"), bad("default_provider", "nobody"),
 ]  # fmt: skip
 
 
