@@ -130,6 +130,10 @@ class FleetLimits:
                 answer = await self._redis.acquire(ask)
             except NotRebuiltError:
                 self._teller.is_whole = False
+            except asyncio.CancelledError:
+                # Whoever asked has left, and may have been let in.
+                self._own.disown(ask)
+                raise
             except LimitStoreError as error:
                 self._leave(run, error)
                 # It may have been granted, and only the answer was lost.

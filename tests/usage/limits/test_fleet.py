@@ -350,3 +350,25 @@ async def test_who_tells_ends_when_cancelled_whatever_it_waits_for(server):
                 task.cancel()
                 await asyncio.sleep(0)
             assert task.cancelled()
+
+
+async def test_who_leaves_while_it_is_let_in_holds_nothing(server, monkeypatch):
+    """Its place is free with the next telling, not only when the lease ends."""
+    scope = Scope(key="provider:1", concurrency=1)
+    async with Fleet(server) as fleet:
+        one, two = fleet.nodes
+        acquire, granted = one._redis.acquire, asyncio.Event()
+
+        async def unheard(wanted):
+            await acquire(wanted)
+            granted.set()
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(one._redis, "acquire", unheard)
+        leaving = asyncio.create_task(one.acquire(ask(scope)))
+        await granted.wait()
+        assert isinstance(await two.acquire(ask(scope)), Refusal)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        await one.tell()
+        assert isinstance(await two.acquire(ask(scope)), Ticket)
