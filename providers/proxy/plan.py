@@ -99,7 +99,7 @@ class Plan:
         self._cooled: list[Route] = []
         self._lacking: list[Route] = []
         self._takes_anybody = False
-        self._tried: tuple[int, ...] = ()
+        self._tried: tuple[Route, ...] = ()
         self.skipped: list[Skip] = []
         self._routes: Iterator[Route] = (
             routes.walk(self._is_usable) if isinstance(routes, Lineup) else iter(routes)
@@ -115,7 +115,7 @@ class Plan:
         for route in self._routes:
             candidate = self._judge(route)
             if candidate is not None:
-                self._tried += (route.provider.id,)
+                self._tried += (route,)
                 return candidate
         if self._lacking and not self._tried:
             return self._next_lacking()
@@ -261,13 +261,13 @@ class Plan:
                 else skip
                 for skip in self.skipped
             ]
-        if not soft and suspected:
-            # Each of them is asked before the call fails for their neighbours' sake.
-            soft, self._cooled = suspected[:1], suspected[1:]
+        # Each suspect is asked before the call fails for its neighbours' sake.
+        self._cooled = suspected if soft else suspected[1:]
+        soft = soft or suspected[:1]
         route = self._rules.health.least_bad(soft)
         if route is None:
             return None
-        self._tried += (route.provider.id,)
+        self._tried += (route,)
         self._unskip(route)
         candidate = self._prepared(route)
         cooling = self._rules.health.cooling(route)
@@ -287,8 +287,15 @@ class Plan:
     def _is_only_suspected(self, route: Route) -> bool:
         """Tell whether a route rests for what its neighbours did in this very call."""
         cooling = self._rules.health.cooling(route)
-        is_shared = cooling is not None and cooling.subject.startswith(_SHARED)
-        return is_shared and route.provider.id in self._tried
+        if cooling is None or not cooling.subject.startswith(_SHARED):
+            return False
+        is_of_model = cooling.subject.startswith(_SHARED[0])
+        return any(
+            each.model is route.model
+            if is_of_model
+            else each.provider is route.provider
+            for each in self._tried
+        )
 
     def _unskip(self, route: Route) -> None:
         self.skipped = [skip for skip in self.skipped if skip.route is not route]
@@ -341,4 +348,4 @@ def _has_price(price: PriceSpec | None, op: Op) -> bool:
 
 
 _REPEATED: Final = frozenset({"auth", "unreadable", "quota", "rate_limit"})
-_SHARED: Final = ("provider:", "model:")
+_SHARED: Final = ("model:", "provider:")

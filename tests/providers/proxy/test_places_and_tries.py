@@ -8,7 +8,13 @@ import pytest
 
 from pricing.cost import PriceSpec
 from providers.proxy.pipeline import Pipeline
-from providers.snapshot.types import BudgetRecord, RoutingRecord, RuleRecord
+from providers.snapshot.types import (
+    AliasRecord,
+    BudgetRecord,
+    RoutingRecord,
+    RuleRecord,
+    TargetRecord,
+)
 from tests.providers.proxy.pool import CHAT, Pool, chat
 from tests.providers.proxy.test_own_probe import probe
 from tests.upstream.server import FaultUpstream
@@ -72,6 +78,40 @@ async def test_every_key_that_was_never_asked_is_asked(upstream: FaultUpstream) 
             upstream.control.orders[secret] = "401"
         assert (await pool.call()).status == 200
         assert len(pool.intents) == 5
+
+
+async def test_suspects_are_asked_after_whoever_rests_already(
+    upstream: FaultUpstream,
+) -> None:
+    async with Pool() as pool, FaultUpstream(seed=2) as second:
+        pool.add_provider(second.base_url, priority=1)
+        second.control.orders["gpt-test"] = "500"
+        for _ in range(3):
+            await pool.call()
+        pool.add_provider(upstream.base_url, secrets=FOUR, priority=90)
+        for secret in FOUR[:3]:
+            upstream.control.orders[secret] = "401"
+        assert (await pool.call()).header("x-pool-provider") == "p2"
+
+
+async def test_an_older_suspicion_holds_for_a_call_of_another_model(
+    upstream: FaultUpstream,
+) -> None:
+    """Who failed for one model is not asked again for having a second one."""
+    async with Pool() as pool:
+        pool.add_provider(upstream.base_url, secrets=FOUR, models=("gpt-test", "mini"))
+        targets = tuple(
+            TargetRecord(model_id=name, provider_slug="p1")
+            for name in ("mini", "gpt-test")
+        )
+        pool.aliases["both"] = AliasRecord(name="both", targets=targets)
+        pool.changed()
+        upstream.control.orders["gpt-test"] = "401"
+        await pool.call()
+        upstream.control.orders["mini"] = "404"
+        asked = upstream.control.by_model["gpt-test"]
+        assert (await pool.call(chat("both"))).status != 200
+        assert upstream.control.by_model["gpt-test"] == asked
 
 
 async def test_a_call_that_finds_everybody_suspected_sends_nothing(
