@@ -70,9 +70,13 @@ class Chooser:
             following = call.plan.next()
             if following is not None:
                 return following
-            if call.set_aside is not None:
-                following, call.set_aside = call.set_aside, None
-                return following
+            if call.set_aside is not None and call.later:
+                aside, call.set_aside = call.set_aside, None
+                own = call.later[0]
+                own.follow(call.plan)
+                following = own.recheck(aside)
+                if following is not None:
+                    return following
             if not call.later:
                 return None
             earlier = call.later.pop()

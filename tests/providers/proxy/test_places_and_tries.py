@@ -152,6 +152,20 @@ async def test_a_rule_does_not_lead_back_to_a_dead_host(
         assert found.skipped == ("p1/mini sk-…0001: host_is_down",)
 
 
+async def test_who_was_set_aside_is_not_asked_on_a_host_found_dead(
+    upstream: FaultUpstream,
+) -> None:
+    async with Pool() as pool:
+        dead = "http://127.0.0.1:9/v1"
+        pool.add_provider(dead, models=("gpt-test", "mini"))
+        poor = pool.credential(10, "sk-poor", dead, funds_nano_usd=1)
+        pool.set_provider(1, credentials=(poor,))
+        rule = RuleRecord("low_funds", "switch_model", model="mini", below_nano_usd=9)
+        pool.set(routing=RoutingRecord(rules=(rule,)))
+        assert (await pool.call()).status == 502
+        assert {each.target.upstream_model for each in pool.intents} == {"mini"}
+
+
 async def test_who_waits_for_a_place_is_not_kept_out_by_its_own_try(
     upstream: FaultUpstream,
 ) -> None:
