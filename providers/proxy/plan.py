@@ -25,6 +25,7 @@ from providers.routing.access import ALL, may_use_model, may_use_provider
 from providers.routing.health import PROBING
 from providers.routing.order import Lineup
 from providers.routing.strategies import AUTO, is_in
+from providers.routing.subjects import EGRESS_SUBJECT
 from providers.routing.types import Route
 
 # Why a candidate was passed over.
@@ -267,6 +268,10 @@ class Plan:
         route = self._rules.health.least_bad(soft)
         if route is None:
             return None
+        # What others did not find in this call, the next one may.
+        self._cooled += [
+            each for each in soft if each is not route and self._is_hearsay(each)
+        ]
         self._tried += (route,)
         self._unskip(route)
         candidate = self._prepared(route)
@@ -296,6 +301,16 @@ class Plan:
             else each.provider is route.provider
             for each in self._tried
         )
+
+    def _is_hearsay(self, route: Route) -> bool:
+        """Tell whether a route rests only for what others did not find in this call."""
+        cooling = self._rules.health.cooling(route)
+        if cooling is None:
+            return False
+        if cooling.subject == EGRESS_SUBJECT:
+            return bool(self._tried)
+        is_of_model = cooling.subject.startswith(_SHARED[0])
+        return is_of_model and any(each.model is route.model for each in self._tried)
 
     def _unskip(self, route: Route) -> None:
         self.skipped = [skip for skip in self.skipped if skip.route is not route]

@@ -137,15 +137,10 @@ def _fail(count: int) -> list[str]:
     ]
 
 
-HEARSAY = "who rests for what others did not find in this call is not asked"
-
-
-@pytest.mark.xfail(reason=HEARSAY, strict=True)
 def test_the_last_one_that_is_well_serves() -> None:
     assert not _fail(200)
 
 
-@pytest.mark.xfail(reason=HEARSAY, strict=True)
 @pytest.mark.long
 def test_the_last_one_that_is_well_serves_always() -> None:
     assert not _fail(5_000)
