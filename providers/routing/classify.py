@@ -92,11 +92,7 @@ ROWS: Final[tuple[Row, ...]] = (
     _row("image dimension", "image_dimension", words=words.IMAGE_DIMENSION),
     _row("image size", "image_size", words=words.IMAGE_SIZE),
     # What a code says beats every word and status.
-    _row(
-        "model by code",
-        "model",
-        codes=("model_not_found", "model_not_supported", "deployment_not_found"),
-    ),
+    _row("model by code", "model", codes=words.MODEL_CODES),
     _row("context by code", "context_overflow", codes=words.CONTEXT_CODES),
     _row("policy by code", "request", codes=words.POLICY_CODES),
     _row("account dead by code", "auth", codes=words.DEAD_CODES),
@@ -121,6 +117,13 @@ ROWS: Final[tuple[Row, ...]] = (
     _row("policy by message", "request", 400, 403, 422, words=words.POLICY),
     _row("account dead by message", "auth", 400, 401, 403, words=words.DEAD),
     _row("model by message", "model", 400, 403, 404, 422, words=words.MODEL),
+    _row(
+        "model by type",
+        "model",
+        404,
+        codes=("not_found_error",),
+        words=words.MODEL_OF_TYPE,
+    ),
     _row("dialect by message", "dialect", 400, 404, 422, 502, words=words.DIALECT),
     _row("dialect by not found", "dialect", 404, 405, words=words.NOWHERE),
     _row("auth by status", "auth", 401, 403),

@@ -143,12 +143,23 @@ RATE: Final = (
     r"usage limit",
 )
 RATE_OF_TOKENS: Final = (r"tokens per (minute|day)", r"\btp[md]\b")
+MODEL_CODES: Final = (
+    "model_not_found",
+    "model_not_supported",
+    "model_not_available",
+    "dedicated_endpoint_not_running",
+    "deployment_not_found",
+    "deploymentnotfound",
+)
+MODEL_OF_TYPE: Final = (r"^model: ", r"is not available")
 MODEL: Final = (
     r"model[^.]{0,120}(not found|not exist|not configured|not enabled|not available"
     r"|not supported|not authorized|disabled|unavailable|no access|deprecated"
     r"|decommissioned|permission denied)",
     r"(not found|unknown|invalid|unsupported|no such|unavailable)[ _]model",
     r"(does not exist|not have access to)[^.]{0,60}model",
+    # An aggregator's word for a model that none of its own providers serves.
+    r"no (endpoints|allowed providers)( are)? (found|available)",
     r"模型不存在",
     r"模型[^.]{0,20}(未配置|未启用|不可用|不支持|未找到|无权限)",
     r"不支持.{0,10}模型",

@@ -16,6 +16,7 @@ TABLE: list[tuple[str, int, str | None, str, str]] = [
     ("image size", 413, None, "Image exceeds the limit of 20 MB", "image_size"),
     ("model by code", 404, "model_not_found", "The model `x` does not exist", "model"),
     ("model by code", 400, "model_not_supported", "", "model"),
+    ("model by code", 404, "DeploymentNotFound", "", "model"),
     (
         "context by code",
         400,
@@ -110,6 +111,8 @@ TABLE: list[tuple[str, int, str | None, str, str]] = [
         "auth",
     ),
     ("model by message", 404, None, "model not found", "model"),
+    ("model by message", 404, None, "No endpoints found for a/b.", "model"),
+    ("model by type", 404, "not_found_error", "model: claude-nine", "model"),
     ("model by message", 400, None, "The model `x` is not supported", "model"),
     ("model by message", 403, None, "model is not enabled", "model"),
     ("model by message", 422, None, "unknown model", "model"),
