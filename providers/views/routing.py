@@ -24,6 +24,7 @@ from providers.views.rule_forms import DefaultModelForm, RoutingForm, RuleForm
 
 _FORM = require_http_methods(["GET", "POST"])
 _HERE: Final = "providers:routing"
+_LONGEST_TAG: Final = 40
 _SAVED: Final = "Saved in the draft. It holds once it is published."
 
 # Pages
@@ -171,6 +172,7 @@ def _page(
     context = {
         **_rules_context(standing, names),
         "form": form or RoutingForm(record=standing.edited),
+        "tag": _seen(request, standing),
         **selectors.defaults(),
         "simulator": routing_simulator.context(request, standing, names),
     }
@@ -178,7 +180,8 @@ def _page(
 
 
 def _rules_piece(request: HttpRequest) -> HttpResponse:
-    context = _rules_context(selectors.standing(), PoolNames())
+    standing = selectors.standing()
+    context = {**_rules_context(standing, PoolNames()), "tag": standing.tag}
     if not request.headers.get("HX-Request"):
         return saved(request, f"{reverse(_HERE)}#rules")
     return render(
@@ -235,7 +238,7 @@ def _rule_form(
     context = {
         "form": form,
         "place": place,
-        "tag": standing.tag,
+        "tag": _seen(request, standing),
         "names": routing_simulator.some_names(names),
     }
     return render(request, "providers/routing/rule.html", context)
@@ -246,6 +249,11 @@ def _rule(standing: Standing, place: int) -> RuleRecord:
         return routing_rules.rule_at(standing.edited, place)
     except ServiceError as exc:
         raise Http404(f"{exc.message} It may have been deleted.") from exc
+
+
+def _seen(request: HttpRequest, standing: Standing) -> str:
+    """Return the state a form was filled in from, also when it comes back refused."""
+    return request.POST.get("tag", "")[:_LONGEST_TAG] or standing.tag
 
 
 def _hidden_tag(tag: str) -> Any:

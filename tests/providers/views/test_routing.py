@@ -351,3 +351,24 @@ def test_every_routing_page_within_twelve_queries(
         body = text_of(answer)
         assert body.count("<h1") == 1, path
         assert " style=" not in body, path
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("/routing/settings/", {**SETTINGS, "sticky_s": "many"}),
+        ("/routing/rules/1/", {**RULE, "provider": ""}),
+    ],
+)
+@pytest.mark.usefixtures("pool")
+def test_a_refused_form_still_belongs_to_what_it_was_filled_in_from(
+    as_oskar: Client, url: str, wrong: dict[str, str]
+) -> None:
+    routing_rules.add_rule(CLI, RuleRecord("error", "switch_model", model="big"))
+    seen = selectors.standing().tag
+    routing.change_settings(CLI, {"strategy": "latency"})
+    answer = as_oskar.post(url, {**wrong, "tag": seen})
+    assert answer.status_code == 422
+    assert f'name="tag" value="{seen}"' in text_of(answer).replace(
+        'id="settings-tag" ', ""
+    )
