@@ -66,13 +66,15 @@ class Memory:
         state.probe_until = state.lease_until = 0.0
         state.error = error
         state.counts[kind] = state.counts.get(kind, 0) + 1
-        # While it is open, calls that began before fail too; they say nothing new.
-        if state.until <= now or hint_s is not None:
+        is_open, is_told = state.until > now, hint_s is not None and rule.hint_max_s > 0
+        if is_open and not is_told:
+            return ()
+        if not is_open:
+            # While it is open, calls that began before fail too: one failure, not many.
             state.count += 1
             state.transient_count += rule.is_transient
-            count = state.transient_count if rule.is_transient else state.count
-            return self._open(subject, kind, rule.wait_s(count, hint_s))
-        return ()
+        count = state.transient_count if rule.is_transient else state.count
+        return self._open(subject, kind, rule.wait_s(count, hint_s))
 
     def _open(self, subject: str, kind: str, wait_s: float) -> Sequence[Fact]:
         """Leave a subject alone for a while, unless it already is for longer."""

@@ -75,6 +75,16 @@ def test_hints_are_obeyed_and_capped_at_a_day(health: Health) -> None:
     assert _left(health, _route(3)) == pytest.approx(1)
 
 
+def test_many_calls_told_to_wait_at_once_are_one_failure(
+    health: Health, clock: ManualClock
+) -> None:
+    for _ in range(50):
+        health.report(_route(), "rate_limit", retry_after_s=2.0)
+    clock.advance(3.0)
+    health.report(_route(), "rate_limit")
+    assert _left(health, _route()) == pytest.approx(60)
+
+
 def test_an_empty_account_rests_for_hours(health: Health, clock: ManualClock) -> None:
     waits = _waits(health, clock, "quota", 4)
     assert waits == pytest.approx([5 * HOUR, 10 * HOUR, 20 * HOUR, 24 * HOUR])
