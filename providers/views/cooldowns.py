@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -87,19 +88,23 @@ def health_list(request: HttpRequest) -> HttpResponse:
     shows_all = request.GET.get("models") == "all"
     signs = health.Signs.read(timezone.now())
     providers = health.provider_health(signs)
-    page = health.model_health(signs, number=_number(request), only_bad=not shows_all)
+    number = _number(request, "page")
+    page = health.model_health(signs, number=number, only_bad=not shows_all)
+    worst = Paginator(providers, health.PAGE_ROWS)
     context = {
-        "providers": providers,
+        # The worst come first, so that a thousand of them need no page of their own.
+        "providers": worst.get_page(_number(request, "providers")),
         "states": [
             (state, sum(line.state == state for line in providers))
             for state in health.STATES
         ],
         "page": page,
         "shows_all": shows_all,
+        "models": "all" if shows_all else "trouble",
     }
     return render(request, "providers/cooldowns/health.html", context)
 
 
-def _number(request: HttpRequest) -> int:
-    text = request.GET.get("page", "1")
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.GET.get(name, "1")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1

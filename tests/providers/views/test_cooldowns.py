@@ -254,3 +254,19 @@ def test_a_reason_or_subject_nobody_can_store_is_answered(as_oskar: Client) -> N
     assert as_oskar.get("/routing/cooldowns/?reason=%00").status_code == 200
     sent = {"subject": "account:1:a\x00b"}
     assert as_oskar.post("/routing/cooldowns/clear/", sent).status_code == 302
+
+
+def test_the_worst_providers_come_first_and_the_rest_on_pages(
+    as_viktor: Client, acme: Provider
+) -> None:
+    for number in range(55):
+        make_provider(f"p{number:02}", name=f"P{number:02}")
+    cool(provider_subject(acme))
+    first = body_of(as_viktor, HEALTH)
+    assert "Acme" in first
+    assert first.count('scope="row"') == 50
+    assert "providers=2" in first
+    second = body_of(as_viktor, HEALTH, providers="2")
+    assert "Acme" not in second
+    assert "P54" in second
+    assert 'href="?models=trouble&amp;page=1&amp;providers=1"' in second
