@@ -26,4 +26,6 @@ register(
     # fixes; it never follows the origin of the models' endpoint.
     EncryptedField("oauth.Account", "refresh_token", "refresh_kid"),
     EncryptedField("oauth.Account", "previous_refresh_token", "previous_refresh_kid"),
+    # Codes, verifiers and fresh tokens of a sign-in go to the vendor's own addresses.
+    EncryptedField("oauth.SignIn", "progress", "progress_kid"),
 )

@@ -33,6 +33,7 @@ class Account(Versioned):
     token_version = models.BigIntegerField(default=1)
     expires_at = models.DateTimeField(null=True)
     scopes = models.JSONField(default=list)
+    extra = models.JSONField(default=dict)
     plan = models.CharField(max_length=60, blank=True)
     quota = models.JSONField(null=True)
     quota_at = models.DateTimeField(null=True)
@@ -44,3 +45,36 @@ class Account(Versioned):
 
     def __str__(self) -> str:
         return self.label or self.subject or f"account {self.pk}"
+
+
+class SignIn(models.Model):
+    """One sign-in under way, bound to the browser session that began it."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        DONE = "done"
+        DENIED = "denied"
+        EXPIRED = "expired"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    key = models.CharField(max_length=64, unique=True)
+    session_digest = models.CharField(max_length=64)
+    provider_slug = models.CharField(max_length=64)
+    origin = models.CharField(max_length=300)
+    vendor = models.CharField(max_length=32)
+    method = models.CharField(max_length=8)
+    state = models.CharField(max_length=12, choices=State, default=State.WAITING)
+    progress = models.TextField(blank=True)
+    progress_kid = models.CharField(max_length=16, blank=True, db_index=True)
+    used_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(db_index=True)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    code = models.CharField(max_length=60, blank=True)
+    message = models.CharField(max_length=300, blank=True)
+    account = models.ForeignKey(Account, null=True, on_delete=models.SET_NULL)
+
+    def __str__(self) -> str:
+        return f"{self.vendor} {self.method}"
