@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.db.models import (
+    BooleanField,
     CharField,
     Count,
     Exists,
+    ExpressionWrapper,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
     Value,
 )
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Concat
+from django.db.models.functions import Cast, Concat, StrIndex, Substr
 from django.utils import timezone
 
 from providers.models import (
@@ -27,18 +28,20 @@ from providers.models import (
     Provider,
     ProviderModel,
 )
+from providers.routing.subjects import parse
 from providers.snapshot.prices import PriceTable
 
 _LIVE_KEY = Q(api_keys__deleted_at=None)
 _LIVE_MODEL = Q(models__deleted_at=None)
-_OF_STATE = ("enabled", "location", "last_error", "status", "tested_at")
+_FAILING = Q(status=Provider.Status.ERROR) & ~Q(last_error="")
+_MOST_RESTING = 10_000
 
 
 def providers_with_counts() -> list[Provider]:
     """Return live providers, best first, with counts of keys and models.
 
     Shapes:  each has ``key_count``, ``usable_key_count``, ``model_count``, and
-             ``resting``: why it or a key of it is not asked now, None when it is;
+             ``is_resting``: it or a key of it is not asked now;
              ``account_left`` and ``account_unit``: the least any of its accounts has
              left, None when none reports.
     Cost:    one query.
@@ -51,26 +54,87 @@ def providers_with_counts() -> list[Provider]:
     )
     account = _least_left()
     rows = rows.annotate(
-        resting=Subquery(_reason_to_rest()),
         account_left=Subquery(account.values("left")[:1]),
         account_unit=Subquery(account.values("unit")[:1]),
     )
-    return list(rows.order_by("-priority", "name"))
+    return list(_with_rest(rows).order_by("-priority", "name"))
 
 
-def providers_with_states() -> list[Provider]:
-    """Return live providers with no more than ``provider_state`` asks of them.
+def has_providers() -> bool:
+    """Tell whether there is any provider, be it switched off."""
+    return Provider.objects.filter(deleted_at=None).exists()
 
-    Cost:    one query, and half the work of ``providers_with_counts``: every page shows
-             the pool's state.
+
+def states_of_enabled() -> dict[str, int]:
+    """Return how many enabled providers are in each state.
+
+    Cost:    one query that answers a row for each kind of provider, not for each
+             provider: every page shows the pool's state.
     """
     usable = ApiKey.objects.filter(
         provider=OuterRef("pk"), deleted_at=None, enabled=True, state="ok"
     )
-    rows = Provider.objects.filter(deleted_at=None).annotate(
-        usable_key_count=Exists(usable), resting=Subquery(_reason_to_rest())
+    kinds = (
+        _with_rest(Provider.objects.filter(deleted_at=None, enabled=True))
+        .annotate(
+            has_key=_is(Exists(usable)),
+            is_cloud=_is(Q(location=Provider.Location.CLOUD)),
+            is_failing=_is(_FAILING),
+            is_tested=_is(Q(tested_at__isnull=False)),
+        )
+        .order_by()
+        .values_list("has_key", "is_cloud", "is_failing", "is_resting", "is_tested")
+        .annotate(Count("pk"))
     )
-    return list(rows.only(*_OF_STATE))
+    found: dict[str, int] = {}
+    for has_key, is_cloud, is_failing, is_resting, is_tested, count in kinds:
+        state = _state(
+            lacks_key=is_cloud and not has_key,
+            is_broken=is_failing or is_resting,
+            is_tested=is_tested,
+        )
+        found[state] = found.get(state, 0) + count
+    return found
+
+
+def _with_rest(rows: QuerySet[Provider]) -> QuerySet[Provider]:
+    """Say of each whether it, or a key of it, rests.
+
+    Cost:    cooldowns are read once: looked up one by one they would all be read for
+             each provider.
+    """
+    numbered = rows.annotate(number=Cast("pk", CharField()))
+    return numbered.annotate(is_resting=_is(Q(number__in=_resting_numbers())))
+
+
+def _is(condition: Q | Exists) -> ExpressionWrapper[Q | Exists]:
+    return ExpressionWrapper(condition, output_field=BooleanField())
+
+
+def _resting_numbers() -> QuerySet[Fact, Any]:
+    """Return, as texts, the numbers of providers that rest, or a key of them does."""
+    rest = Concat(Substr("key", StrIndex("key", Value(":")) + 1), Value(":"))
+    number = Substr(rest, 1, StrIndex(rest, Value(":")) - 1)
+    return _resting().annotate(number=number).values("number")
+
+
+def _resting() -> QuerySet[Fact]:
+    """Return the cooldowns of providers and of their keys."""
+    is_own = Q()
+    for scope in ("provider:", "credential:", "limit:", "account:"):
+        is_own |= Q(key__startswith=scope)
+    return Fact.objects.filter(is_own, kind="cooldown", expires_at__gt=timezone.now())
+
+
+def reasons_to_rest() -> dict[int, str]:
+    """Return why providers, or a key of them, are not asked now; one query."""
+    found: dict[int, str] = {}
+    rows = _resting().order_by("-at", "pk").values_list("key", "payload__reason")
+    for key, reason in rows[:_MOST_RESTING]:
+        parts = parse(key)
+        if parts is not None and parts.provider_id is not None:
+            found.setdefault(parts.provider_id, str(reason))
+    return found
 
 
 def _least_left() -> QuerySet[AccountStatus]:
@@ -103,30 +167,28 @@ def keys_with_accounts(provider: Provider) -> QuerySet[ApiKey]:
     )
 
 
-def _reason_to_rest() -> QuerySet[Fact, Any]:
-    """Look up why a provider, or a key of it, is not asked now."""
-    number = Cast(OuterRef("pk"), CharField())
-    own = Q(key=Concat(Value("provider:"), number))
-    for what in ("credential:", "limit:", "account:"):
-        own |= Q(key__startswith=Concat(Value(what), number, Value(":")))
-    facts = Fact.objects.filter(own, kind="cooldown", expires_at__gt=timezone.now())
-    return facts.values_list(KT("payload__reason"), flat=True)[:1]
-
-
 def provider_state(provider: Provider) -> str:
     """Name the provider's state in the words of the console's pills.
 
-    Shapes:  the provider comes from ``providers_with_counts`` or ``_with_states``.
+    Shapes:  the provider comes from ``providers_with_counts``.
     """
     if not provider.enabled:
         return "disabled"
-    if provider.location == Provider.Location.CLOUD and not provider.usable_key_count:  # type: ignore[attr-defined] # annotated
+    is_cloud = provider.location == Provider.Location.CLOUD
+    is_failing = provider.last_error and provider.status == Provider.Status.ERROR
+    return _state(
+        lacks_key=is_cloud and not provider.usable_key_count,  # type: ignore[attr-defined] # annotated
+        is_broken=bool(is_failing or provider.is_resting),  # type: ignore[attr-defined] # annotated
+        is_tested=provider.tested_at is not None,
+    )
+
+
+def _state(*, lacks_key: bool, is_broken: bool, is_tested: bool) -> str:
+    if lacks_key:
         return "invalid_key"
-    if provider.last_error and provider.status == Provider.Status.ERROR:
+    if is_broken:
         return "degraded"
-    if provider.resting:  # type: ignore[attr-defined] # annotated
-        return "degraded"
-    return "healthy" if provider.tested_at else "untested"
+    return "healthy" if is_tested else "untested"
 
 
 def provider_table() -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from providers import selectors
 from providers.catalogue import spec
 from providers.discovery.check import CheckResult, Stage
 from providers.models import Provider
+from providers.selectors_cooldowns import reason_in_words
 from providers.services import onboard, providers, trials
 from providers.services.errors import ServiceError
 from providers.views import status
@@ -39,6 +40,7 @@ class Row:
     provider: Provider
     state: str
     use: Use
+    rests: str = ""
 
     @property
     def is_found_by(self) -> str:
@@ -55,8 +57,14 @@ def provider_list(request: HttpRequest) -> HttpResponse:
     """List providers with what they did in the last day."""
     providers = selectors.providers_with_counts()
     used = recent.last_day("provider") if providers else {}
+    why = selectors.reasons_to_rest() if providers else {}
     every = [
-        Row(each, selectors.provider_state(each), used.get(each.slug, Use()))
+        Row(
+            each,
+            selectors.provider_state(each),
+            used.get(each.slug, Use()),
+            reason_in_words(why[each.pk]) if each.pk in why else "",
+        )
         for each in providers
     ]
     text = request.GET.get("q", "").strip().lower()

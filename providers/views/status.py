@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -25,15 +26,21 @@ def known(rows: Sequence[Provider]) -> Iterator[None]:
 
 
 def pool_status() -> PoolStatus:
-    """Say how many providers can serve; one query unless the page read them."""
+    """Say how many providers can serve; a query or two unless the page read them."""
     url = url_or_empty("providers:provider-list")
     every = _shown.get()
-    rows = selectors.providers_with_states() if every is None else every
-    states = [selectors.provider_state(row) for row in rows if row.enabled]
-    usable = sum(state in USABLE for state in states)
-    text = f"{usable} of {len(states)} enabled providers can serve."
-    if not rows:
+    states: Mapping[str, int]
+    if every is None:
+        states = selectors.states_of_enabled()
+        is_empty = not states and not selectors.has_providers()
+    else:
+        states = Counter(selectors.provider_state(row) for row in every if row.enabled)
+        is_empty = not every
+    if is_empty:
         return PoolStatus("untested", "No provider yet.", url)
-    if states and usable == len(states):
+    count = sum(states.values())
+    usable = sum(number for state, number in states.items() if state in USABLE)
+    text = f"{usable} of {count} enabled providers can serve."
+    if count and usable == count:
         return PoolStatus("healthy", text, url)
     return PoolStatus("degraded" if usable else "down", text, url)
