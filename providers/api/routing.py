@@ -113,7 +113,7 @@ class DefaultProviderIn(Strict):
 
 
 class DefaultModelIn(Strict):
-    """A model or alias; blank = a request that names none is refused."""
+    """A model or alias; blank = the well-known models of the pool share them."""
 
     model: str = Field(max_length=200)
 

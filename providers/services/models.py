@@ -175,9 +175,10 @@ def set_alias(
     targets: Sequence[str | Target],
     *,
     description: str = "",
+    is_new: bool = False,
     clock: Clock = _CLOCK,
 ) -> Alias:
-    """Create an alias or replace its targets, in order.
+    """Create an alias or replace its targets, in order; a new one replaces none.
 
     Shapes:  a text is ``provider/model``, or a model id that any provider serves; a
              ``Target`` is taken as it is, also when nothing serves it yet.
@@ -195,6 +196,8 @@ def set_alias(
     if len(set(found)) < len(found):
         raise ServiceError("A target is named twice.", field="targets")
     alias = Alias.objects.filter(name=name, deleted_at=None).first()
+    if alias is not None and is_new:
+        raise ServiceError("There is such an alias already.", field="name")
     before = [str(target) for target in targets_of(alias)] if alias else []
     if alias is None:
         alias = Alias(name=name, created_at=clock.now())

@@ -47,10 +47,8 @@ def alias_add(request: HttpRequest) -> HttpResponse:
     """Give a name its targets."""
     form = AliasForm(request.POST or None)
     if form.is_valid():
-        name = form.cleaned_data["name"].strip()
-        if Alias.objects.filter(name=name, deleted_at=None).exists():
-            form.add_error("name", "There is such an alias already.")
-        elif _set(request, form, name):
+        name = form.cleaned_data["name"]
+        if _set(request, form, name, is_new=True):
             return saved(request, _HERE, f"{name} leads somewhere now.")
     return render(request, "providers/routing/alias.html", {"form": form})
 
@@ -88,14 +86,20 @@ def alias_remove(request: HttpRequest, pk: int) -> HttpResponse:
     return saved(request, _HERE, f"{alias.name} was deleted.")
 
 
-def _set(request: HttpRequest, form: AliasForm, name: str) -> bool:
+def _set(
+    request: HttpRequest, form: AliasForm, name: str, *, is_new: bool = False
+) -> bool:
     """Store the alias, or say at a field why not."""
     data = form.cleaned_data
     try:
         kept = {_text(each): each for each in _kept(name)}
         targets = [kept.get(text, text) for text in data["targets"]]
         models.set_alias(
-            actor_of(request), name, targets, description=data["description"]
+            actor_of(request),
+            name,
+            targets,
+            description=data["description"],
+            is_new=is_new,
         )
     except ServiceError as exc:
         form.put_error(exc.field, exc.message)

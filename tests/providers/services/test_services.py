@@ -237,3 +237,12 @@ def test_state_of_a_provider_in_one_word(acme: Provider) -> None:
     assert word() == "invalid_key"
     providers.set_enabled(CLI, acme, enabled=False)
     assert word() == "disabled"
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_new_alias_replaces_none() -> None:
+    models.set_alias(CLI, "fast", ["m"], is_new=True)
+    with pytest.raises(ServiceError, match="already"):
+        models.set_alias(CLI, " fast ", ["acme/m"], is_new=True)
+    [target] = Alias.objects.get(name="fast").targets.all()
+    assert target.provider_slug == ""
