@@ -168,8 +168,8 @@ def grant_of(data: Mapping[str, Any], *, now_s: float) -> Grant:
     if not access:
         raise refused("unavailable", is_final=False)
     life = whole(data.get("expires_in"))
-    if life is None and (until := whole(data.get("expires_at"))) is not None:
-        life = max(0, round(until - now_s))
+    if life is None:
+        life = seconds_left(data.get("expires_at"), now_s)
     owner = claims(data.get("id_token"))
     return Grant(
         access_token=access,

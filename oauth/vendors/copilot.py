@@ -226,9 +226,9 @@ def plan_of(token: str) -> str:
 
 
 def _life_s(data: Mapping[str, Any], now_s: float) -> int:
-    until = answers.whole(data.get("expires_at"))
-    if until is not None:
-        return max(0, round(until - now_s))
+    left = answers.seconds_left(data.get("expires_at"), now_s)
+    if left is not None:
+        return left
     soon = answers.whole(data.get("refresh_in"))
     return _LIFE_S if soon is None else soon + 60
 
