@@ -281,3 +281,16 @@ def test_no_row_and_no_event_holds_a_token_in_the_clear(stage: Stage) -> None:
     tables = (SignIn, Account, AuditEvent)
     text = str([list(each.objects.values()) for each in tables])
     assert not [each for each in (state, "access-1", "refresh-1") if each in text]
+
+
+def test_imported_token_file_is_an_account(stage: Stage) -> None:
+    stage.open("copilot")
+    text = '{"github.com": {"oauth_token": "gho_planted", "user": "me"}}'
+    account = pending.bring_in(CLI, PLACE, "copilot", text, clock=stage.clock)
+    assert account.label == "me"
+    assert account.expires_at == stage.clock.now()
+    assert secrets.open_for(account, "refresh_token").reveal() == "gho_planted"
+    with pytest.raises(pending.SignInError, match="Line 1"):
+        pending.bring_in(CLI, PLACE, "copilot", "{planted", clock=stage.clock)
+    assert Account.objects.count() == 1
+    assert "planted" not in str(list(AuditEvent.objects.values()))
