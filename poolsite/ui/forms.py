@@ -14,9 +14,13 @@ from typing import Any, Final
 from django import forms
 from django.conf import settings
 from django.forms import renderers
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 _BEARER: Final = re.compile(r"^\s*bearer\s+", re.IGNORECASE)
 _SPACE: Final = re.compile(r"\s+")
+_SELECTED: Final = SafeString(" selected")
 
 
 class ConsoleFormRenderer(renderers.DjangoTemplates):
@@ -47,6 +51,33 @@ class ConsoleFormRenderer(renderers.DjangoTemplates):
 def clean_secret(text: str) -> str:
     """Strip what comes along when a key is pasted: blanks, line ends, ``Bearer``."""
     return _SPACE.sub("", _BEARER.sub("", text))
+
+
+class LongSelect(forms.Select):
+    """A choice among very many, written in one piece.
+
+    A template for each option takes 60 ms for a thousand of them. No groups.
+    """
+
+    def render(
+        self,
+        name: str,
+        value: Any,
+        attrs: dict[str, Any] | None = None,
+        renderer: Any = None,
+    ) -> SafeString:
+        """Write the control."""
+        chosen = "" if value is None else str(value)
+        options = format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            (
+                (key, _SELECTED if str(key) == chosen else "", label)
+                for key, label in self.choices
+            ),
+        )
+        own = {"name": name, **self.build_attrs(self.attrs, attrs)}
+        return format_html("<select{}>{}</select>", flatatt(own), options)
 
 
 class SecretInput(forms.PasswordInput):

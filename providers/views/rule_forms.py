@@ -10,6 +10,7 @@ from django import forms
 from django.utils.html import format_html
 
 from poolsite.money import nano_from_usd
+from poolsite.ui.forms import LongSelect
 from providers.services import routing_words as words
 from providers.services.routing_words import Choice
 from providers.snapshot.types import RoutingRecord, RuleRecord
@@ -165,7 +166,7 @@ class RuleForm(forms.Form):
         required=False,
     )
     action = forms.ChoiceField(label="Then", widget=forms.RadioSelect)
-    provider = forms.ChoiceField(required=False)
+    provider = forms.ChoiceField(required=False, widget=LongSelect)
     model = forms.CharField(
         required=False,
         max_length=200,
@@ -277,6 +278,7 @@ class DefaultModelForm(forms.Form):
             label="Provider to ask first",
             required=False,
             choices=choices,
+            widget=LongSelect,
             help_text="For names that name no provider; whatever the strategy.",
         )
 

@@ -6,8 +6,10 @@ import re
 
 import pytest
 from django import forms
+from django.test.html import parse_html
 
 from poolsite.ui.forms import (
+    LongSelect,
     PasswordField,
     SecretField,
     SecretLinesField,
@@ -113,3 +115,15 @@ def test_a_password_keeps_its_blanks() -> None:
     assert form.is_valid()
     assert form.cleaned_data["password"] == " Bearer of  news "
     assert "news" not in str(form)
+
+
+@pytest.mark.parametrize("value", [None, "", "b", "<&\"'>", 7, "elsewhere"])
+def test_a_long_select_is_written_as_any_other(value: object) -> None:
+    choices = [("", "Choose"), ("b", "B"), ("<&\"'>", "<script>\u202e"), (7, "Seven")]
+    attrs = {"id": "x", "required": True, "aria-describedby": "y<"}
+    long, usual = (
+        kind(choices=choices).render("n", value, attrs)
+        for kind in (LongSelect, forms.Select)
+    )
+    assert parse_html(long) == parse_html(usual)
+    assert "<script>" not in long
