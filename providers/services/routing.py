@@ -146,19 +146,22 @@ def revert(
         raise ServiceError(f"Routing {number} is in force already.")
     note = note or (f"Back to {number}" if number else "Back to the defaults")
     record = selectors.record_of(old)
-    return _publish_anew(actor, record, now, note, "routing.revert", clock)
+    row = _anew(record, clock)
+    return _put_in_force(actor, row, now, note, "routing.revert", clock)
 
 
-@one_change
 def publish_record(
     actor: Actor, record: RoutingRecord, *, note: str = "", clock: Clock = _CLOCK
 ) -> RoutingRevision:
     """Publish a routing from elsewhere, under a new number; a draft stays as it is.
 
+    It is to be called within a change.
+
     Errors:  ServiceError when it cannot be in force.
     """
     now = selectors.standing()
-    return _publish_anew(actor, record, now, note, "routing.publish", clock)
+    row = _anew(record, clock)
+    return _put_in_force(actor, row, now, note, "routing.publish", clock)
 
 
 @one_change
@@ -203,19 +206,12 @@ def _set_default(actor: Actor, word: str, key: str, before: str, after: str) -> 
     )
 
 
-def _publish_anew(
-    actor: Actor,
-    record: RoutingRecord,
-    now: Standing,
-    note: str,
-    action: str,
-    clock: Clock,
-) -> RoutingRevision:
+def _anew(record: RoutingRecord, clock: Clock) -> RoutingRevision:
+    """Return a revision that may be in force, under the next number."""
     checks.check(record)
-    row = RoutingRevision(
+    return RoutingRevision(
         number=_next_number(), document=_document(record), created_at=clock.now()
     )
-    return _put_in_force(actor, row, now, note, action, clock)
 
 
 def _put_in_force(
