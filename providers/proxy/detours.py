@@ -19,7 +19,7 @@ from providers.proxy.background import Background
 from providers.proxy.call import Again, Call
 from providers.proxy.errors import LimitReachedError
 from providers.proxy.exchange import Candidate, Failure
-from providers.proxy.plan import OVER_BUDGET, Plan, PlanRules
+from providers.proxy.plan import COOLING, OVER_BUDGET, Plan, PlanRules
 from providers.proxy.ports import Parts
 from providers.proxy.scopes import Limited
 from providers.proxy.seats import RENEW_S
@@ -99,6 +99,30 @@ class Detours:
                 if await self._admits(call, limited, candidate):
                     return candidate
                 call.plan.skip(candidate, OVER_BUDGET)
+
+    def while_resting(self, call: Call) -> Candidate | None:
+        """Find who may serve although everybody of the asked name rests.
+
+        A cooldown stands for the failure it began with: a rule that waits for that one
+        is met as if it had just happened. Waiting for who rests is no way out.
+        """
+        plan = call.plan
+        if plan is None or not has_rules(call):
+            return None
+        resting = [each for each in plan.skipped if each.reason.startswith(COOLING)]
+        for rested in resting[:1]:
+            kind = rested.reason.removeprefix(COOLING)
+            for met in rules.for_resting(
+                call.settings.routing.rules, _asked(call), kind
+            ):
+                call.rules_used |= {met.place}
+                if self._lead(call, met, rested.route) and call.plan is not None:
+                    candidate = call.plan.next()
+                    if candidate is not None:
+                        return candidate
+        call.plan = plan
+        call.later.clear()
+        return None
 
     async def _admits(self, call: Call, limited: Limited, candidate: Candidate) -> bool:
         tokens = call.request.input_estimate_tokens or 0
@@ -204,6 +228,11 @@ class Detours:
         except LimitStoreError:
             return False
         return False
+
+
+def has_rules(call: Call) -> bool:
+    """Tell whether rules may lead a call elsewhere; one of ours is bound to a model."""
+    return bool(call.settings.routing.rules) and call.caller.model_row is None
 
 
 def _asked(call: Call) -> Asked:

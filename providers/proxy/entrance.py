@@ -14,6 +14,7 @@ from providers.proxy import admit, nobody, plan
 from providers.proxy.admit import Admitter
 from providers.proxy.background import Background
 from providers.proxy.call import Call
+from providers.proxy.detours import Detours
 from providers.proxy.errors import LimitReachedError
 from providers.proxy.exchange import Candidate
 from providers.proxy.plan import OVER_BUDGET, Plan, PlanRules
@@ -33,7 +34,15 @@ _KEPT: Final = "session stays where it was served last, not a fallback"
 class Entrance:
     """Let calls in; one object a process."""
 
-    __slots__ = ("_admitter", "_background", "_parts", "_rules", "_scopes", "sessions")
+    __slots__ = (
+        "_admitter",
+        "_background",
+        "_detours",
+        "_parts",
+        "_rules",
+        "_scopes",
+        "sessions",
+    )
 
     def __init__(
         self,
@@ -42,12 +51,14 @@ class Entrance:
         scopes: ScopeBook,
         admitter: Admitter,
         background: Background,
+        detours: Detours,
     ) -> None:
         self._parts = parts
         self._rules = rules
         self._scopes = scopes
         self._admitter = admitter
         self._background = background
+        self._detours = detours
         self.sessions = Sessions()
 
     async def admitted(self, call: Call, found: Resolution) -> Candidate:
@@ -73,9 +84,10 @@ class Entrance:
         lineup = self._lined_up(call, found, way)
         ways = call.plan = Plan(lineup, caller, wish, self._rules)
         call.has_alternatives = len(lineup) > 1
-        candidate = ways.next()
+        candidate = ways.next() or self._detours.while_resting(call)
         if candidate is None:
             raise nobody.nothing_left(ways, request.model, way.mode)
+        ways = call.plan
         # What follows may wait, and only one may try who was cooling.
         self._parts.health.begin(candidate.route)
         tokens = admit.estimate(request)

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from providers.proxy import seats
 from providers.proxy.call import Call
 from providers.proxy.chooser import Chooser
-from providers.proxy.detours import Detours
+from providers.proxy.detours import Detours, has_rules
 from providers.proxy.errors import LimitReachedError
 from providers.proxy.exchange import Candidate, Failure
 from providers.proxy.lessons import MOST_A_CALL, Lessons, refused_field
@@ -92,7 +92,7 @@ class Failover:
                  came free in time.
         """
         full: list[Full] = []
-        if _has_rules(call) and await self._detours.before(call, candidate):
+        if has_rules(call) and await self._detours.before(call, candidate):
             self._parts.health.release(candidate.route)
             found = await self._chooser.seated(call, full)
         elif not seats.is_limited(candidate):
@@ -116,7 +116,7 @@ class Failover:
         self, call: Call, error: LimitReachedError
     ) -> Candidate | None:
         """Find who may serve although a budget refused; None when no rule says so."""
-        if not _has_rules(call):
+        if not has_rules(call):
             return None
         return await self._detours.at_the_limit(call, error)
 
@@ -256,7 +256,7 @@ class Failover:
         self, call: Call, candidate: Candidate, failure: Failure
     ) -> Candidate | None:
         """Return whom a fallback rule leads to, None when none does."""
-        if not _has_rules(call):
+        if not has_rules(call):
             return None
         routing = call.settings.routing
         while decision := self._detours.after(call, candidate, failure):
@@ -332,11 +332,6 @@ class Failover:
             seconds = self._parts.clock.monotonic() - attempt.started_at
             slug = attempt.candidate.target.provider_slug
             self._parts.metrics.attempt_finished(slug, failure.outcome, seconds=seconds)
-
-
-def _has_rules(call: Call) -> bool:
-    """Tell whether rules may lead a call elsewhere; one of ours is bound to a model."""
-    return bool(call.settings.routing.rules) and call.caller.model_row is None
 
 
 def _named(candidate: Candidate) -> str:

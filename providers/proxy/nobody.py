@@ -126,6 +126,11 @@ def nothing_left(ways: Plan, model: str, mode: str = AUTO) -> ProxyError:
             code="not_supported",
             param="model",
         )
+    return _resting(ways, model)
+
+
+def _resting(ways: Plan, model: str) -> UpstreamError:
+    """Say how long those who could serve rest, as far as that is known."""
     waits = [skip for skip in ways.skipped if skip.reason.startswith(COOLING)]
     known = [skip.retry_after_s for skip in waits if skip.retry_after_s is not None]
     wait_s = min(known) if known else _DEFAULT_RETRY_S

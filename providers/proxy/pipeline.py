@@ -96,24 +96,24 @@ class Pipeline:
         self._closing = Closing(parts)
         self._background = Background(parts, self._closing)
         self._senses = Senses(parts)
-        places = Seats(
+        places = self._places = Seats(
             parts.limits,
             parts.clock,
             self._background,
             is_shared=parts.limits_are_shared,
         )
-        self._places = places
         self._chooser = Chooser(parts, admitter, places)
+        detours = Detours(parts, self._rules, admitter, self._background)
         self._failover = Failover(
             parts,
             self.lessons,
             chooser=self._chooser,
             seats=places,
             senses=self._senses,
-            detours=Detours(parts, self._rules, admitter, self._background),
+            detours=detours,
         )
         self._entrance = Entrance(
-            parts, self._rules, self._scopes, admitter, self._background
+            parts, self._rules, self._scopes, admitter, self._background, detours
         )
         self._fetcher = Fetcher(parts.fetcher or parts.client)
         self._signers = Signers(parts.client, parts.clock)

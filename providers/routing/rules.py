@@ -8,7 +8,7 @@ call, each matched against the newest failure, not the first one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -106,6 +106,20 @@ def for_failure(
         if applies(rule, asked):
             return Met(place, rule)
     return None
+
+
+def for_resting(rules: Sequence[RuleRecord], asked: Asked, kind: str) -> Iterator[Met]:
+    """Yield the rules that lead away from somebody who rests, in their order.
+
+    Shapes:  ``kind`` is the failure the cooldown began with.
+    """
+    for place, rule in enumerate(rules):
+        if (
+            rule.action in _SWITCHES
+            and meets(rule, kind, None)
+            and applies(rule, asked)
+        ):
+            yield Met(place, rule)
 
 
 def meets(rule: RuleRecord, kind: str, status: int | None) -> bool:

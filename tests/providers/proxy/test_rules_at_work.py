@@ -58,6 +58,34 @@ async def test_an_error_switches_the_provider(
     assert closed(trio).notes == ("away: error leads to p2/big",)
 
 
+async def test_a_rule_holds_while_its_first_choice_rests(
+    trio: Pool, upstream: FaultUpstream
+) -> None:
+    put(trio, switch("rate_limit", name="away", provider="p2", model="big"))
+    upstream.control.orders["gpt-test"] = "429-retry-after-60"
+    assert (await trio.call()).header("x-pool-provider") == "p2"
+    asked = len(upstream.control.seen)
+    trio.journal.records.clear()
+    answer = await trio.call()
+    assert answer.status == 200
+    assert answer.header("x-pool-provider") == "p2"
+    # Nobody was asked in vain, and the trail says why it went there.
+    assert len(upstream.control.seen) == asked + 1
+    assert closed(trio).notes == ("away: rate_limit leads to p2/big",)
+
+
+async def test_a_rule_of_another_sort_leads_nobody_from_who_rests(
+    trio: Pool, upstream: FaultUpstream
+) -> None:
+    wait = RuleRecord("rate_limit", "wait_and_retry", max_retries=1)
+    put(trio, wait, switch("error", provider="p2", model="big"))
+    upstream.control.orders["gpt-test"] = "429-retry-after-60"
+    assert (await trio.call()).status == 429
+    trio.journal.records.clear()
+    assert (await trio.call()).status == 429
+    assert trio.request.attempt is None
+
+
 async def test_an_error_switches_the_model_at_the_same_provider(
     trio: Pool, upstream: FaultUpstream
 ) -> None:
