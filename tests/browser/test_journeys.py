@@ -139,7 +139,7 @@ def test_the_log_is_filtered_paged_and_opened(
     assert page.locator("#rows tbody tr").count() == 1
     page.click("#rows tbody th a")
     page.wait_for_selector("text=Attempt trail")
-    assert "Stopped: no candidate was left." in page.inner_text("main")
+    assert "Exhausted: no candidate was left." in page.inner_text("main")
     watched.check()
 
 
