@@ -13,7 +13,9 @@ from typing import Final
 NANO_PER_USD: Final = 1_000_000_000
 UNITS_PER_PRICE: Final = 1_000_000
 _NANO_PLACES: Final = 9
-_CENT_NANO: Final = NANO_PER_USD // 100
+_CENT_PLACES: Final = 2
+_DOLLAR_PLACES: Final = 4
+_MICRO_PLACES: Final = 6
 _UNKNOWN: Final = "-"
 # A bound on what is believable, and on the work a hostile exponent can cause.
 _LARGEST_EXPONENT: Final = 15
@@ -71,22 +73,20 @@ def ceil_div(numerator: int, denominator: int) -> int:
 
 
 def format_usd(nano: int | None) -> str:
-    """Show an amount: ``$12.34``, below one cent four digits, unknown as ``-``.
+    """Show an amount with the digits it can be followed by; unknown as ``-``.
 
-    Units: nano-USD in; rounded half to even for the eye only.
+    Units: nano-USD in; rounded half to even for the eye only. From 100 dollars on
+        cents; from one dollar on four decimals; below six, or four digits of what is
+        smaller still. Trailing zeros are left out after the cents.
     """
     if nano is None:
         return _UNKNOWN
     sign = "-" if nano < 0 else ""
-    amount = abs(nano)
-    if amount == 0 or amount >= _CENT_NANO:
-        cents = _divide_half_even(amount, _CENT_NANO)
-        return f"{sign}${cents // 100:,}.{cents % 100:02d}"
-    places = min(_NANO_PLACES, _NANO_PLACES - len(str(amount)) + _SIGNIFICANT_DIGITS)
-    shown = _divide_half_even(amount, 10 ** (_NANO_PLACES - places))
-    if shown * 100 >= 10**places:
-        return f"{sign}$0.01"
-    return f"{sign}$0.{shown:0{places}d}"
+    places = _places(abs(nano))
+    shown = _divide_half_even(abs(nano), 10 ** (_NANO_PLACES - places))
+    whole, fraction = divmod(shown, 10**places)
+    decimals = f"{fraction:0{places}d}".rstrip("0").ljust(_CENT_PLACES, "0")
+    return f"{sign}${whole:,}.{decimals}"
 
 
 def format_price(nano_per_million: int | None) -> str:
@@ -100,6 +100,15 @@ def format_price(nano_per_million: int | None) -> str:
     whole, fraction = divmod(abs(nano_per_million), NANO_PER_USD)
     places = f"{fraction:09d}".rstrip("0").ljust(2, "0")
     return f"{sign}${whole:,}.{places}"
+
+
+def _places(amount: int) -> int:
+    if amount >= 100 * NANO_PER_USD:
+        return _CENT_PLACES
+    if amount >= NANO_PER_USD:
+        return _DOLLAR_PLACES
+    significant = _NANO_PLACES - len(str(amount)) + _SIGNIFICANT_DIGITS
+    return min(_NANO_PLACES, max(_MICRO_PLACES, significant))
 
 
 def _decimal(value: Decimal | str) -> Decimal:
