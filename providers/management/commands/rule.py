@@ -82,6 +82,7 @@ class Command(PoolCommand):
         rule = routing_rules.rule_of({**values, **_values(options)})
         made = routing_rules.add_rule(self.actor, rule, place=options["place"])
         self._saved(made)
+        self._warn(made, options["place"] or len(made.edited.rules))
 
     def set(self, options: dict[str, Any]) -> None:
         place = options["place"]
@@ -91,7 +92,9 @@ class Command(PoolCommand):
             if options[option]:
                 values[name] = options[option]
         rule = routing_rules.rule_of(values)
-        self._saved(routing_rules.set_rule(self.actor, place, rule))
+        made = routing_rules.set_rule(self.actor, place, rule)
+        self._saved(made)
+        self._warn(made, place)
 
     def move(self, options: dict[str, Any]) -> None:
         place, to = options["place"], options["to"]
@@ -114,7 +117,9 @@ class Command(PoolCommand):
         if not lines:
             self.say("The draft changes nothing.")
         for line in lines:
-            self.say(f"{line.what} {line.kind}: {line.before} -> {line.after}")
+            ends = " -> ".join(filter(None, (line.before, line.after)))
+            self.say(f"{line.what} {line.kind}: {ends}")
+        self._warn(standing)
 
     def publish(self, options: dict[str, Any]) -> None:
         row = routing.publish(self.actor, note=options["note"])
@@ -135,6 +140,12 @@ class Command(PoolCommand):
     def _saved(self, standing: Standing) -> None:
         count = len(standing.edited.rules)
         self.say(f"{_SAVED} {count} rule{'' if count == 1 else 's'}.")
+
+    def _warn(self, standing: Standing, place: int | None = None) -> None:
+        """Say which rules would do nothing, as the page of the draft does."""
+        for flag in routing_checks.flags(standing.edited, PoolNames()):
+            if place in (None, flag.place):
+                self.say(f"Rule {flag.place}, but: {flag.reason}")
 
 
 def _add_values(parser: ArgumentParser) -> None:

@@ -77,6 +77,20 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert selectors.standing().draft is None
 
 
+def test_a_rule_that_leads_nowhere_is_told_at_once(pool: Pool, acme: Provider) -> None:
+    pool.ok("rule", "add", *SWITCH, "--name", "good")
+    ghost = ("error", "switch_provider", "--provider", "ghost")
+    told = "There is no provider ghost."
+    added = pool.ok("rule", "add", *ghost).out
+    assert "Rule 2, but: " + told in added
+    assert "Rule 1" not in added
+    assert told not in pool.ok("rule", "set", "1", "--name", "better").out
+    changed = pool.ok("rule", "diff").out
+    assert "Rule 2, but: " + told in changed
+    assert "Rule 1 added: better: When a call fails: ask provider acme." in changed
+    assert "->" not in changed
+
+
 def test_a_models_deadline_is_set(pool: Pool, acme: Provider) -> None:
     pool.ok("model", "set", "acme", "a/b", "--timeout", "45", "--context", "1000")
     row = ProviderModel.objects.get(model_id="a/b")
