@@ -171,26 +171,32 @@ class BudgetForm(TermsFields):
 class IncreaseForm(forms.Form):
     """More for a while."""
 
+    # Emptying the amount takes an increase away, and needs no date.
+    use_required_attribute = False
+
     extra_usd = _usd_field(
         "More, in USD", help_text="On top of the budget; empty takes an increase away."
     )
     until = forms.DateTimeField(
-        required=False,
+        error_messages={"required": "Say until when."},
         widget=forms.DateTimeInput(
             attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
         ),
-        help_text="In your own time zone.",
+        help_text="In your own time zone. Not needed to take an increase away.",
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        amount = str(self["extra_usd"].value() or "")
+        if self.is_bound and not amount.strip(" 0."):
+            self.fields["until"].required = False
+
     def clean(self) -> dict[str, Any]:
-        """Ask until when."""
+        """Refuse a past moment."""
         data: dict[str, Any] = super().clean() or {}
         until: datetime | None = data.get("until")
-        if data.get("extra_usd") and "until" not in self.errors:
-            if until is None:
-                self.add_error("until", "Say until when.")
-            elif until <= timezone.now():
-                self.add_error("until", "This lies in the past.")
+        if data.get("extra_usd") and until and until <= timezone.now():
+            self.add_error("until", "This lies in the past.")
         return data
 
     def nano(self) -> int:

@@ -87,6 +87,12 @@ def test_a_budget_is_changed_raised_and_removed(as_oskar: Client) -> None:
     assert "of $10" in as_oskar.get(f"/keys/{key.pk}/").content.decode()
     refused = as_oskar.post(f"{root}increase/", {"extra_usd": "3", "until": ""})
     assert refused.status_code == 422
+    assert "Say until when." in refused.content.decode()
+    field = refused.context["form"]["until"].as_field_group()
+    assert "optional" not in field
+    assert "required" not in field  # an emptied amount needs no date
+    assert as_oskar.post(f"{root}increase/", {"extra_usd": ""}).status_code == 302
+    assert Budget.objects.get().extra_nano_usd == 0
     assert as_oskar.get(f"{root}remove/").status_code == 200
     assert Budget.objects.exists()
     assert as_oskar.post(f"{root}remove/").status_code == 302
