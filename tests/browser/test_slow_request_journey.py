@@ -42,7 +42,7 @@ def test_a_slow_request_is_found_from_the_overview_in_three_clicks(
     page = watched.go("/")
     assert slow_id not in page.content()
 
-    page.click("text=The slowest")  # 1
+    page.click("text=Slow requests")  # 1
     rows = page.locator("table.requests tbody tr")
     expect(page.locator("a.chip-on")).to_have_count(2)
     expect(page.locator(f"#r-{slow_id}")).to_contain_text("48")
@@ -62,6 +62,6 @@ def test_the_way_to_slow_requests_needs_no_script(
     watched = open_as(owner, java_script_enabled=False)
     page = watched.page
     page.goto("/")
-    page.click("text=The slowest")
+    page.click("text=Slow requests")
     page.click(f"#r-{slow_id} th a")
     expect(page.locator("ol.trail")).to_contain_text("acme")
