@@ -25,6 +25,12 @@ from providers.views.rule_forms import DefaultModelForm, RoutingForm, RuleForm
 _FORM = require_http_methods(["GET", "POST"])
 _HERE: Final = "providers:routing"
 _LONGEST_TAG: Final = 40
+_KEPT_SETTINGS: Final = (
+    "What you entered is below; saving it now replaces what they set."
+)
+_KEPT_RULE: Final = (
+    "What you entered is below, to be copied; open the rule again to save it."
+)
 _SAVED: Final = "Saved in the draft. It holds once it is published."
 
 # Pages
@@ -48,7 +54,8 @@ def settings_edit(request: HttpRequest) -> HttpResponse:
                 actor_of(request), form.values(), tag=request.POST.get("tag", "")
             )
         except routing.StaleError as exc:
-            return refused(request, _HERE, exc.message)
+            form.add_error(None, f"{exc.message} {_KEPT_SETTINGS}")
+            return _page(request, standing, form, tag=standing.tag)
         except ServiceError as exc:
             form.put_error(exc.field, exc.message)
         else:
@@ -166,13 +173,17 @@ def rule_remove(request: HttpRequest, place: int) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, standing: Standing, form: RoutingForm | None = None
+    request: HttpRequest,
+    standing: Standing,
+    form: RoutingForm | None = None,
+    *,
+    tag: str = "",
 ) -> HttpResponse:
     names = PoolNames()
     context = {
         **_rules_context(standing, names),
         "form": form or RoutingForm(record=standing.edited),
-        "tag": _seen(request, standing),
+        "tag": tag or _seen(request, standing),
         **selectors.defaults(),
         "simulator": routing_simulator.context(request, standing, names),
     }
@@ -230,7 +241,8 @@ def _rule_form(
             else:
                 routing_rules.set_rule(actor, place, made, tag=tag)
         except routing.StaleError as exc:
-            return refused(request, _HERE, exc.message)
+            # It stays stale: at this place may now be another rule.
+            form.add_error(None, f"{exc.message} {_KEPT_RULE}")
         except ServiceError as exc:
             form.put_error(exc.field, exc.message)
         else:

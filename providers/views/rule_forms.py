@@ -158,23 +158,34 @@ class RuleForm(forms.Form):
         max_digits=15,
         decimal_places=9,
         widget=forms.NumberInput(attrs={"step": "any"}),
-        help_text="Of the balance the vendor reports. Not reported never matches.",
+        help_text="Needed when little money is left: of the balance the vendor "
+        "reports. Not reported never matches.",
     )
     limit = forms.ChoiceField(
         label="Which limit of the session",
         choices=[("soft", "Soft: warned"), ("hard", "Hard: would be refused")],
         required=False,
+        help_text="When a session reached its limit.",
     )
     action = forms.ChoiceField(label="Then", widget=forms.RadioSelect)
-    provider = forms.ChoiceField(required=False, widget=LongSelect)
+    provider = forms.ChoiceField(
+        required=False,
+        help_text="Needed to ask another provider; nothing else looks at it.",
+        widget=LongSelect,
+    )
     model = forms.CharField(
         required=False,
         max_length=200,
-        help_text="As its provider names it.",
+        help_text="As its provider names it. Needed to ask for another model; with "
+        "another provider, empty means the same model.",
         widget=forms.TextInput(attrs={"list": "model-names", "autocomplete": "off"}),
     )
     max_retries = forms.IntegerField(
-        label="Times to try again", required=False, min_value=1, initial=3
+        label="Times to try again",
+        required=False,
+        min_value=1,
+        initial=3,
+        help_text="To wait and try again. Empty: 3.",
     )
     backoff = forms.ChoiceField(
         label="Wait between them",
@@ -183,6 +194,7 @@ class RuleForm(forms.Form):
             ("constant", "1 s each time"),
         ],
         required=False,
+        help_text="To wait and try again.",
     )
     models = RowsField(
         label="Only for these models",
