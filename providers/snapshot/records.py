@@ -23,6 +23,8 @@ from providers.snapshot.speech import effective_base_url, format_plan_of
 from usage.models import Budget
 
 SETTING_PREFIX: Final = "proxy."
+_LONGEST_MASK: Final = 24
+"""As wide as the column of a mask; a label may be longer."""
 _NO_FUNDS: Final[Mapping[str, int]] = {}
 
 KEY_COLUMNS: Final = (
@@ -175,12 +177,19 @@ def _timeouts(values: dict[str, Any]) -> types.Timeouts:
     return types.Timeouts(**good)
 
 
+def shown_mask(row: ApiKey) -> str:
+    """Return the mask, or the label where the mask shows nothing of a short key."""
+    if row.mask.strip("…") or not row.label:
+        return row.mask
+    return row.label[:_LONGEST_MASK]
+
+
 def _api_key(row: ApiKey, funds_nano_usd: int | None) -> types.CredentialRecord:
     return types.CredentialRecord(
         id=row.pk,
         kind="api_key",
         label=row.label,
-        mask=row.mask,
+        mask=shown_mask(row),
         token=row.secret,
         context=secrets.field_of(row, "secret").context(row),
         origin=row.origin,
