@@ -24,7 +24,13 @@ from providers.snapshot.speech import effective_base_url
 
 _CLOCK = SystemClock()
 _LONGEST_SECRET: Final = 8192
-_LOST: Final = (ApiKey.State.ORIGIN_CHANGED, ApiKey.State.UNREADABLE)
+_ENTER_AGAIN: Final[dict[str, str]] = {
+    ApiKey.State.ORIGIN_CHANGED: (
+        "This key was entered for another address of the provider; enter it again."
+    ),
+    ApiKey.State.UNREADABLE: "This key cannot be read any more; enter it again.",
+}
+_LOST: Final = tuple(_ENTER_AGAIN)
 
 
 @one_change
@@ -103,11 +109,14 @@ def add_keys(
 def set_key_enabled(actor: Actor, key: ApiKey, *, enabled: bool) -> None:
     """Switch a key on or off; on also clears a state that kept it out of routing.
 
-    Errors:  ServiceError for a removed key.
+    Errors:  ServiceError for a removed key, and for switching on one that has to be
+             entered again.
     """
     key.refresh_from_db()
     if key.deleted_at is not None:
         raise ServiceError("This key was removed.")
+    if enabled and key.state in _LOST:
+        raise ServiceError(_ENTER_AGAIN[key.state])
     key.enabled = enabled
     key.save(update_fields=["enabled"])
     if enabled:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from poolsite.ui import access
-from poolsite.ui.render import Confirmation, confirm, render, saved
+from poolsite.ui.render import Confirmation, confirm, refused, render, saved
 from poolsite.views import actor_of
 from providers.models import ApiKey, Provider, ProviderModel
 from providers.services import credentials, models
@@ -64,11 +64,14 @@ def key_switch(request: HttpRequest, slug: str, pk: int, switch: str) -> HttpRes
         if request.method == "GET":
             return confirm(request, question)
         credentials.remove_key(actor, key)
-        return saved(request, _url(provider), f"{key.mask} was deleted.")
+        return saved(request, _url(provider), f"{key} was deleted.")
     if request.method != "POST" or switch not in ("enable", "disable"):
         raise Http404("There is no such page.")
-    credentials.set_key_enabled(actor, key, enabled=switch == "enable")
-    return saved(request, _url(provider), f"{key.mask} is {switch}d.")
+    try:
+        credentials.set_key_enabled(actor, key, enabled=switch == "enable")
+    except ServiceError as exc:
+        return refused(request, _url(provider), exc.message)
+    return saved(request, _url(provider), f"{key} is {switch}d.")
 
 
 # Models
