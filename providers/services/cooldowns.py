@@ -16,7 +16,7 @@ from poolsite.actor import Actor
 from poolsite.change import one_change
 from poolsite.clock import Clock, SystemClock
 from poolsite.columns import is_plain
-from providers.models import AccountStatus, ApiKey, Fact
+from providers.models import AccountStatus, ApiKey, Fact, Provider
 from providers.routing.remembered import COOLDOWN_FACT, RECOVERY_FACT
 from providers.routing.subjects import EVERYTHING, parse
 from providers.services.errors import ServiceError
@@ -74,6 +74,18 @@ def quota_is_back(status: AccountStatus, *, clock: Clock = _CLOCK) -> bool:
         return False
     _forget(subject, clock)
     return True
+
+
+@one_change
+def forget_place(provider: Provider, *, clock: Clock = _CLOCK) -> None:
+    """Forget how a provider's old address fared: the new one is another place."""
+    subject = f"provider:{provider.pk}"
+    models = provider.models.values_list("pk", flat=True)
+    known = [subject, *(f"model:{pk}" for pk in models)]
+    rows = Fact.objects.filter(kind=COOLDOWN_FACT, key__in=known)
+    # A worker may hold the provider's own rest before there is a row of it.
+    for each in {subject, *rows.values_list("key", flat=True)}:
+        _clear(each, clock)
 
 
 @one_change

@@ -16,7 +16,7 @@ from providers.catalogue import spec
 from providers.formats import registry
 from providers.formats.cli_backed.command import address_of, origin_or_address
 from providers.models import ApiKey, Provider
-from providers.services import credentials
+from providers.services import cooldowns, credentials
 from providers.services.errors import ServiceError
 from providers.services.speech import is_same_origin
 from providers.services.values import EDITABLE, check_provider
@@ -127,6 +127,7 @@ def update_provider(
     changed: list[Any] = [provider]
     if origin_or_address(effective_base_url(provider)) != old_origin:
         changed += park_keys(provider)
+        cooldowns.forget_place(provider, clock=clock)
     version.bump(*changed)
     after = _shown(provider, values)
     changes = [name for name in after if before[name] != after[name]]
