@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db.models import (
@@ -41,15 +41,18 @@ def providers_with_counts() -> list[Provider]:
     """Return live providers, best first, with counts of keys and models.
 
     Shapes:  each has ``key_count``, ``usable_key_count``, ``model_count``, and
+             ``moved_key_count``: keys entered for an address it had before;
              ``is_resting``: it or a key of it is not asked now;
              ``account_left`` and ``account_unit``: the least any of its accounts has
              left, None when none reports.
     Cost:    one query.
     """
     usable = _LIVE_KEY & Q(api_keys__enabled=True, api_keys__state="ok")
+    moved = _LIVE_KEY & Q(api_keys__state=ApiKey.State.ORIGIN_CHANGED)
     rows = Provider.objects.filter(deleted_at=None).annotate(
         key_count=Count("api_keys", filter=_LIVE_KEY, distinct=True),
         usable_key_count=Count("api_keys", filter=usable, distinct=True),
+        moved_key_count=Count("api_keys", filter=moved, distinct=True),
         model_count=Count("models", filter=_LIVE_MODEL, distinct=True),
     )
     account = _least_left()
@@ -74,22 +77,34 @@ def states_of_enabled() -> dict[str, int]:
     usable = ApiKey.objects.filter(
         provider=OuterRef("pk"), deleted_at=None, enabled=True, state="ok"
     )
+    moved = ApiKey.objects.filter(
+        provider=OuterRef("pk"), deleted_at=None, state=ApiKey.State.ORIGIN_CHANGED
+    )
     kinds = (
         _with_rest(Provider.objects.filter(deleted_at=None, enabled=True))
         .annotate(
             has_key=_is(Exists(usable)),
+            has_moved=_is(Exists(moved)),
             is_cloud=_is(Q(location=Provider.Location.CLOUD)),
             is_failing=_is(_FAILING),
             is_tested=_is(Q(tested_at__isnull=False)),
         )
         .order_by()
-        .values_list("has_key", "is_cloud", "is_failing", "is_resting", "is_tested")
+        .values_list(
+            "has_key",
+            "has_moved",
+            "is_cloud",
+            "is_failing",
+            "is_resting",
+            "is_tested",
+        )
         .annotate(Count("pk"))
     )
     found: dict[str, int] = {}
-    for has_key, is_cloud, is_failing, is_resting, is_tested, count in kinds:
+    for has_key, has_moved, is_cloud, is_failing, is_resting, is_tested, count in kinds:
         state = _state(
             lacks_key=is_cloud and not has_key,
+            has_moved=has_moved,
             is_broken=is_failing or is_resting,
             is_tested=is_tested,
         )
@@ -178,14 +193,17 @@ def provider_state(provider: Provider) -> str:
     is_failing = provider.last_error and provider.status == Provider.Status.ERROR
     return _state(
         lacks_key=is_cloud and not provider.usable_key_count,  # type: ignore[attr-defined] # annotated
+        has_moved=bool(provider.moved_key_count),  # type: ignore[attr-defined] # annotated
         is_broken=bool(is_failing or provider.is_resting),  # type: ignore[attr-defined] # annotated
         is_tested=provider.tested_at is not None,
     )
 
 
-def _state(*, lacks_key: bool, is_broken: bool, is_tested: bool) -> str:
+def _state(
+    *, lacks_key: bool, has_moved: bool, is_broken: bool, is_tested: bool
+) -> str:
     if lacks_key:
-        return "invalid_key"
+        return "origin_changed" if has_moved else "invalid_key"
     if is_broken:
         return "degraded"
     return "healthy" if is_tested else "untested"
@@ -211,8 +229,10 @@ def provider_table() -> list[dict[str, Any]]:
 def provider_facts(provider: Provider) -> dict[str, Any]:
     """Return what there is to know about one provider; secrets as masks.
 
-    Cost: two queries.
+    Shapes:  ``notice`` says what a person has to do, blank for nothing.
+    Cost:    two queries.
     """
+    keys = key_table(provider)
     return {
         "id": provider.slug,
         "name": provider.name,
@@ -242,9 +262,28 @@ def provider_facts(provider: Provider) -> dict[str, Any]:
         "key_url": provider.key_url,
         "last_error": provider.last_error,
         "tested_at": provider.tested_at.isoformat() if provider.tested_at else None,
-        "keys": key_table(provider),
+        "notice": _of_old_address([key["state"] for key in keys]),
+        "keys": keys,
         "models": [model.model_id for model in models_of(provider)],
     }
+
+
+def moved_notice(provider: Provider) -> str:
+    """Say that keys were entered for an old address, blank if none; one query."""
+    keys = provider.api_keys.filter(deleted_at=None)
+    return _of_old_address(keys.values_list("state", flat=True))
+
+
+def _of_old_address(states: Iterable[str]) -> str:
+    count = list(states).count(ApiKey.State.ORIGIN_CHANGED)
+    if not count:
+        return ""
+    what = "1 key was" if count == 1 else f"{count} keys were"
+    again = "it" if count == 1 else "them"
+    return (
+        f"{what} entered for the old address and will not be sent to the new one; "
+        f"enter {again} again."
+    )
 
 
 def key_table(provider: Provider) -> list[dict[str, Any]]:

@@ -96,6 +96,15 @@ _CREDENTIALS: Final = _table(
         "Replace the key, then test it.",
     ),
     (
+        "origin_changed",
+        "Address changed",
+        "error",
+        "lock",
+        "The keys were entered for the provider's old address and are not sent to "
+        "the new one.",
+        "Enter the keys again.",
+    ),
+    (
         "unreadable",
         "Unreadable",
         "error",

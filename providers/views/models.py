@@ -135,7 +135,14 @@ def _wanted(request: HttpRequest) -> tuple[Wanted, str]:
     return wanted, price_to
 
 
-_BEST: Final = ("healthy", "untested", "degraded", "invalid_key", "disabled")
+_BEST: Final = (
+    "healthy",
+    "untested",
+    "degraded",
+    "origin_changed",
+    "invalid_key",
+    "disabled",
+)
 
 
 def _shown(

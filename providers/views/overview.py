@@ -29,6 +29,7 @@ _DAY_HOURS = 24
 _LISTED = 8
 _TRAFFIC = 20
 _WORDS = {
+    "origin_changed": ("Address changed: enter the keys again.", "Enter the keys"),
     "invalid_key": ("No usable key is left.", "Add a key"),
     "degraded": ("The last test failed.", "Look"),
 }

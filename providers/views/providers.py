@@ -140,7 +140,8 @@ def provider_edit(request: HttpRequest, slug: str) -> HttpResponse:
         except ServiceError as exc:
             put_error(form, exc)
         else:
-            return saved(request, _url(provider), "Saved.")
+            words = f"Saved. {selectors.moved_notice(provider)}".rstrip()
+            return saved(request, _url(provider), words)
     context = {"form": form, "provider": provider}
     return render(request, "providers/providers/edit.html", context)
 

@@ -37,7 +37,9 @@ _MOST_DOWN: Final = 50
 _REASONS: Final = {
     "key_may_not_use_model": "The client key may not use this model.",
     "key_may_not_use_provider": "The client key may not use this provider.",
-    "no_credential": "It has no key that can be used.",
+    "no_credential": (
+        "It has no key that can be used; one entered for an older address is not sent."
+    ),
     "credential_retired": "The key was replaced.",
     "format_not_supported": "Nothing translates between the two dialects.",
     "unpriced": "Its price is unknown, and a hard budget or the key asks for one.",

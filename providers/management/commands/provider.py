@@ -133,6 +133,8 @@ class Command(PoolCommand):
             raise CommandError("Say what to change, for example --priority 70.")
         providers.update_provider(self.actor, provider, **chosen)
         self.say(f"Changed {provider.slug}.")
+        if notice := selectors.moved_notice(provider):
+            self.say(notice)
 
     def test(self, options: dict[str, Any]) -> None:
         result = trials.try_stored(
@@ -206,7 +208,7 @@ class Command(PoolCommand):
         key = credentials.add_key(
             self.actor, provider, read_secret("API key"), label=options["label"]
         )
-        self.say(f"Added {key.mask} to {provider.slug}.")
+        self.say(f"Added {key} to {provider.slug}.")
 
     def _note(self, text: str) -> None:
         """Say what is no result: stdout is for those."""

@@ -373,3 +373,10 @@ def test_documented_actions_exist(name: str, actions: list[str], pool: Pool) -> 
     line = pool.refused(name, "no-such-action")
     for each in actions:
         assert f"'{each}'" in line
+
+
+def test_provider_set_says_that_keys_are_for_the_old_address(
+    pool: Pool, acme: Provider
+) -> None:
+    said = pool.ok("provider", "set", "acme", "--base-url", "https://moved.example.com")
+    assert "entered for the old address" in str(said)
