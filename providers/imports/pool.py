@@ -19,6 +19,7 @@ from django.db import transaction
 from poolsite import audit
 from poolsite.actor import Actor
 from poolsite.change import one_change
+from poolsite.columns import is_plain
 from pricing import selectors as price_selectors
 from pricing import services as price_services
 from pricing.cost import PriceSpec
@@ -312,7 +313,9 @@ def _put_models(actor: Actor, provider: Provider, wanted: list[_Model]) -> None:
 
 
 def _put_alias(actor: Actor, alias: _Alias, report: Report) -> None:
-    known = Alias.objects.filter(name=alias.name, deleted_at=None).exists()
+    live = Alias.objects.filter(name=alias.name, deleted_at=None)
+    # A name no database can store is refused below.
+    known = is_plain(alias.name) and live.exists()
     targets = [Target(target.model, target.provider) for target in alias.targets]
     row = models.set_alias(actor, alias.name, targets, description=alias.description)
     if row.name != alias.name:
@@ -324,7 +327,10 @@ def _put_price(actor: Actor, price: _Price, report: Report) -> None:
     unknown = set(price.columns) - set(PriceSpec.__struct_fields__)
     if unknown:
         raise PriceError(f"Unknown price columns: {', '.join(sorted(unknown))[:200]}.")
-    known = price_selectors.custom_price(price.model, price.provider) is not None
+    is_askable = is_plain(price.model) and is_plain(price.provider)
+    known = is_askable and (
+        price_selectors.custom_price(price.model, price.provider) is not None
+    )
     row = price_services.set_price(
         actor,
         price.model,

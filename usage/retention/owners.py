@@ -151,6 +151,7 @@ OWNERS: Final = (
         "oauth.Account",
     ),
     *_with("its provider", "providers.ModelList", "providers.AccountStatus"),
+    _old("oauth.SignIn", 1, "expires_at", "sign-ins under way, once over"),
     _old("providers.Fact", 7, "expires_at", "what the data plane learnt, once over"),
     _old("providers.StatusChange", 90, "at", "changes of a provider's state"),
     _old("providers.ProbeResult", 90, "run__created_at", "one model of a round"),

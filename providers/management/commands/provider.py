@@ -208,7 +208,7 @@ class Command(PoolCommand):
         key = credentials.add_key(
             self.actor, provider, read_secret("API key"), label=options["label"]
         )
-        self.say(f"Added {key} to {provider.slug}.")
+        self.say(f"Added {key.mask} to {provider.slug}.")
 
     def _note(self, text: str) -> None:
         """Say what is no result: stdout is for those."""

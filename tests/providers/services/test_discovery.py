@@ -13,9 +13,18 @@ from poolsite.clock import ManualClock, SystemClock
 from poolsite.models import AuditEvent
 from providers.discovery.differences import KINDS, differences, entries_of
 from providers.models import ModelList, Provider, ProviderModel
-from providers.services import discovery, explain, list_rounds, models, providers
+from providers.routing.order import Turns
+from providers.services import (
+    discovery,
+    explain,
+    list_rounds,
+    models,
+    providers,
+    routing_lab,
+)
 from providers.services.errors import ServiceError
-from providers.snapshot.build import build_base, build_delta
+from providers.snapshot.build import build_base, build_delta, client_key_records
+from providers.snapshot.view import ClientKeys, Snapshot
 from tests.factories import make_client_key, make_models, make_provider
 from tests.vendors import lists
 from tests.vendors.server import Reply, Vendor
@@ -273,10 +282,15 @@ def test_what_the_allowlist_keeps_out_is_neither_routed_nor_listed(
         SYSTEM, provider, model_access="only", models_allowed=["M-*"]
     )
     key, _ = make_client_key("ci")
-    snapshot, record = explain._snapshot(key, SystemClock())
-    assert [model.name for model in snapshot.visible_models(record)] == ["m-1"]
-    assert not snapshot.resolve("other").is_known
-    assert snapshot.resolve("m-1").is_known
+    assert explain.explain("other", key=key).how == "nothing"
+    found = explain.explain("m-1", key=key)
+    assert (found.how, found.error) == ("model", "")
+    now = SystemClock().now()
+    record = client_key_records([key.pk], now)[key.pk]
+    tables, index = routing_lab.prepared()
+    snapshot = Snapshot(ClientKeys(), tables, index, Turns())
+    seen = snapshot.visible_models(record)
+    assert [model.name for model in seen] == ["m-1"]
 
 
 def test_many_models_are_applied_in_short_transactions(

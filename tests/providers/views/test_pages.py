@@ -157,7 +157,9 @@ def test_queries_do_not_grow_with_rows(
         make_requests(other, "m", 4, key=key)
         make_request(key, failed_at(other, "m"), try_at(other, "m"))
     make_models(world["provider"], *(f"model-{number}" for number in range(80)))
-    assert [count(url) for url in urls] == before
+    # A list that fills its page asks less: it need not look further back.
+    after = [count(url) for url in urls]
+    assert all(now <= then for now, then in zip(after, before, strict=True)), after
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -8,9 +8,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from poolsite.clock import ManualClock
 from poolsite.ids import uuid7
@@ -25,6 +23,7 @@ from tests.factories import (
     ship,
     try_at,
 )
+from tests.queries import Asked
 from usage import log_find
 
 pytestmark = pytest.mark.django_db
@@ -205,7 +204,7 @@ def test_every_search_answers_within_the_budget(
         f"/requests/{world['session']}/",
     ]
     for url in urls:
-        with CaptureQueriesContext(connection) as queries:
+        with Asked() as queries:
             assert as_olivia.get(url).status_code == 200
         assert len(queries) <= 12, url
 
