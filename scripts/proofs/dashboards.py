@@ -55,7 +55,7 @@ def _figures(
     for kind, what in _KINDS.items():
         seen = found[kind]
         title = f"{where}, {what}"
-        queries, most = seen["queries"][0]
+        queries, most = seen["queries"]
         figures += [
             at_least(f"{title}: pages and filters asked", seen["pages"], 80),
             at_most(f"{title}: server time, p50", seen["warm"]["p50"], 50, "ms"),
@@ -65,7 +65,7 @@ def _figures(
             at_most(f"{title}: most queries ({queries})", most, 12),
             at_most(
                 f"{title}: largest page, compressed",
-                round(seen["bytes"][0][1] / KB, 1),
+                round(seen["bytes"][1] / KB, 1),
                 90,
                 "KB",
             ),
