@@ -1,4 +1,8 @@
-"""A pipeline with real parts and a small ASGI client to talk to it."""
+"""A pipeline with real parts and a small ASGI client to talk to it.
+
+One file above the usual size: whoever writes a test of the pipeline reads it whole, and
+its halves (what a pool holds, how it is asked) know each other's every field.
+"""
 
 from __future__ import annotations
 
